@@ -1,0 +1,183 @@
+"""The ledger's tables: everything the platform knows except the readings themselves.
+
+Times are integer milliseconds since 1970 UTC. The same tables live in SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only under the exact type INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table(  # schema_version, registry_version
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("site", String, primary_key=True),
+    Column("name_en", String, nullable=False),
+    Column("name_lo", String, nullable=False),
+    Column("class", String, nullable=False),
+    Column("province", String, nullable=False, index=True),
+    Column("district", String, nullable=False),
+    Column("lat", Float),
+    Column("lon", Float),
+    Column("agency", String, nullable=False),
+    Column("feeder", String, nullable=False),
+    Column("priority", String, nullable=False),
+    Column("uplinks", JSON, nullable=False),  # [{provider, link_type, contracted_*_mbps}, ...]
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("site", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("interval_s", Float, nullable=False),
+    Column("uplink", Integer, nullable=False),
+    Column("params", JSON, nullable=False),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("device", String, nullable=False),
+    Column("metric", String, nullable=False),
+    UniqueConstraint("device", "metric"),
+)
+
+device_states = Table(  # one row per registered device that was ever heard
+    "device_states",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("state", String),  # online, offline: the last status message; null before the first
+    Column("status", JSON),  # that status message
+    Column("first_seen_ms", BigInteger, nullable=False),  # receive time
+    Column("last_seen_ms", BigInteger, nullable=False, index=True),  # receive time
+    Column("latest", JSON, nullable=False),  # {metric: [at_ms, value]}, newest event time each
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("alert", String, primary_key=True),
+    Column("state", String, nullable=False),  # pending, firing, acknowledged, resolved
+    Column("device", String, nullable=False),
+    Column("site", String, nullable=False),
+    Column("metric", String, nullable=False),  # "" for a rule on the device as a whole
+    Column("rule", String, nullable=False),
+    Column("nature", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("event_ms", BigInteger, nullable=False),  # when it happened
+    Column("at_ms", BigInteger, nullable=False),  # when the platform knew
+    Column("resolved_event_ms", BigInteger),
+    Column("resolved_at_ms", BigInteger),
+    Column("value", Float),
+    Column("expected_low", Float),
+    Column("expected_high", Float),
+    Column("text_en", Text, nullable=False),
+    Column("text_lo", Text, nullable=False),
+    Column("acknowledged_at_ms", BigInteger),
+    Column("acknowledged_by", String),
+    Column("comment", Text),
+    Index(
+        "one_open_alert",
+        "device",
+        "metric",
+        "rule",
+        unique=True,
+        sqlite_where=text("state <> 'resolved'"),
+        postgresql_where=text("state <> 'resolved'"),
+    ),
+    Index("alerts_by_time", "at_ms", "alert"),
+)
+
+events = Table(  # what happened, in the order in which it was committed: the source of SSE
+    "events",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("type", String, nullable=False),  # alert, device, quarantine
+    Column("data", JSON, nullable=False),
+    sqlite_autoincrement=True,  # an id is never used twice, also after old events are deleted
+)
+
+quarantine = Table(  # one row per message of which anything was refused
+    "quarantine",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("received_ms", BigInteger, nullable=False, index=True),
+    Column("topic", Text, nullable=False),
+    Column("device", String, nullable=False, index=True),  # as the topic says, may be unknown
+    Column("payload", LargeBinary, nullable=False),
+    Column("reason", String, nullable=False, index=True),  # of the first refusal
+    Column("refusals", JSON, nullable=False),  # [{reason, where, detail}, ...]
+    Column("state", String, nullable=False),  # held, replayed
+    Column("replayed_ms", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+accounting = Table(  # rounds per device and hour of event time
+    "accounting",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True),
+    Column("received", Integer, nullable=False),
+    Column("late", Integer, nullable=False),
+    Column("duplicate", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+)
+
+totals = Table(  # exact counters, advanced in the transaction that moves the cursor
+    "totals",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+progress = Table(  # how far in the journal a reader has come
+    "progress",
+    metadata,
+    Column("reader", String, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("position", BigInteger, nullable=False),  # journal position that the state stands at
+    Column("state", LargeBinary, nullable=False),
+)
+
+process_stats = Table(  # heartbeat and gauges of each running process
+    "process_stats",
+    metadata,
+    Column("process", String, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("data", JSON, nullable=False),
+)
