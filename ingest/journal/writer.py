@@ -1,0 +1,137 @@
+"""The journal's one writer."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from ingest.journal.head import Head
+from ingest.journal.records import (
+    Entry,
+    JournalError,
+    JournalFullError,
+    Segment,
+    encode,
+    scan,
+    segments,
+)
+
+SEGMENT_BYTES = 64 * 2**20  # small enough to give space back soon, large enough to be few
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class JournalWriter:
+    """The one writer. `append` returns only after its records are on disk."""
+
+    def __init__(self, directory: Path, *, max_bytes: int, segment_bytes: int = SEGMENT_BYTES):
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._max_bytes = max_bytes
+        self._segment_bytes = segment_bytes
+        self._lock = _lock(directory)
+        self.head = Head(directory, create=True)
+        self._position = max(_end(directory), self.head.kept_position())
+        self._segment = self._new_segment()
+        self._file = self._open(self._segment)
+        self._size = 0
+        self.head.move(self._position)
+
+    @property
+    def position(self) -> int:
+        """The position that the next record gets."""
+        return self._position
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        """Put entries on disk, all of them or none, and return the new head position.
+
+        Raises JournalFullError where the bound or the disk leaves no space: nothing is kept then,
+        and the next append may succeed.
+        """
+        if self._size > self._segment_bytes:
+            self._roll()
+        first, seed = self._position, self._segment.seed
+        block = b"".join(encode(first + n, entry, seed) for n, entry in enumerate(entries))
+        self._refuse_beyond_bound(len(block))
+        try:
+            _write_all(self._file, block)
+            os.fdatasync(self._file)
+        except OSError as exc:
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            if exc.errno in NO_SPACE:
+                raise JournalFullError(f"no space left on the disk under {self.directory}") from exc
+            raise
+        self._size += len(block)
+        self._position += len(entries)
+        self.head.move(self._position)
+        return self._position
+
+    def close(self) -> None:
+        """Release the files; an empty last segment is removed."""
+        os.close(self._file)
+        if not self._size:
+            self._segment.path.unlink()
+        self.head.close()
+        os.close(self._lock)
+
+    def _refuse_beyond_bound(self, wanted: int) -> None:
+        used = sum(segment.path.stat().st_size for segment in segments(self.directory))
+        if used + wanted > self._max_bytes:
+            raise JournalFullError(
+                f"the journal holds {used} bytes of at most {self._max_bytes}: the processor is"
+                " behind; it goes on by itself when there is space"
+            )
+
+    def _roll(self) -> None:
+        os.close(self._file)
+        self._segment = self._new_segment()
+        self._file = self._open(self._segment)
+        self._size = 0
+
+    def _new_segment(self) -> Segment:
+        seed = secrets.randbits(32)
+        return Segment(
+            self._position, seed, self.directory / f"{self._position:020d}-{seed:08x}.seg"
+        )
+
+    def _open(self, segment: Segment) -> int:
+        file = os.open(segment.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+        directory = os.open(self.directory, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+        return file
+
+
+def _lock(directory: Path) -> int:
+    file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        os.close(file)
+        raise JournalError(
+            f"another receiver writes to {directory}: stop it, or give this one a data directory"
+            " of its own"
+        ) from exc
+    return file
+
+
+def _end(directory: Path) -> int:
+    """The position behind the last sound record of all segments; empty segments are removed."""
+    for segment in reversed(segments(directory)):
+        buffer = segment.path.read_bytes()
+        if not buffer:
+            segment.path.unlink()
+        last = max((r.position for r, _ in scan(buffer, segment.seed, whole=True)), default=-1)
+        if last >= 0 or not buffer:
+            return max(last + 1, segment.first)
+    return 0
+
+
+def _write_all(file: int, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[os.write(file, view) :]

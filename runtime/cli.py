@@ -1,0 +1,74 @@
+"""The command line: finds the command, reads the settings, runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from runtime import settings as settings_file
+
+COMMANDS = {  # name: (module, what it does)
+    "up": ("runtime.up_command", "run the whole platform on this machine"),
+    "ingest": ("ingest.command", "receive, store and judge what devices publish"),
+    "api": ("api.command", "answer dashboards and agencies over HTTP"),
+    "simulate": ("simulators.command", "play a country of devices, or a recorded series"),
+    "probe": ("devices.probe.command", "measure this office's connectivity and publish it"),
+    "registry": ("storage.registry_command", "import, export or sample sites and devices"),
+    "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
+    "settings": ("runtime.settings_command", "print every setting with its meaning and value"),
+}
+
+EPILOG = """examples:
+  govsense up --simulate          the platform with a simulated country, on this machine
+  govsense registry import DIR    register sites.csv and devices.csv
+  govsense settings               every setting, its meaning and its value
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; its exit code. 2 where the call or the settings are wrong."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = build_parser(next((a for a in arguments if a in COMMANDS), None))
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return 2
+    try:
+        settings = settings_file.load(args.settings)
+        if args.data_dir:
+            platform = replace(settings.platform, data_dir=args.data_dir)
+            settings = replace(settings, platform=platform)
+        return int(importlib.import_module(COMMANDS[args.command][0]).run(args, settings))
+    except settings_file.SettingsError as exc:
+        print(f"govsense: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser of every command, or, to start quickly, with the arguments of one only."""
+    parser = argparse.ArgumentParser(
+        prog="govsense",
+        description="Sensor platform for governments.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="TOML file (default: ./govsense.toml)"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="overrides platform.data_dir")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if only in (None, name):
+            importlib.import_module(module).add_arguments(command)
+    return parser
