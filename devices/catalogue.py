@@ -29,7 +29,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._series: list[Series] = []
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers: dict[str, dict[str, int]] = {}
         self._device_numbers: dict[str, int] = {}
         self._devices: list[Device] = []
         self._metric_row = np.zeros(GROWTH, np.int16)
@@ -46,16 +46,23 @@ class Catalogue:
 
     def find(self, device: str, metric: str) -> int | None:
         """The number of a series, None when it has not been seen yet."""
-        return self._numbers.get((device, metric))
+        return self._numbers.get(device, {}).get(metric)
+
+    def numbers_of(self, device: str) -> dict[str, int]:
+        """Metric name to number of a device's series; the catalogue keeps it up to date."""
+        return self._numbers.setdefault(device, {})
+
+    def device_number_of(self, device: str) -> int | None:
+        """Index of a device in `devices`, None while none of its series has been seen."""
+        return self._device_numbers.get(device)
 
     def add(self, device: Device, metric: Metric) -> int:
         """The number of a series, a new one (the next) when it has none yet."""
-        key = (device.device, metric.name)
-        number = self._numbers.get(key)
+        numbers = self.numbers_of(device.device)
+        number = numbers.get(metric.name)
         if number is not None:
             return number
-        number = len(self._series)
-        self._numbers[key] = number
+        number = numbers[metric.name] = len(self._series)
         self._series.append(Series(device, metric))
         if device.device not in self._device_numbers:
             self._device_numbers[device.device] = len(self._devices)

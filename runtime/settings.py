@@ -89,7 +89,7 @@ class ClockSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting, by section. A section and key are `GOVSENSE_SECTION__KEY` in the environment."""
+    """Every setting by section; `GOVSENSE_SECTION__KEY` in the environment sets one."""
 
     platform: Platform = field(default_factory=Platform)
     mqtt: Mqtt = field(default_factory=Mqtt)

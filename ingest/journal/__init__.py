@@ -16,7 +16,6 @@ next sound record behind damage cannot take a payload for one, whatever a device
 
 from ingest.journal.reader import JournalReader
 from ingest.journal.records import (
-    CONNECTED,
     RETAINED,
     Entry,
     JournalError,
@@ -26,7 +25,6 @@ from ingest.journal.records import (
 from ingest.journal.writer import JournalWriter
 
 __all__ = [
-    "CONNECTED",
     "RETAINED",
     "Entry",
     "JournalError",

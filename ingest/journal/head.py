@@ -5,12 +5,15 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
+FRESH_NS = 5_000_000_000  # the receiver beats twice a second
+
 
 class Head:
     """The writer's word to readers, in shared memory: how far it is safe to read, and its pulse.
 
     Four 8-byte integers: head position, its complement (so that a damaged head is noticed),
-    receiver connected (0 or 1), monotonic nanoseconds of the receiver's last sign of life.
+    number of the receiver's connection to the broker (0: none), monotonic nanoseconds of the
+    receiver's last sign of life.
     """
 
     SIZE = 32
@@ -44,11 +47,12 @@ class Head:
         self._words[0] = position
         self._words[1] = ~position
 
-    def beat(self, *, connected: bool, monotonic_ns: int) -> None:
-        """Leave the receiver's sign of life."""
-        self._words[2] = connected
+    def beat(self, *, connection: int, monotonic_ns: int) -> None:
+        """Leave the receiver's sign of life and its connection number, 0 for none."""
+        self._words[2] = connection
         self._words[3] = monotonic_ns
 
-    def connected_at(self, monotonic_ns: int, *, fresh_ns: int) -> bool:
-        """Whether the receiver said within `fresh_ns` that it is connected to the broker."""
-        return bool(self._words[2]) and abs(monotonic_ns - self._words[3]) < fresh_ns
+    def connection(self, monotonic_ns: int) -> int:
+        """Number of the receiver's connection; 0 where it has none or has shown no life of late."""
+        fresh = abs(monotonic_ns - self._words[3]) < FRESH_NS
+        return self._words[2] if fresh else 0

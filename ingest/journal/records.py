@@ -12,7 +12,7 @@ MAGIC = b"\xa9\x47"
 PREFIX = struct.Struct("<2sII")
 BODY = struct.Struct("<QqBH")
 CHECKED_FROM = 6  # the checksum covers the record from its length on
-RETAINED, CONNECTED = 1, 2
+RETAINED = 1
 MAX_RECORD_BYTES = 2**20  # a length beyond is damage: the wire allows 256 KiB and a topic
 
 
@@ -25,14 +25,13 @@ class JournalFullError(JournalError):
 
 
 class Record(NamedTuple):
-    """One message as it arrived, or (connected) the note that the receiver has a connection."""
+    """One message as it arrived."""
 
     position: int
     received_ms: int
     topic: str
     payload: bytes
     retained: bool = False
-    connected: bool = False
 
 
 class Entry(NamedTuple):
@@ -85,8 +84,7 @@ def decode(buffer: bytes, offset: int, seed: int) -> tuple[Record, int] | None:
     start += BODY.size
     topic = buffer[start : start + topic_length].decode()
     payload = buffer[start + topic_length : end]
-    flagged = bool(flags & RETAINED), bool(flags & CONNECTED)
-    return Record(position, received_ms, topic, payload, *flagged), end
+    return Record(position, received_ms, topic, payload, bool(flags & RETAINED)), end
 
 
 def scan(buffer: bytes, seed: int, *, whole: bool) -> Iterator[tuple[Record, int]]:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ingest.journal.records import (
 )
 
 SEGMENT_BYTES = 64 * 2**20  # small enough to give space back soon, large enough to be few
+ROOM_BYTES = 2**20  # less than this is no room to begin again with
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -70,6 +72,11 @@ class JournalWriter:
         self.head.move(self._position)
         return self._position
 
+    def has_room(self) -> bool:
+        """Whether a group of ordinary size would be taken now."""
+        free = shutil.disk_usage(self.directory).free
+        return free > ROOM_BYTES and self._used() + ROOM_BYTES <= self._max_bytes
+
     def close(self) -> None:
         """Release the files; an empty last segment is removed."""
         os.close(self._file)
@@ -79,12 +86,15 @@ class JournalWriter:
         os.close(self._lock)
 
     def _refuse_beyond_bound(self, wanted: int) -> None:
-        used = sum(segment.path.stat().st_size for segment in segments(self.directory))
+        used = self._used()
         if used + wanted > self._max_bytes:
             raise JournalFullError(
                 f"the journal holds {used} bytes of at most {self._max_bytes}: the processor is"
                 " behind; it goes on by itself when there is space"
             )
+
+    def _used(self) -> int:
+        return sum(segment.path.stat().st_size for segment in segments(self.directory))
 
     def _roll(self) -> None:
         os.close(self._file)

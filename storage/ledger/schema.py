@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -136,7 +137,8 @@ quarantine = Table(  # one row per message of which anything was refused
     Column("payload", LargeBinary, nullable=False),
     Column("reason", String, nullable=False, index=True),  # of the first refusal
     Column("refusals", JSON, nullable=False),  # [{reason, where, detail}, ...]
-    Column("state", String, nullable=False),  # held, replayed
+    Column("whole", Boolean, nullable=False),  # nothing of the message could be used
+    Column("state", String, nullable=False),  # held, requested (for replay), replayed
     Column("replayed_ms", BigInteger),
     sqlite_autoincrement=True,
 )

@@ -1,0 +1,246 @@
+"""From journal records to readings: who speaks, what is said, and what is refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.catalogue import Catalogue
+from devices.kinds import KINDS, Metric
+from devices.readings import Readings
+from devices.registry import Device, Registry
+from devices.topics import TopicError, parse_topic
+from devices.wire import PayloadError, Refusal, Round, Status, decode, decode_status, reasons
+from ingest.journal import Record
+
+FUTURE_MS = 5 * 60_000  # a device's clock may run ahead of ours by this much
+EARLIEST_MS = 1_577_836_800_000  # 2020-01-01: an earlier time comes from a clock that was not set
+LEAST_LATENESS_MS = 120_000
+TOPIC_CACHE = 100_000  # topics of devices that do not exist must not fill the memory
+
+
+@dataclass(slots=True)
+class Source:
+    """Who publishes on one topic, and what that device's metrics are numbered."""
+
+    device: Device
+    channel: str
+    metrics: dict[str, Metric]
+    numbers: dict[str, int]
+    lateness_ms: int  # a reading older than this on arrival is late
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a run of records says. Columns are per accepted reading (n) and per round (r)."""
+
+    records: Sequence[Record]
+    sources: list[Source | None]  # by record
+    refusals: dict[int, list[Refusal]]  # by record that had any
+    statuses: list[tuple[int, Status]]  # (record, what the device said of itself)
+    readings: Readings
+    reading_record: NDArray[np.int32]  # [n]
+    reading_round: NDArray[np.int32]  # [n]
+    round_record: NDArray[np.int32]  # [r]
+    round_at_ms: NDArray[np.int64]  # [r] event time
+    round_late: NDArray[np.bool_]  # [r] beyond its device's lateness bound
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """bool[n]: the readings that are not late."""
+        live: NDArray[np.bool_] = ~self.round_late[self.reading_round]
+        return live
+
+
+@dataclass(slots=True)
+class _Columns:
+    """A batch under construction, as Python lists."""
+
+    series: list[int] = field(default_factory=list)
+    at_ms: list[int] = field(default_factory=list)
+    received_ms: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    record: list[int] = field(default_factory=list)
+    round: list[int] = field(default_factory=list)
+    round_record: list[int] = field(default_factory=list)
+    round_at_ms: list[int] = field(default_factory=list)
+    round_late: list[bool] = field(default_factory=list)
+
+
+class Intake:
+    """Decodes and validates records against the registry. Keeps no state between batches."""
+
+    def __init__(self, registry: Registry, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.use(registry)
+
+    def use(self, registry: Registry) -> None:
+        """Judge by this registry from now on."""
+        self._registry = registry
+        self._by_topic: dict[str, Source | Refusal] = {}
+        for device in registry.devices.values():
+            self._catalogue.replace_device(device)
+
+    def take(self, records: Sequence[Record]) -> Batch:
+        """Everything that the records say, refused parts aside with their reasons."""
+        columns = _Columns()
+        sources: list[Source | None] = []
+        refusals: dict[int, list[Refusal]] = {}
+        statuses: list[tuple[int, Status]] = []
+        for index, record in enumerate(records):
+            source = self._source(record.topic)
+            refused: list[Refusal] = []
+            if isinstance(source, Refusal):
+                refused, source = [source], None
+            elif source.channel == "status":
+                self._take_status(index, record, statuses, refused)
+            else:
+                self._take_rounds(index, record, source, columns, refused)
+            sources.append(source)
+            if refused:
+                refusals[index] = refused
+        return self._batch(records, sources, refusals, statuses, columns)
+
+    def _source(self, topic: str) -> Source | Refusal:
+        known = self._by_topic.get(topic)
+        if known is None:
+            if len(self._by_topic) >= TOPIC_CACHE:
+                self._by_topic.clear()
+            known = self._by_topic[topic] = self._find_source(topic)
+        return known
+
+    def _find_source(self, topic: str) -> Source | Refusal:
+        try:
+            province, device_id, channel = parse_topic(topic)
+        except TopicError as exc:
+            return Refusal(reasons.BAD_TOPIC, "topic", str(exc))
+        device = self._registry.devices.get(device_id)
+        if device is None:
+            return Refusal(reasons.UNKNOWN_DEVICE, "topic", f"{device_id} is not registered")
+        registered = self._registry.province_of(device_id)
+        if province != registered:
+            return Refusal(
+                reasons.WRONG_PROVINCE, "topic", f"{device_id} is in {registered}, not {province}"
+            )
+        if channel not in ("telemetry", "backfill", "status"):
+            return Refusal(reasons.BAD_TOPIC, "topic", f"{channel} is not sent by devices")
+        numbers = self._catalogue.numbers_of(device_id)
+        lateness_ms = max(LEAST_LATENESS_MS, round(3000 * device.interval_s))
+        return Source(device, channel, KINDS[device.kind].metrics, numbers, lateness_ms)
+
+    def _take_status(
+        self,
+        index: int,
+        record: Record,
+        statuses: list[tuple[int, Status]],
+        refused: list[Refusal],
+    ) -> None:
+        try:
+            statuses.append((index, decode_status(record.payload)))
+        except PayloadError as exc:
+            refused.append(Refusal(exc.reason, exc.where, exc.detail))
+
+    def _take_rounds(
+        self,
+        index: int,
+        record: Record,
+        source: Source,
+        columns: _Columns,
+        refused: list[Refusal],
+    ) -> None:
+        if record.retained:
+            refused.append(
+                Refusal(reasons.RETAINED, "topic", f"{source.channel} must not be retained")
+            )
+            return
+        kind = KINDS[source.device.kind]
+        try:
+            message = decode(record.payload, kind=kind, received_ms=record.received_ms)
+        except PayloadError as exc:
+            refused.append(Refusal(exc.reason, exc.where, exc.detail))
+            return
+        refused.extend(message.refusals)
+        latest_ms = record.received_ms + FUTURE_MS
+        for said in message.rounds:
+            if EARLIEST_MS <= said.at_ms <= latest_ms:
+                self._take_round(index, record.received_ms, said, source, columns, refused)
+            else:
+                refused.append(_bad_clock(said, record.received_ms))
+
+    def _take_round(
+        self,
+        index: int,
+        received_ms: int,
+        said: Round,
+        source: Source,
+        columns: _Columns,
+        refused: list[Refusal],
+    ) -> None:
+        numbers, at_ms, number_of_round = source.numbers, said.at_ms, len(columns.round_record)
+        columns.round_record.append(index)
+        columns.round_at_ms.append(at_ms)
+        columns.round_late.append(at_ms < received_ms - source.lateness_ms)
+        taken = 0
+        for name, value in said.values.items():
+            number = numbers.get(name)
+            if number is None:
+                metric = source.metrics.get(name)
+                if metric is None:
+                    detail = f"{source.device.kind} has no metric {name[:80]!r}"
+                    refused.append(Refusal(reasons.UNKNOWN_METRIC, f"m.{name[:80]}", detail))
+                    continue
+                number = self._catalogue.add(source.device, metric)
+            columns.series.append(number)
+            columns.value.append(value)
+            taken += 1
+        columns.at_ms += [at_ms] * taken
+        columns.received_ms += [received_ms] * taken
+        columns.record += [index] * taken
+        columns.round += [number_of_round] * taken
+
+    def _batch(
+        self,
+        records: Sequence[Record],
+        sources: list[Source | None],
+        refusals: dict[int, list[Refusal]],
+        statuses: list[tuple[int, Status]],
+        columns: _Columns,
+    ) -> Batch:
+        readings = Readings.of(columns.series, columns.at_ms, columns.received_ms, columns.value)
+        reading_record = np.array(columns.record, np.int32)
+        possible = (readings.value >= self._catalogue.hard_min[readings.series]) & (
+            readings.value <= self._catalogue.hard_max[readings.series]
+        )
+        for n in np.flatnonzero(~possible):
+            refusal = self._outside(int(readings.series[n]), float(readings.value[n]))
+            refusals.setdefault(int(reading_record[n]), []).append(refusal)
+        return Batch(
+            records,
+            sources,
+            refusals,
+            statuses,
+            readings.take(possible),
+            reading_record[possible],
+            np.array(columns.round, np.int32)[possible],
+            np.array(columns.round_record, np.int32),
+            np.array(columns.round_at_ms, np.int64),
+            np.array(columns.round_late, np.bool_),
+        )
+
+    def _outside(self, number: int, value: float) -> Refusal:
+        metric = self._catalogue[number].metric
+        low, high = self._catalogue.hard_min[number], self._catalogue.hard_max[number]
+        detail = f"{metric.name} {value:g} {metric.unit} is outside {low:g}..{high:g}"
+        return Refusal(reasons.OUTSIDE_HARD_RANGE, f"m.{metric.name}", detail)
+
+
+def _bad_clock(said: Round, received_ms: int) -> Refusal:
+    if said.at_ms < EARLIEST_MS:
+        detail = f"event time {said.at_ms} is before 2020; allowed from {EARLIEST_MS}"
+        return Refusal(reasons.CLOCK_BEFORE_2020, "ts", detail)
+    ahead_s = (said.at_ms - received_ms) // 1000
+    detail = f"event time {said.at_ms} is {ahead_s} s ahead; allowed {FUTURE_MS // 1000} s"
+    return Refusal(reasons.CLOCK_FUTURE, "ts", detail)

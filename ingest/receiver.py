@@ -1,0 +1,207 @@
+"""The receiver: takes messages from the broker, puts them on disk, then acknowledges them.
+
+One thread, one loop. A message waits in `pending` until its group is in the journal; only then is
+its PUBACK sent, in order of arrival and only on the connection that brought it: what a lost
+connection leaves unacknowledged the broker delivers again on the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from ingest.journal import RETAINED, Entry, JournalFullError, JournalWriter
+
+log = logging.getLogger(__name__)
+
+CHANNELS = ("telemetry", "backfill", "status")
+KEEPALIVE_S = 30
+QUIET_S = 0.003  # nothing more came for this long: commit what is there
+LONGEST_BACKOFF_S = 15.0
+CONNECT_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the broker is and how to log in. Without a password file there is no login."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str = ""
+    password_file: str = ""
+    tls_ca: str = ""
+
+
+class Receiver:
+    """Moves messages from one broker session into one journal until told to stop."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        journal: JournalWriter,
+        *,
+        now_ms: Callable[[], int],
+        group_messages: int,
+        group_s: float,
+    ) -> None:
+        self._broker = broker
+        self._journal = journal
+        self._now_ms = now_ms
+        self._group_messages = group_messages
+        self._group_s = group_s
+        self._pending: list[tuple[Entry, int, int]] = []  # entry, packet identifier, QoS
+        self._first_pending = 0.0
+        self._subscribed = False
+        self._refusal = ""
+        self._connections = 0
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Receive until `should_stop`; then commit, acknowledge, disconnect."""
+        failures = 0
+        while not should_stop():
+            client = self._client()
+            try:
+                if self._connect(client, should_stop):
+                    failures = 0
+                    self._receive(client, should_stop)
+            except JournalFullError as exc:
+                log.error("intake stopped, the broker holds what comes: %s", exc)
+                client.disconnect()
+                self._wait(self._journal.has_room, should_stop)
+                log.info("there is room again, intake goes on")
+            self._pending.clear()  # unacknowledged: the broker sends them again
+            client.disconnect()
+            failures += 1
+            self._back_off(failures, should_stop)
+
+    def _receive(self, client: mqtt.Client, should_stop: Callable[[], bool]) -> None:
+        misc_at = 0.0
+        while not should_stop():
+            socket = client.socket()
+            if socket is None:
+                log.warning("connection to the broker lost")
+                return
+            writers = [socket] if client.want_write() else []
+            select.select([socket], writers, [], QUIET_S if self._pending else 0.25)
+            if writers:
+                client.loop_write()
+            quiet = self._drain(client)
+            now = time.monotonic()
+            if self._group_is_due(now, quiet=quiet):
+                self._commit(client)
+            if now >= misc_at:
+                client.loop_misc()
+                self._beat(self._connections)
+                misc_at = now + 0.5
+        if client.is_connected():
+            self._commit(client)
+
+    def _drain(self, client: mqtt.Client) -> bool:
+        """Read what is there, at most one group; True when nothing came."""
+        before = len(self._pending)
+        while (count := len(self._pending)) < self._group_messages:
+            if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or len(self._pending) == count:
+                break
+        if self._pending and not before:
+            self._first_pending = time.monotonic()
+        return len(self._pending) == before
+
+    def _group_is_due(self, now: float, *, quiet: bool) -> bool:
+        if not self._pending:
+            return False
+        full = len(self._pending) >= self._group_messages
+        return quiet or full or now - self._first_pending >= self._group_s
+
+    def _commit(self, client: mqtt.Client) -> None:
+        if not self._pending:
+            return
+        self._journal.append([entry for entry, _, _ in self._pending])
+        for _, mid, qos in self._pending:
+            client.ack(mid, qos)
+        self._pending.clear()
+
+    def _client(self) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._broker.client_id,
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
+            manual_ack=True,
+        )
+        if self._broker.username:
+            password = None
+            if self._broker.password_file:
+                lines = Path(self._broker.password_file).read_text(encoding="utf-8").splitlines()
+                password = lines[0] if lines else ""
+            client.username_pw_set(self._broker.username, password)
+        if self._broker.tls_ca:
+            client.tls_set(ca_certs=self._broker.tls_ca)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self, client: mqtt.Client, should_stop: Callable[[], bool]) -> bool:
+        """Connect and subscribe; False, with the reason in the log, where that fails."""
+        where = f"{self._broker.host}:{self._broker.port}"
+        self._subscribed, self._refusal = False, ""
+        try:
+            client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        except OSError as exc:
+            log.warning("no broker at %s: %s", where, exc)
+            return False
+        deadline = time.monotonic() + CONNECT_WITHIN_S
+        while not self._subscribed:
+            client.loop(0.1)
+            if self._refusal or client.socket() is None or time.monotonic() > deadline:
+                log.warning("broker %s did not take us: %s", where, self._refusal or "no answer")
+                return False
+            if should_stop():
+                return False
+        log.info("connected to the broker at %s as %s", where, self._broker.client_id)
+        self._connections += 1
+        return True
+
+    def _on_connect(self, client, userdata, flags, reason, properties) -> None:  # type: ignore[no-untyped-def]
+        if reason.is_failure:
+            self._refusal = str(reason)
+            return
+        client.subscribe([(f"gov/v1/+/+/{channel}", 1) for channel in CHANNELS])
+
+    def _on_subscribe(self, client, userdata, mid, reasons, properties) -> None:  # type: ignore[no-untyped-def]
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        self._refusal = f"subscription refused: {', '.join(refused)}" if refused else ""
+        self._subscribed = not refused
+
+    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # MQTT forbids it; the message is kept, without its topic
+            topic = ""
+        entry = Entry(
+            self._now_ms(), topic, bytes(message.payload), RETAINED if message.retain else 0
+        )
+        self._pending.append((entry, message.mid, message.qos))
+
+    def _beat(self, connection: int) -> None:
+        self._journal.head.beat(connection=connection, monotonic_ns=time.monotonic_ns())
+
+    def _back_off(self, failures: int, should_stop: Callable[[], bool]) -> None:
+        longest = min(LONGEST_BACKOFF_S, 0.25 * 2**failures)
+        until = time.monotonic() + random.uniform(0.1, longest)
+        self._wait(lambda: time.monotonic() >= until, should_stop)
+
+    def _wait(self, condition: Callable[[], bool], should_stop: Callable[[], bool]) -> None:
+        """Wait for a condition without a connection, with a pulse."""
+        while not condition() and not should_stop():
+            self._beat(0)
+            time.sleep(0.1)
