@@ -1,7 +1,7 @@
 """What became of every message and round of a batch, in numbers that add up.
 
-Each message has exactly one outcome: stored (something in it was new, or it was a status), duplicate
-(all that could be used was stored before) or quarantined (nothing could be used).
+Each message has exactly one outcome: stored (something in it was new, or it was a status),
+duplicate (all that could be used was stored before) or quarantined (nothing could be used).
 """
 
 from __future__ import annotations

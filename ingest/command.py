@@ -1,0 +1,180 @@
+"""`govsense ingest`: the receiver and the processor, each a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from ingest.journal import JournalError, JournalReader, JournalWriter
+from ingest.processor import Limits, Processor
+from ingest.receiver import Broker, Receiver
+from runtime import log as log_format
+from runtime.clock import Clock, clock_from
+from runtime.settings import Settings
+from runtime.stopping import stop_requested
+from storage.ledger import stats
+from storage.ledger.migrations import LedgerError, open_ledger
+from storage.series.sqlite import Retention, SqliteSeries
+
+log = logging.getLogger(__name__)
+
+SMALL_BATCH = 500
+IDLE_S = 0.005
+CHORES_S = 1.0
+ROLL_UP_S, ROLL_UP_BUDGET_S = 5.0, 0.05
+RETAIN_S = 3600.0
+HEAD_WITHIN_S = 15.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which of the two loops to run, and whom to follow."""
+    parser.add_argument(
+        "--only", choices=("receiver", "processor"), help="run this loop alone (default: both)"
+    )
+    parser.add_argument("--follow", type=int, metavar="PID", help="stop when this process has gone")
+    parser.epilog = """examples:
+  govsense ingest                     receive and process, as two processes
+  govsense ingest --only receiver     only put messages on disk and acknowledge them
+"""
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT: 0. 1 where a loop cannot go on."""
+    log_format.configure(args.only or "ingest")
+    stopping = stop_requested(args.follow)
+    clock = clock_from(settings.clock)
+    try:
+        if args.only == "receiver":
+            return _receive(settings, clock, stopping)
+        if args.only == "processor":
+            return _process(settings, clock, stopping)
+        return _both(args, settings, clock, stopping)
+    except (JournalError, LedgerError) as exc:
+        log.error("%s", exc)
+        return 1
+
+
+def _both(
+    args: argparse.Namespace, settings: Settings, clock: Clock, stopping: Callable[[], bool]
+) -> int:
+    command = [sys.executable, "-m", "runtime", "--data-dir", str(settings.data_dir)]
+    if args.settings:
+        command += ["--settings", str(args.settings)]
+    command += ["ingest", "--only", "receiver", "--follow", str(os.getpid())]
+    receiver = subprocess.Popen(command, env={**os.environ, **clock.environment()})
+    try:
+        code = _process(settings, clock, lambda: stopping() or receiver.poll() is not None)
+    finally:
+        receiver.terminate()
+        receiver.wait(15)
+    if not stopping():
+        log.error("the receiver ended with code %s", receiver.returncode)
+        return 1
+    return code
+
+
+def _receive(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
+    mqtt = settings.mqtt
+    broker = Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=mqtt.client_id,
+        username=mqtt.username,
+        password_file=mqtt.password_file,
+        tls_ca=mqtt.tls_ca,
+    )
+    journal = JournalWriter(_journal(settings), max_bytes=settings.ingest.journal_max_mib * 2**20)
+    receiver = Receiver(
+        broker,
+        journal,
+        now_ms=clock.now_ms,
+        group_messages=settings.ingest.group_commit_messages,
+        group_s=settings.ingest.group_commit_ms / 1000,
+    )
+    try:
+        receiver.run(stopping)
+    finally:
+        journal.close()
+    log.info("stopped; the journal ends at position %d", journal.position)
+    return 0
+
+
+def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
+    reader = _reader(_journal(settings), stopping)
+    if reader is None:
+        return 0
+    ledger = open_ledger(settings.ledger_url)
+    series = SqliteSeries.open(settings.series_path)
+    processor = Processor(
+        reader=reader,
+        ledger=ledger,
+        series=series,
+        now_ms=clock.now_ms,
+        limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
+    )
+    processor.recover()
+    log.info("processing from journal position %d", reader.position)
+    retention = Retention(
+        settings.storage.raw_days, settings.storage.five_minute_days, settings.storage.hour_days
+    )
+    chores_at = roll_up_at = retain_at = 0.0
+    while not stopping():
+        began = time.monotonic()
+        count = processor.step()
+        if began >= chores_at:
+            chores_at = began + CHORES_S
+            processor.reload_registry()
+            processor.replay_requested()
+            stats.beat(ledger, "ingest", clock.now_ms(), _gauges(processor))
+        if began >= roll_up_at:
+            roll_up_at = began + ROLL_UP_S
+            series.roll_up(clock.now_ms(), budget_s=ROLL_UP_BUDGET_S)
+        if began >= retain_at:
+            retain_at = began + RETAIN_S
+            series.retain(clock.now_ms(), retention)
+        if count < SMALL_BATCH:
+            least = settings.ingest.batch_ms / 1000 if count else IDLE_S
+            time.sleep(max(0.0, least - (time.monotonic() - began)))
+    processor.snapshot()
+    stats.beat(ledger, "ingest", clock.now_ms(), _gauges(processor))
+    log.info("stopped at journal position %d", reader.position)
+    reader.close()
+    series.close()
+    ledger.close()
+    return 0
+
+
+def _gauges(processor: Processor) -> dict[str, object]:
+    return {
+        "messages_received": processor.received,
+        "messages_pending": processor.pending,
+        "broker_connected": processor.connected,
+        "series": processor.series_count,
+        "resident_bytes": psutil.Process().memory_info().rss,
+        "event_to_stored_ms": processor.event_to_stored.summary(),
+        "event_to_alert_ms": processor.event_to_alert.summary(),
+    }
+
+
+def _reader(directory: Path, stopping: Callable[[], bool]) -> JournalReader | None:
+    """The journal as soon as the receiver has made it; None when told to stop before."""
+    deadline = time.monotonic() + HEAD_WITHIN_S
+    while not stopping():
+        if (directory / "head").exists():
+            return JournalReader(directory, 0)
+        if time.monotonic() > deadline:
+            raise JournalError(f"no journal in {directory}: is the receiver running?")
+        time.sleep(0.05)
+    return None
+
+
+def _journal(settings: Settings) -> Path:
+    return settings.data_dir / "journal"

@@ -1,0 +1,272 @@
+"""`govsense up`: the whole platform on one machine, on embedded defaults."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from devices.registry import Device, Registry, Site, Uplink
+from devices.registry_files import read_registry, write_registry
+from devices.sample import national_sample
+from runtime import log as log_format
+from runtime.clock import Clock, clock_from
+from runtime.ports import PortInUseError, is_open, require_free
+from runtime.settings import Settings
+from runtime.stopping import stop_requested
+from runtime.supervisor import Supervisor
+from runtime.up_report import print_report, read_stats
+from storage.ledger.migrations import open_ledger
+from storage.ledger.registry import load_registry, replace_registry
+
+READY_WITHIN_S = 60.0
+DRAIN_WITHIN_S = 20.0
+DEMO_INTERVAL_S = 5.0
+OWN_SITE, OWN_PROBE = "this-machine", "this-machine-probe"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to run beside the platform, where to listen, and when to stop."""
+    parser.add_argument("--simulate", action="store_true", help="play a country of devices")
+    parser.add_argument(
+        "--sites", type=Path, metavar="PATH", help="registry files (default: sample)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the simulation (default: 1)")
+    parser.add_argument(
+        "--scenario", default="first-minute", metavar="NAME", help="faults to play (first-minute)"
+    )
+    parser.add_argument(
+        "--interval-s",
+        type=float,
+        default=DEMO_INTERVAL_S,
+        metavar="S",
+        help="seconds between two rounds of a simulated device (default: 5)",
+    )
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="stop after N seconds and report"
+    )
+    parser.add_argument("--broker-port", type=int, metavar="PORT", help="of the embedded broker")
+    parser.add_argument("--http-port", type=int, metavar="PORT", help="of the API and its page")
+    parser.add_argument("--no-probe", action="store_true", help="do not measure this machine")
+    parser.epilog = """examples:
+  govsense up                            broker, ingest and API on this machine
+  govsense up --simulate                 the same with a simulated country
+  govsense up --simulate --seconds 60    the same for a minute; exit 0 if all went well
+  govsense up --http-port 9000           where port 8080 is taken
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, with the ports that are really used."""
+
+    args: argparse.Namespace
+    settings: Settings
+    clock: Clock
+    broker_port: int
+    http_port: int
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://{self.settings.http.host}:{self.http_port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings that the children share."""
+        return {
+            **self.clock.environment(),
+            "GOVSENSE_PLATFORM__DATA_DIR": str(self.settings.data_dir.resolve()),
+            "GOVSENSE_MQTT__PORT": str(self.broker_port),
+            "GOVSENSE_HTTP__PORT": str(self.http_port),
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        """The call of a govsense command with the same settings file."""
+        options = ["--settings", str(self.args.settings)] if self.args.settings else []
+        return [sys.executable, "-m", "runtime", *options, *arguments]
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Run until told to stop, or for --seconds. 0 where all went well, else 1."""
+    log_format.configure("up")
+    try:
+        plan = _plan(args, settings)
+    except PortInUseError as exc:
+        print(f"govsense up: {exc}", file=sys.stderr)
+        return 1
+    stopping = stop_requested()
+    supervisor = Supervisor()
+    try:
+        if not _start(plan, supervisor, stopping):
+            return 0 if stopping() else 1
+        _say(f"ready: open {plan.url} in a browser (Ctrl-C stops)")
+        if args.seconds:
+            return _run_for(args.seconds, plan, supervisor, stopping)
+        while not stopping():
+            supervisor.watch()
+            time.sleep(0.2)
+        return 0
+    finally:
+        _say("stopping")
+        supervisor.stop()
+
+
+def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
+    broker_port = settings.mqtt.port if args.broker_port is None else args.broker_port
+    http_port = settings.http.port if args.http_port is None else args.http_port
+    broker_port = require_free(
+        settings.mqtt.host, broker_port, what="the MQTT broker", flag="--broker-port"
+    )
+    http_port = require_free(settings.http.host, http_port, what="the API", flag="--http-port")
+    return Plan(args, settings, clock_from(settings.clock), broker_port, http_port)
+
+
+def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> bool:
+    """Start every process; False where one does not come up in time."""
+    data_dir, host = plan.settings.data_dir, plan.settings.mqtt.host
+    data_dir.mkdir(parents=True, exist_ok=True)
+    _register(plan)
+    environment = plan.environment
+    _say(f"broker on {host}:{plan.broker_port}")
+    supervisor.start(
+        "broker",
+        [sys.executable, "-m", "runtime.broker", host, str(plan.broker_port), str(data_dir)],
+        environment,
+    )
+    if not _wait(lambda: is_open(host, plan.broker_port), supervisor, stopping):
+        return _failed("the broker does not answer")
+    supervisor.start("ingest", plan.command("ingest"), environment)
+    supervisor.start("api", plan.command("api"), environment)
+    if not _wait(lambda: _is_ready(plan.url), supervisor, stopping):
+        return _failed(f"{plan.url}/api/v1/ready does not answer 200")
+    if not plan.args.no_probe:
+        supervisor.start("probe", _probe_command(plan), environment)
+    if plan.args.simulate:
+        supervisor.start("simulate", _simulate_command(plan), environment)
+    return True
+
+
+def _register(plan: Plan) -> None:
+    """Fill an empty registry with the country to simulate and with this machine's own probe."""
+    ledger = open_ledger(plan.settings.ledger_url)
+    known = load_registry(ledger)
+    sites, devices = dict(known.sites), dict(known.devices)
+    if plan.args.simulate:
+        country = read_registry([plan.args.sites]) if plan.args.sites else national_sample()
+        played = _at_interval(country, plan.args.interval_s)
+        write_registry(played, plan.settings.data_dir / "simulated")
+        sites.update(played.sites)
+        devices.update(played.devices)
+    if not plan.args.no_probe:
+        sites[OWN_SITE], devices[OWN_PROBE] = _this_machine()
+    registry = Registry(sites, devices)
+    if registry != known:
+        replace_registry(ledger, registry)
+    ledger.close()
+    _say(f"{len(registry.sites)} sites and {len(registry.devices)} devices are registered")
+
+
+def _at_interval(country: Registry, interval_s: float) -> Registry:
+    devices = {
+        name: replace(device, interval_s=interval_s) for name, device in country.devices.items()
+    }
+    return Registry(country.sites, devices)
+
+
+def _this_machine() -> tuple[Site, Device]:
+    site = Site(
+        site=OWN_SITE,
+        name_en="This machine",
+        name_lo="ເຄື່ອງນີ້",
+        site_class="office",
+        province="LA-VT",
+        district="chanthabuly",
+        lat=None,
+        lon=None,
+        agency="govsense",
+        uplinks=(Uplink("unknown", "fibre", None, None),),
+        feeder="",
+        priority="normal",
+    )
+    return site, Device(OWN_PROBE, OWN_SITE, "connectivity-probe", 10.0, 1, {})
+
+
+def _probe_command(plan: Plan) -> list[str]:
+    return plan.command(
+        "probe", "--device", OWN_PROBE, "--province", "LA-VT", "--interval-s", "10",
+        "--self-test", plan.url,
+    )  # fmt: skip
+
+
+def _simulate_command(plan: Plan) -> list[str]:
+    data_dir, args = plan.settings.data_dir, plan.args
+    return plan.command(
+        "simulate", "--sites", str(data_dir / "simulated"), "--seed", str(args.seed),
+        "--scenario", args.scenario, "--truth", str(data_dir / "truth.jsonl"),
+    )  # fmt: skip
+
+
+def _run_for(
+    seconds: float, plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]
+) -> int:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not stopping():
+        supervisor.watch()
+        left = until - time.monotonic()
+        _progress(f"{seconds - left:3.0f} of {seconds:.0f} s  {_short(read_stats(plan.url))}")
+        time.sleep(min(1.0, max(0.0, left)))
+    _progress("")
+    healthy = all(child.pid and not child.restarts for child in supervisor.children.values())
+    supervisor.stop("simulate", "probe")
+    drained = lambda: not read_stats(plan.url)["messages_pending"]  # noqa: E731
+    _wait(drained, supervisor, stopping, DRAIN_WITHIN_S)
+    truth = plan.settings.data_dir / "truth.jsonl" if plan.args.simulate else None
+    return 0 if print_report(plan.url, truth, healthy=healthy) else 1
+
+
+def _short(stats: dict[str, Any]) -> str:
+    return f"{stats['readings_stored']} readings stored, {stats['alerts_open']} alerts open"
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/v1/ready", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _wait(
+    condition: Callable[[], bool],
+    supervisor: Supervisor,
+    stopping: Callable[[], bool],
+    within_s: float = READY_WITHIN_S,
+) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline and not stopping():
+        supervisor.watch()
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _failed(why: str) -> bool:
+    print(f"govsense up: {why} after {READY_WITHIN_S:.0f} s; the log above says why",
+          file=sys.stderr)  # fmt: skip
+    return False
+
+
+def _say(line: str) -> None:
+    print(f"govsense: {line}", flush=True)
+
+
+def _progress(line: str) -> None:
+    if sys.stdout.isatty():
+        print(f"\r\x1b[K{line}", end="", flush=True)
