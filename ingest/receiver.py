@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 CHANNELS = ("telemetry", "backfill", "status")
 KEEPALIVE_S = 30
 QUIET_S = 0.003  # nothing more came for this long: commit what is there
+GROUP_BYTES = 2**20  # a group of large messages is full sooner; the journal's bound holds many
 LONGEST_BACKOFF_S = 15.0
 CONNECT_WITHIN_S = 10.0
 
@@ -59,6 +60,7 @@ class Receiver:
         self._group_messages = group_messages
         self._group_s = group_s
         self._pending: list[tuple[Entry, int, int]] = []  # entry, packet identifier, QoS
+        self._pending_bytes = 0
         self._first_pending = 0.0
         self._subscribed = False
         self._refusal = ""
@@ -78,7 +80,7 @@ class Receiver:
                 client.disconnect()
                 self._wait(self._journal.has_room, should_stop)
                 log.info("there is room again, intake goes on")
-            self._pending.clear()  # unacknowledged: the broker sends them again
+            self._forget_pending()  # unacknowledged: the broker sends them again
             client.disconnect()
             failures += 1
             self._back_off(failures, should_stop)
@@ -108,7 +110,8 @@ class Receiver:
     def _drain(self, client: mqtt.Client) -> bool:
         """Read what is there, at most one group; True when nothing came."""
         before = len(self._pending)
-        while (count := len(self._pending)) < self._group_messages:
+        while not self._group_is_full():
+            count = len(self._pending)
             if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS or len(self._pending) == count:
                 break
         if self._pending and not before:
@@ -118,8 +121,11 @@ class Receiver:
     def _group_is_due(self, now: float, *, quiet: bool) -> bool:
         if not self._pending:
             return False
-        full = len(self._pending) >= self._group_messages
-        return quiet or full or now - self._first_pending >= self._group_s
+        waited_s = now - self._first_pending
+        return quiet or self._group_is_full() or waited_s >= self._group_s
+
+    def _group_is_full(self) -> bool:
+        return len(self._pending) >= self._group_messages or self._pending_bytes >= GROUP_BYTES
 
     def _commit(self, client: mqtt.Client) -> None:
         if not self._pending:
@@ -127,7 +133,11 @@ class Receiver:
         self._journal.append([entry for entry, _, _ in self._pending])
         for _, mid, qos in self._pending:
             client.ack(mid, qos)
+        self._forget_pending()
+
+    def _forget_pending(self) -> None:
         self._pending.clear()
+        self._pending_bytes = 0
 
     def _client(self) -> mqtt.Client:
         client = mqtt.Client(
@@ -191,6 +201,7 @@ class Receiver:
             self._now_ms(), topic, bytes(message.payload), RETAINED if message.retain else 0
         )
         self._pending.append((entry, message.mid, message.qos))
+        self._pending_bytes += len(entry.payload)
 
     def _beat(self, connection: int) -> None:
         self._journal.head.beat(connection=connection, monotonic_ns=time.monotonic_ns())

@@ -15,6 +15,7 @@ import msgspec
 PREFIX = "GOVSENSE_"
 FILE_VARIABLE = "GOVSENSE_SETTINGS"
 DEFAULT_FILE = "govsense.toml"
+LEAST_JOURNAL_MIB = 16  # eight segments, each larger than any group of messages
 
 
 class SettingsError(Exception):
@@ -68,7 +69,9 @@ class Storage:
 
 @dataclass(frozen=True)
 class Ingest:
-    journal_max_mib: int = setting(2048, "largest size of the journal; when full, the broker holds")
+    journal_max_mib: int = setting(
+        2048, "largest size of the journal, 16 or more; when it is full, the broker holds"
+    )
     group_commit_ms: int = setting(20, "longest wait before messages are put on disk together")
     group_commit_messages: int = setting(500, "most messages that are put on disk together")
     batch_messages: int = setting(4000, "most messages that the processor commits together")
@@ -180,7 +183,6 @@ def _nearest(got: str, known: list[str]) -> str:
 def _check(settings: Settings) -> None:
     positive = {
         "clock.speed": settings.clock.speed,
-        "ingest.journal_max_mib": settings.ingest.journal_max_mib,
         "ingest.group_commit_messages": settings.ingest.group_commit_messages,
         "ingest.batch_messages": settings.ingest.batch_messages,
         "ingest.snapshot_s": settings.ingest.snapshot_s,
@@ -191,6 +193,11 @@ def _check(settings: Settings) -> None:
     for name, value in positive.items():
         if not value > 0:
             raise SettingsError(f"{name} is {value}; it must be above 0")
+    if settings.ingest.journal_max_mib < LEAST_JOURNAL_MIB:
+        raise SettingsError(
+            f"ingest.journal_max_mib is {settings.ingest.journal_max_mib};"
+            f" it must be {LEAST_JOURNAL_MIB} or more"
+        )
     for name, port in {"mqtt.port": settings.mqtt.port, "http.port": settings.http.port}.items():
         if not 0 <= port <= 65535:
             raise SettingsError(f"{name} is {port}; it must be 0 to 65535")

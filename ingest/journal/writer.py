@@ -22,18 +22,18 @@ from ingest.journal.records import (
 )
 
 SEGMENT_BYTES = 64 * 2**20  # small enough to give space back soon, large enough to be few
-ROOM_BYTES = 2**20  # less than this is no room to begin again with
+ROOM_BYTES = 4 * 2**20  # more than any group of the receiver
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class JournalWriter:
     """The one writer. `append` returns only after its records are on disk."""
 
-    def __init__(self, directory: Path, *, max_bytes: int, segment_bytes: int = SEGMENT_BYTES):
+    def __init__(self, directory: Path, *, max_bytes: int) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._max_bytes = max_bytes
-        self._segment_bytes = segment_bytes
+        self._segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)  # space comes back in eighths
         self._lock = _lock(directory)
         self.head = Head(directory, create=True)
         self._position = max(_end(directory), self.head.kept_position())

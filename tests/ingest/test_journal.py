@@ -29,8 +29,8 @@ def entries(count: int, *, size: int = 40) -> list[Entry]:
             for n in range(count)]  # fmt: skip
 
 
-def written(directory: Path, batches: list[list[Entry]], *, segment_bytes: int = BOUND) -> None:
-    writer = JournalWriter(directory, max_bytes=BOUND, segment_bytes=segment_bytes)
+def written(directory: Path, batches: list[list[Entry]], *, bound: int = BOUND) -> None:
+    writer = JournalWriter(directory, max_bytes=bound)
     for batch in batches:
         writer.append(batch)
     writer.close()
@@ -56,9 +56,9 @@ def test_records_come_back_in_order_with_their_facts(tmp_path: Path) -> None:
 
 def test_segments_roll_and_positions_go_on_after_reopening(tmp_path: Path) -> None:
     """Many segments and a restart read as one sequence without a gap."""
-    wanted = entries(300)
-    written(tmp_path, [wanted[n : n + 10] for n in range(0, 200, 10)], segment_bytes=1000)
-    written(tmp_path, [wanted[200:]], segment_bytes=1000)
+    wanted = entries(300, size=1500)
+    written(tmp_path, [wanted[n : n + 10] for n in range(0, 200, 10)], bound=500_000)
+    written(tmp_path, [wanted[200:]], bound=500_000)
     assert len(segments(tmp_path)) > 5
     found = read_all(JournalReader(tmp_path, 0))
     assert [r.position for r in found] == list(range(300))
@@ -67,7 +67,7 @@ def test_segments_roll_and_positions_go_on_after_reopening(tmp_path: Path) -> No
 
 def test_reading_starts_at_any_position(tmp_path: Path) -> None:
     """A reader that resumes at its cursor gets exactly the records from there on."""
-    written(tmp_path, [entries(50), entries(50)], segment_bytes=1000)
+    written(tmp_path, [entries(50), entries(50)], bound=500_000)
     for position in (0, 1, 49, 50, 99, 100):
         found = read_all(JournalReader(tmp_path, position))
         assert [r.position for r in found] == list(range(position, 100))
@@ -83,7 +83,7 @@ def test_a_long_journal_is_read_across_buffers(tmp_path: Path) -> None:
 
 def test_released_segments_are_gone_and_the_rest_still_reads(tmp_path: Path) -> None:
     """Space behind all readers is given back, never a segment that is still needed."""
-    written(tmp_path, [entries(10) for _ in range(20)], segment_bytes=500)
+    written(tmp_path, [entries(10, size=400) for _ in range(20)], bound=160_000)
     reader = JournalReader(tmp_path, 0)
     read_all(reader)
     assert reader.release(below=105) > 0
@@ -101,11 +101,11 @@ def test_two_writers_are_refused_with_advice(tmp_path: Path) -> None:
 
 def test_the_bound_refuses_and_recovers(tmp_path: Path) -> None:
     """At its bound the journal takes nothing, and goes on once space was released."""
-    writer = JournalWriter(tmp_path, max_bytes=5000, segment_bytes=1000)
-    for _ in range(5):
+    writer = JournalWriter(tmp_path, max_bytes=10_000)
+    for _ in range(9):
         writer.append(entries(10))
-    with pytest.raises(JournalFullError, match="at most 5000"):
-        writer.append(entries(10))
+    with pytest.raises(JournalFullError, match="at most 10000"):
+        writer.append(entries(30))
     kept = writer.position
     reader = JournalReader(tmp_path, 0)
     assert len(read_all(reader)) == kept
