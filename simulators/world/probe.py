@@ -1,4 +1,4 @@
-"""`connectivity-probe` devices: four tiers of round trips, names, pages, speed and its own state."""
+"""`connectivity-probe` devices: round trips of four tiers, names, pages, speed, own state."""
 
 from __future__ import annotations
 

@@ -96,8 +96,9 @@ def test_good_readings_beside_bad_ones_are_stored(platform: Platform, client: Cl
             payload = reading(base + n, seq=5 + n, **good, **extra)
         client.publish("gov/v1/LA-LP/p1/telemetry", payload)
     wait_for(
-        lambda: set(PARTLY_GOOD)
-        <= {r["reason"] for r in platform.items("/quarantine", device="p1")},
+        lambda: (
+            set(PARTLY_GOOD) <= {r["reason"] for r in platform.items("/quarantine", device="p1")}
+        ),
         "the refused parts are in quarantine",
     )
     rows = platform.items(
@@ -126,13 +127,13 @@ def test_every_message_is_accounted_for(platform: Platform, client: Client) -> N
     assert sum(hour["duplicate"] for hour in hours) == 2
 
 
-def test_quarantine_is_replayed_after_a_fix(platform: Platform, client: Client, tmp_path: Path) -> None:
+def test_quarantine_is_replayed_after_a_fix(
+    platform: Platform, client: Client, tmp_path: Path
+) -> None:
     """What an unregistered device sent is stored once it is registered and its messages replayed."""
     at_ms = now_ms()
     client.publish("gov/v1/LA-LP/newcomer/telemetry", reading(at_ms, dns_ms=33.0))
-    wait_for(
-        lambda: platform.items("/quarantine", device="newcomer") != [], "the message is held"
-    )
+    wait_for(lambda: platform.items("/quarantine", device="newcomer") != [], "the message is held")
     (tmp_path / "sites.csv").write_text(
         "site,name_en,name_lo,class,province,district,lat,lon,agency,provider,link_type,"
         "contracted_down_mbps,contracted_up_mbps,feeder,priority\n"
