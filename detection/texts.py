@@ -1,0 +1,134 @@
+"""What an alert says to people, in English and Lao: seen, expected and why, what to do next."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import NamedTuple
+
+from detection.findings import Finding
+from devices.kinds import KINDS, TIERS, Metric
+
+# What is printed for a unit where its symbol in the table of metrics is not what people write.
+UNITS = {
+    "Cel": ("°C", "°C"),
+    "%RH": ("%", "%"),
+    "d": ("days", "ມື້"),
+    "m3/h": ("m³/h", "m³/h"),
+    "ug/m3": ("µg/m³", "µg/m³"),
+    "uS/cm": ("µS/cm", "µS/cm"),
+    "count": ("", ""),
+    "code": ("", ""),
+    "pH": ("", ""),
+}
+DURATIONS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
+
+
+class Words(NamedTuple):
+    """The same in both languages."""
+
+    en: str
+    lo: str
+
+
+def explain(finding: Finding) -> Words:
+    """The text of a finding in English and Lao.
+
+    Uses of its facts: `kind` (of the device), and per rule `held_s`, `readings`, `run`, `longest`,
+    `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`.
+    """
+    phase = "clear" if finding.phase == "clear" else "firing"
+    if finding.facts.get("accepted"):
+        phase = "accepted"
+    parts = [_fill(TEXTS[f"{finding.rule}.{phase}"], finding)]
+    if phase == "firing":
+        parts.append(_advice(finding))
+    return Words(" ".join(p.en for p in parts), " ".join(p.lo for p in parts))
+
+
+def name_of(metric: str) -> Words:
+    """The name of a metric in words."""
+    return NAMES[metric]
+
+
+def _advice(finding: Finding) -> Words:
+    if finding.rule == "silence":
+        return TEXTS["next.silence"]
+    by_kind = TEXTS.get(f"next.{finding.facts['kind']}")
+    return by_kind if by_kind and finding.nature == "condition" else TEXTS[f"next.{finding.nature}"]
+
+
+def _fill(template: Words, finding: Finding) -> Words:
+    en, lo = (
+        text.format(**{name: words[n] for name, words in _fields(finding)})
+        for n, text in enumerate(template)
+    )
+    return Words(en[0].upper() + en[1:], lo)
+
+
+def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
+    facts = finding.facts
+    for name in ("readings", "run", "longest"):
+        if name in facts:
+            yield name, Words(str(facts[name]), str(facts[name]))
+    for name in ("held", "interval"):
+        if f"{name}_s" in facts:
+            yield name, _duration(float(facts[f"{name}_s"]))
+    if not finding.metric:
+        return
+    metric = KINDS[str(facts["kind"])].metrics[finding.metric]
+    yield "name", name_of(finding.metric)
+    if finding.value is not None:
+        yield "value", _quantity(finding.value, metric)
+    if finding.expected is not None:
+        yield "expected", _range(finding.expected, str(facts.get("side", "")), metric)
+
+
+def _range(expected: tuple[float, float], side: str, metric: Metric) -> Words:
+    low, high = (_quantity(end, metric) for end in expected)
+    if expected[0] == expected[1]:
+        return low
+    template = TEXTS[{"low": "at_least", "high": "at_most"}.get(side, "between")]
+    return Words(*(t.format(low=low[n], high=high[n]) for n, t in enumerate(template)))
+
+
+def _quantity(value: float, metric: Metric) -> Words:
+    if metric.is_bool:
+        return TEXTS["yes" if value else "no"]
+    number = _number(value, metric.resolution)
+    en, lo = UNITS.get(metric.unit, (metric.unit, metric.unit))
+    return Words(f"{number} {en}".rstrip(), f"{number} {lo}".rstrip())
+
+
+def _number(value: float, resolution: float) -> str:
+    """With as many decimals as the metric's resolution has, without trailing zeros."""
+    decimals = max(0, len(f"{resolution:.6f}".rstrip("0").split(".")[1]))
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _duration(seconds: float) -> Words:
+    """In the largest unit of which there are at least two, else in seconds."""
+    unit, size = next((d for d in DURATIONS if seconds >= 2 * d[1]), DURATIONS[-1])
+    number = f"{seconds / size:.1f}".removesuffix(".0")
+    return Words(*(text.format(n=number) for text in TEXTS[unit]))
+
+
+def _read(name: str) -> dict[str, Words]:
+    text = (files("detection") / "data" / name).read_text("utf-8")
+    return {row[0]: Words(row[1], row[2]) for row in list(csv.reader(text.splitlines()))[1:]}
+
+
+def _by_tier(names: dict[str, Words]) -> Iterator[tuple[str, Words]]:
+    for pattern, words in names.items():
+        for tier in TIERS if "{tier}" in pattern else ("",):
+            said = TEXTS.get(f"tier.{tier}", Words("", ""))
+            yield (
+                pattern.replace("{tier}", tier),
+                Words(words.en.replace("{tier}", said.en), words.lo.replace("{tier}", said.lo)),
+            )
+
+
+TEXTS: dict[str, Words] = _read("texts.csv")
+NAMES: dict[str, Words] = dict(_by_tier(_read("metric_names.csv")))
