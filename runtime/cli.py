@@ -19,6 +19,7 @@ COMMANDS = {  # name: (module, what it does)
     "probe": ("devices.probe.command", "measure this office's connectivity and publish it"),
     "registry": ("storage.registry_command", "import, export or sample sites and devices"),
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
+    "health": ("runtime.health_command", "tell whether ingest or the API is alive"),
     "settings": ("runtime.settings_command", "print every setting with its meaning and value"),
 }
 
