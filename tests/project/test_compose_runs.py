@@ -1,4 +1,4 @@
-"""The commands of the Compose file, run without containers: they start, are well, and do the job."""
+"""The commands of the Compose file, run without containers: they start, are well and do the job."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -92,7 +93,7 @@ def test_the_commands_of_the_compose_file_make_a_platform(tmp_path: Path) -> Non
         for name in ("ingest", "api"):
             stack.enter_context(deployment.service(name))
         for name in ("mosquitto", "ingest", "api"):
-            wait_for(lambda name=name: deployment.is_well(name), f"{name} is well", within_s=30)
+            wait_for(partial(deployment.is_well, name), f"{name} is well", within_s=30)
         with deployment.installation.client("p0") as device:
             payload = reading(time.time_ns() // 1_000_000, nat_rtt_p50_ms=21.4)
             device.publish("gov/v1/LA-LP/p1/telemetry", payload)  # in another's name
