@@ -91,15 +91,17 @@ class Intake:
         refusals: dict[int, list[Refusal]] = {}
         statuses: list[tuple[int, Status]] = []
         for index, record in enumerate(records):
-            source = self._source(record.topic)
+            known = self._source(record.topic)
             refused: list[Refusal] = []
-            if isinstance(source, Refusal):
-                refused, source = [source], None
-            elif source.channel == "status":
-                self._take_status(index, record, statuses, refused)
+            if isinstance(known, Refusal):
+                sources.append(None)
+                refused.append(known)
             else:
-                self._take_rounds(index, record, source, columns, refused)
-            sources.append(source)
+                sources.append(known)
+                if known.channel == "status":
+                    self._take_status(index, record, statuses, refused)
+                else:
+                    self._take_rounds(index, record, known, columns, refused)
             if refused:
                 refusals[index] = refused
         return self._batch(records, sources, refusals, statuses, columns)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 # From 1 ms to 100 s, ten bounds a decade: a quantile is right within 26 %.
 BOUNDS_MS = np.round(10 ** np.linspace(0, 5, 51), 3)
@@ -43,6 +41,6 @@ class Latency:
         }
 
 
-def _bound(cumulative: Sequence[int], rank: float) -> float:
+def _bound(cumulative: NDArray[np.int64], rank: float) -> float:
     index = int(np.searchsorted(cumulative, rank))
     return float(BOUNDS_MS[min(index, len(BOUNDS_MS) - 1)])

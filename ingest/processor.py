@@ -21,6 +21,7 @@ from detection.alerts import AlertBook, AlertChange
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
 from devices.catalogue import Catalogue
+from devices.kinds import KINDS
 from devices.registry import Registry
 from devices.wire import reasons
 from ingest import tally
@@ -33,12 +34,11 @@ from storage.ledger import device_states, progress, quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
-from storage.ledger.migrations import Ledger
+from storage.ledger.migrations import Ledger, LedgerError
 from storage.series.sqlite import SqliteSeries
 
 log = logging.getLogger(__name__)
 
-READER = "processor"
 TICK_MS = 10_000  # silence is looked for at whole multiples of this
 REBUILD_RECORDS = 4000
 
@@ -93,10 +93,10 @@ class Processor:
 
     def recover(self) -> None:
         """Bring detectors and alerts to where the last commit left them. Call once, first."""
-        for device, latest in device_states.load_latest(self._ledger).items():
-            self._latest.put(device, latest)
-        cursor = progress.position(self._ledger, READER)
-        kept = progress.load_snapshot(self._ledger, READER)
+        for device, heard in device_states.load_heard(self._ledger).items():
+            self._latest.put(device, heard.latest)
+        cursor = progress.position(self._ledger)
+        kept = progress.load_snapshot(self._ledger)
         start = cursor
         if kept is not None and self._restore(kept.state):
             start = kept.position
@@ -109,6 +109,21 @@ class Processor:
         """Process what the journal holds next, and time; returns how many records that was."""
         records = self._reader.read(max_records=self._limits.batch_messages)
         return self._process(records)
+
+    @property
+    def received(self) -> int:
+        """Messages that the receiver has taken over since the journal began."""
+        return self._reader.head.position
+
+    @property
+    def connected(self) -> bool:
+        """Whether the receiver is connected to the broker."""
+        return self._reader.head.connection(time.monotonic_ns()) > 0
+
+    @property
+    def series_count(self) -> int:
+        """Series that have ever reported."""
+        return len(self._catalogue)
 
     @property
     def pending(self) -> int:
@@ -220,7 +235,9 @@ class Processor:
 
     def _device_number(self, batch: Batch, record: int) -> int:
         source = batch.sources[record]
-        number = source and self._catalogue.device_number_of(source.device.device)
+        if source is None:
+            return -1
+        number = self._catalogue.device_number_of(source.device.device)
         return -1 if number is None else number
 
     def _tick(self, records: Sequence[Record]) -> list[Finding]:
@@ -317,7 +334,7 @@ class Processor:
         known = {change.alert for change in self._book.open_alerts()}
         orphans = [a for a in ledger_alerts.open_alerts(self._ledger) if a.alert not in known]
         now_ms = self._now_ms()
-        changes = [orphan._replace(state="resolved", at_ms=now_ms) for orphan in orphans]
+        changes = [_resolved(orphan, now_ms) for orphan in orphans]
         if changes:
             log.warning("%d open alerts of an unknown past were resolved", len(changes))
             self._commit(Facts(position=self._reader.position, alert_changes=changes))
@@ -344,8 +361,18 @@ def load_catalogue(ledger: Ledger, registry: Registry) -> Catalogue:
     """The catalogue with the numbers that the ledger keeps."""
     catalogue = Catalogue()
     for number, device, metric in ledger_series.load_series(ledger):
-        catalogue.load(number, device, metric, registry)
+        registered = registry.devices[device]
+        if catalogue.add(registered, KINDS[registered.kind].metrics[metric]) != number:
+            raise LedgerError(
+                f"series {number} ({device} {metric}) is out of order: restore a backup"
+            )
     return catalogue
+
+
+def _resolved(alert: ledger_alerts.AlertRow, now_ms: int) -> AlertChange:
+    shared = {name: getattr(alert, name) for name in AlertChange._fields if hasattr(alert, name)}
+    ended = {"state": "resolved", "event_ms": now_ms, "at_ms": now_ms, "expected": None}
+    return AlertChange(**{**shared, **ended})
 
 
 def _device_in(topic: str) -> str:

@@ -1,0 +1,227 @@
+"""Alerts in the ledger: what ingest writes, what operators read and acknowledge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    delete,
+    or_,
+    select,
+    update,
+)
+
+from detection.alerts import AlertChange
+from storage.ledger.events import Event, add_events
+from storage.ledger.migrations import Ledger
+from storage.ledger.schema import alerts, devices, sites
+from storage.ledger.upsert import upsert
+
+OPEN = ("pending", "firing", "acknowledged")
+STATES = (*OPEN, "resolved")
+
+
+class AlertRow(NamedTuple):
+    """An alert, with where it stands. Times are None while they have not come."""
+
+    alert: str
+    state: str
+    device: str
+    site: str
+    metric: str
+    rule: str
+    nature: str
+    severity: str
+    event_ms: int
+    at_ms: int
+    resolved_event_ms: int | None
+    resolved_at_ms: int | None
+    value: float | None
+    expected_low: float | None
+    expected_high: float | None
+    text_en: str
+    text_lo: str
+    acknowledged_at_ms: int | None
+    acknowledged_by: str | None
+    comment: str | None
+    province: str | None
+    kind: str | None
+
+
+class AlertFilter(NamedTuple):
+    """Which alerts; None does not restrict. Times are of `at`, [from_ms, to_ms)."""
+
+    state: str | None = None  # one of STATES, or "open": firing or acknowledged
+    severity: str | None = None
+    province: str | None = None
+    site: str | None = None
+    device: str | None = None
+    kind: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+class NotFiringError(Exception):
+    """Only a firing alert can be acknowledged; `state` is what this one is."""
+
+    def __init__(self, alert: str, state: str) -> None:
+        super().__init__(f"alert {alert} is {state}; only a firing alert can be acknowledged")
+        self.alert = alert
+        self.state = state
+
+
+def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> list[Event]:
+    """Apply changes in their order and return the events of those that changed something.
+
+    A change that was applied before, or that comes after a later state, changes nothing.
+    """
+    return [
+        Event(change.at_ms, "alert", _as_event(change))
+        for change in changes
+        if _apply(connection, change) and change.state in ("firing", "resolved")
+    ]
+
+
+def _apply(connection: Connection, change: AlertChange) -> bool:
+    this = alerts.c.alert == change.alert
+    if change.state == "dropped":
+        pending = delete(alerts).where(this, alerts.c.state == "pending")
+        return connection.execute(pending).rowcount > 0
+    before = connection.execute(select(alerts.c.state).where(this)).scalar()
+    if change.state == "resolved":
+        if before not in OPEN:
+            return False
+        connection.execute(
+            update(alerts)
+            .where(this)
+            .values(
+                state="resolved",
+                resolved_event_ms=change.event_ms,
+                resolved_at_ms=change.at_ms,
+                text_en=change.text_en,
+                text_lo=change.text_lo,
+            )
+        )
+        return True
+    if before not in (None, "pending") or before == change.state:
+        return False
+    upsert(connection, alerts, [_row(change)])
+    return True
+
+
+def _row(change: AlertChange) -> dict[str, Any]:
+    low, high = change.expected or (None, None)
+    row = {name: getattr(change, name) for name in _SHARED}
+    return {**row, "expected_low": low, "expected_high": high}
+
+
+_SHARED = (
+    "alert", "state", "device", "site", "metric", "rule", "nature", "severity", "event_ms",
+    "at_ms", "value", "text_en", "text_lo",
+)  # fmt: skip
+
+
+def _as_event(change: AlertChange) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in _SHARED} | {"expected": change.expected}
+
+
+def list_alerts(
+    ledger: Ledger,
+    which: AlertFilter,
+    *,
+    before: tuple[int, str] | None = None,
+    limit: int,
+) -> list[AlertRow]:
+    """At most `limit` alerts, newest first, beginning behind (at_ms, alert) `before`."""
+    query = _alerts().where(*_conditions(which))
+    if before is not None:
+        at_ms, alert = before
+        query = query.where(
+            or_(alerts.c.at_ms < at_ms, and_(alerts.c.at_ms == at_ms, alerts.c.alert < alert))
+        )
+    query = query.order_by(alerts.c.at_ms.desc(), alerts.c.alert.desc()).limit(limit)
+    with ledger.read() as connection:
+        return [AlertRow(**row) for row in connection.execute(query).mappings()]
+
+
+def get_alert(ledger: Ledger, alert: str) -> AlertRow | None:
+    """One alert, None where there is none of that id."""
+    with ledger.read() as connection:
+        return _get(connection, alert)
+
+
+def open_alerts(ledger: Ledger) -> list[AlertRow]:
+    """Every alert that is not resolved, the oldest first."""
+    query = _alerts().where(alerts.c.state.in_(OPEN)).order_by(alerts.c.at_ms, alerts.c.alert)
+    with ledger.read() as connection:
+        return [AlertRow(**row) for row in connection.execute(query).mappings()]
+
+
+def acknowledge(ledger: Ledger, alert: str, *, by: str, comment: str, now_ms: int) -> AlertRow:
+    """Mark a firing alert as seen by somebody. Raises KeyError, NotFiringError."""
+    with ledger.begin() as connection:
+        changed = connection.execute(
+            update(alerts)
+            .where(alerts.c.alert == alert, alerts.c.state == "firing")
+            .values(
+                state="acknowledged", acknowledged_at_ms=now_ms, acknowledged_by=by, comment=comment
+            )
+        ).rowcount
+        row = _get(connection, alert)
+        if row is None:
+            raise KeyError(alert)
+        if not changed:
+            raise NotFiringError(alert, row.state)
+        add_events(connection, [Event(now_ms, "alert", _acknowledged(row))])
+        return row
+
+
+def _acknowledged(row: AlertRow) -> dict[str, Any]:
+    shared = {name: getattr(row, name) for name in _SHARED}
+    expected = None if row.expected_low is None else (row.expected_low, row.expected_high)
+    return shared | {"expected": expected, "by": row.acknowledged_by, "comment": row.comment}
+
+
+def _get(connection: Connection, alert: str) -> AlertRow | None:
+    row: RowMapping | None = (
+        connection.execute(_alerts().where(alerts.c.alert == alert)).mappings().one_or_none()
+    )
+    return None if row is None else AlertRow(**row)
+
+
+def _alerts() -> Select[Any]:
+    return select(alerts, sites.c.province, devices.c.kind).select_from(
+        alerts.outerjoin(sites, alerts.c.site == sites.c.site).outerjoin(
+            devices, alerts.c.device == devices.c.device
+        )
+    )
+
+
+def _conditions(which: AlertFilter) -> list[ColumnElement[bool]]:
+    columns: dict[str, ColumnElement[Any]] = {
+        "severity": alerts.c.severity,
+        "province": sites.c.province,
+        "site": alerts.c.site,
+        "device": alerts.c.device,
+        "kind": devices.c.kind,
+    }
+    conditions = [
+        column == getattr(which, name)
+        for name, column in columns.items()
+        if getattr(which, name) is not None
+    ]
+    if which.state == "open":
+        conditions.append(alerts.c.state.in_(("firing", "acknowledged")))
+    elif which.state is not None:
+        conditions.append(alerts.c.state == which.state)
+    if which.from_ms is not None:
+        conditions.append(alerts.c.at_ms >= which.from_ms)
+    if which.to_ms is not None:
+        conditions.append(alerts.c.at_ms < which.to_ms)
+    return conditions

@@ -1,0 +1,170 @@
+"""What ingest commits of a batch: one transaction that holds all that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from detection.alerts import AlertChange
+from devices.wire.message import Refusal
+from storage.ledger.alerts import apply_changes
+from storage.ledger.events import Event, add_events
+from storage.ledger.migrations import Ledger
+from storage.ledger.progress import READER
+from storage.ledger.schema import (
+    accounting,
+    device_states,
+    progress,
+    quarantine,
+    snapshots,
+    totals,
+)
+from storage.ledger.upsert import upsert
+
+Latest = dict[str, tuple[int, float]]
+
+
+class Quarantined(NamedTuple):
+    """A message of which something was refused. whole: nothing of it could be used."""
+
+    received_ms: int
+    topic: str
+    device: str
+    payload: bytes
+    refusals: Sequence[Refusal]
+    whole: bool
+
+
+class DeviceSeen(NamedTuple):
+    """A device that was heard: receive time, all its newest readings, its status if it sent one."""
+
+    device: str
+    seen_ms: int
+    latest: Latest
+    status: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything that follows from the journal up to `position`. Counts are added to the old."""
+
+    position: int
+    alert_changes: list[AlertChange] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    replayed: list[tuple[int, Sequence[Refusal]]] = field(default_factory=list)
+    device_seen: list[DeviceSeen] = field(default_factory=list)
+    accounting: dict[tuple[str, int], tuple[int, int, int, int]] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+    snapshot: tuple[int, bytes] | None = None
+
+
+def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
+    """Commit facts, all or none. Applying the same alert changes again changes nothing."""
+    with ledger.begin() as connection:
+        events = apply_changes(connection, facts.alert_changes)
+        events += _see_devices(connection, facts.device_seen, now_ms)
+        add_events(connection, events)
+        _quarantine(connection, facts.quarantined)
+        _conclude_replays(connection, facts.replayed, now_ms)
+        _account(connection, facts)
+        upsert(connection, progress, [{"reader": READER, "position": facts.position}])
+        if facts.snapshot is not None:
+            position, state = facts.snapshot
+            row = {"name": READER, "position": position, "state": state}
+            upsert(connection, snapshots, [row])
+
+
+def _see_devices(connection: Connection, seen: Sequence[DeviceSeen], now_ms: int) -> list[Event]:
+    events = _changes_of_state(connection, seen, now_ms)
+    rows = [
+        {
+            "device": one.device,
+            "first_seen_ms": one.seen_ms,
+            "last_seen_ms": one.seen_ms,
+            "latest": one.latest,
+        }
+        for one in seen
+    ]
+    upsert(connection, device_states, rows, keep=["first_seen_ms"])
+    statuses = [
+        {"which": one.device, "said": one.status["state"], "all_said": one.status}
+        for one in seen
+        if one.status is not None
+    ]
+    if statuses:
+        connection.execute(
+            update(device_states)
+            .where(device_states.c.device == bindparam("which"))
+            .values(state=bindparam("said"), status=bindparam("all_said")),
+            statuses,
+        )
+    return events
+
+
+def _changes_of_state(
+    connection: Connection, seen: Sequence[DeviceSeen], now_ms: int
+) -> list[Event]:
+    said = {one.device: one.status["state"] for one in seen if one.status is not None}
+    if not said:
+        return []
+    query = select(device_states.c.device, device_states.c.state).where(
+        device_states.c.device.in_(said)
+    )
+    before = dict(connection.execute(query).tuples().all())
+    return [
+        Event(now_ms, "device", {"device": device, "state": state})
+        for device, state in said.items()
+        if before.get(device) != state
+    ]
+
+
+def _quarantine(connection: Connection, quarantined: Sequence[Quarantined]) -> None:
+    rows = [
+        {
+            "received_ms": one.received_ms,
+            "topic": one.topic,
+            "device": one.device,
+            "payload": one.payload,
+            "reason": one.refusals[0].reason,
+            "refusals": _plain(one.refusals),
+            "whole": one.whole,
+            "state": "held",
+        }
+        for one in quarantined
+    ]
+    if rows:
+        connection.execute(insert(quarantine), rows)
+
+
+def _conclude_replays(
+    connection: Connection, replayed: Sequence[tuple[int, Sequence[Refusal]]], now_ms: int
+) -> None:
+    """A replayed message of which something is still refused is held on, for its new reasons."""
+    for number, refusals in replayed:
+        values: dict[str, Any] = {"state": "replayed", "replayed_ms": now_ms}
+        if refusals:
+            values = {
+                "state": "held",
+                "reason": refusals[0].reason,
+                "refusals": _plain(refusals),
+            }
+        connection.execute(update(quarantine).where(quarantine.c.id == number).values(**values))
+
+
+def _account(connection: Connection, facts: Facts) -> None:
+    names = ("received", "late", "duplicate", "quarantined")
+    rows = [
+        {"device": device, "hour_ms": hour_ms, **dict(zip(names, counts, strict=True))}
+        for (device, hour_ms), counts in facts.accounting.items()
+    ]
+    upsert(connection, accounting, rows, add=names)
+    counts = [{"name": name, "value": value} for name, value in facts.totals.items() if value]
+    upsert(connection, totals, counts, add=["value"])
+
+
+def _plain(refusals: Sequence[Refusal]) -> list[dict[str, str]]:
+    return [msgspec.to_builtins(refusal._asdict()) for refusal in refusals]

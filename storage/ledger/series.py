@@ -1,0 +1,33 @@
+"""The numbers of series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import insert, select
+
+from storage.ledger.migrations import Ledger
+from storage.ledger.schema import series
+
+
+def add_series(ledger: Ledger, added: Sequence[tuple[int, str, str]]) -> None:
+    """Commit new (number, device, metric). A number or a series that exists is an error."""
+    with ledger.begin() as connection:
+        connection.execute(
+            insert(series),
+            [{"number": n, "device": device, "metric": metric} for n, device, metric in added],
+        )
+
+
+def load_series(ledger: Ledger) -> list[tuple[int, str, str]]:
+    """Every (number, device, metric), in order of number."""
+    with ledger.read() as connection:
+        rows = connection.execute(select(series).order_by(series.c.number))
+        return [(number, device, metric) for number, device, metric in rows]
+
+
+def device_series(ledger: Ledger, device: str) -> dict[str, int]:
+    """Metric name to number of one device's series."""
+    query = select(series.c.metric, series.c.number).where(series.c.device == device)
+    with ledger.read() as connection:
+        return dict(connection.execute(query).tuples().all())
