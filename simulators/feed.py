@@ -1,0 +1,127 @@
+"""What one simulated device does, step by step in event time: connect, publish, fall silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from devices.registry import Device, Site
+from devices.wire import Message, Round, encode, encode_batch
+from simulators.faults import Distortion, Fault
+from simulators.identity import Identity
+from simulators.malformed import MALFORMED, malformed
+from simulators.placement import Timing
+from simulators.world import Model, model_for
+from simulators.world.chance import stream
+from simulators.world.model import Value, rounded
+
+BATCH_ROUNDS = 100  # a probe's round has about 1.5 KB; a message may have 256 KiB
+VALUE_FAULTS = ("spike", "stuck", "drift", "level-shift")
+
+What = Literal["connect", "telemetry", "backfill", "cut", "leave"]
+
+
+class Step(NamedTuple):
+    """One thing that a device does. payload: of telemetry and backfill, else empty.
+
+    connect: it comes on line; cut: its connection breaks, so that the Will is sent; leave: it
+    goes off line in good order.
+    """
+
+    at_ms: int
+    device: str
+    what: What
+    payload: bytes
+
+
+class Feed:
+    """The steps of one device in a run: the same for the same seed, faults and times."""
+
+    def __init__(
+        self,
+        device: Device,
+        site: Site,
+        *,
+        seed: int,
+        start_ms: int,
+        end_ms: int | None,
+        timing: Timing,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        self.identity = Identity.of(device, site, seed=seed, start_ms=start_ms)
+        self._device = device
+        self._model: Model = model_for(seed, device, site)
+        self._chance = stream(seed, device.device, "faults")
+        self._start_ms = start_ms
+        self._end_ms = end_ms
+        self._timing = timing
+        self._faults = [fault for fault in faults if fault.device == device.device]
+        self._distortions = [(f, Distortion(f)) for f in self._faults if f.type in VALUE_FAULTS]
+        self._seq = 0
+        self._held: list[Round] = []
+
+    def steps(self) -> Iterator[Step]:
+        """Everything that the device does, in order of time; without end if the run has none."""
+        yield self._step(self._start_ms, "connect")
+        at_ms, dt_s, dark = self._timing.first_ms, 0.0, False
+        while self._end_ms is None or at_ms < self._end_ms:
+            values = rounded(self._device.kind, self._model.measure(at_ms, dt_s))
+            silence = self._on("silence", at_ms)
+            cut = silence is not None and silence.how == "disconnect"
+            if cut != dark:
+                yield self._step(at_ms, "cut" if cut else "connect")
+                dark = cut
+            if silence is None:
+                yield from self._speak(at_ms, values)
+            dt_s = self._timing.interval_ms / 1000
+            at_ms += self._timing.interval_ms
+        assert self._end_ms is not None
+        yield from self._release(self._end_ms)
+        yield self._step(self._end_ms, "leave")
+
+    def _step(self, at_ms: int, what: What, payload: bytes = b"") -> Step:
+        return Step(at_ms, self._device.device, what, payload)
+
+    def _on(self, kind_of_fault: str, at_ms: int) -> Fault | None:
+        for fault in self._faults:
+            if fault.type == kind_of_fault and fault.covers(at_ms):
+                return fault
+        return None
+
+    def _speak(self, at_ms: int, values: dict[str, Value]) -> Iterator[Step]:
+        """What is published for one round."""
+        for fault, distortion in self._distortions:
+            if fault.covers(at_ms):
+                distortion.apply(at_ms, values)
+        measured = {name: value for name, value in values.items() if value is not None}
+        said = Round(self._seq, at_ms, measured, None)
+        self._seq += 1
+        if self._on("late-batch", at_ms) is not None:
+            self._held.append(said)
+            return
+        yield from self._release(at_ms)
+        payload = encode(self._message(at_ms, [said]))
+        bad, again = self._on("malformed", at_ms), self._on("duplicate", at_ms)
+        if bad is not None:
+            name = self._chance.choice(list(MALFORMED)) if bad.payload == "any" else bad.payload
+            payload = malformed(payload, name)
+        for _ in range(1 + (again.copies if again else 0)):
+            yield self._step(at_ms, "telemetry", payload)
+
+    def _release(self, at_ms: int) -> Iterator[Step]:
+        """The rounds that were held back, as batches."""
+        for first in range(0, len(self._held), BATCH_ROUNDS):
+            rounds = self._held[first : first + BATCH_ROUNDS]
+            payload = encode_batch(self._message(at_ms, rounds))
+            yield self._step(at_ms, "backfill", payload)
+        self._held.clear()
+
+    def _message(self, at_ms: int, rounds: list[Round]) -> Message:
+        return Message(self.identity.boot, rounds, [], self.identity.uptime_s(at_ms))
+
+
+def timing_for(seed: int, device: Device, start_ms: int) -> Timing:
+    """When a device reports in a run: its first rounds are spread over its interval by the seed."""
+    interval_ms = max(1, round(device.interval_s * 1000))
+    phase_ms = stream(seed, device.device, "phase").randrange(interval_ms)
+    return Timing(start_ms + phase_ms, interval_ms)

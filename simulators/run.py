@@ -1,0 +1,75 @@
+"""One run of a simulated fleet: its devices, faults and steps in order of event time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from devices.registry import Registry
+from simulators.faults import Fault
+from simulators.feed import Feed, Step, timing_for
+from simulators.identity import Identity
+from simulators.placement import place
+from simulators.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The same seed, registry, scenario, start and end give the same steps and faults."""
+
+    feeds: dict[str, Feed]
+    faults: list[Fault]
+
+    @property
+    def identities(self) -> dict[str, Identity]:
+        """Who the devices are, by id."""
+        return {name: feed.identity for name, feed in self.feeds.items()}
+
+    def steps(self) -> Iterator[Step]:
+        """Every step of every device in order of time, devices in order of id at one time."""
+        return heapq.merge(*(feed.steps() for feed in self.feeds.values()), key=_order)
+
+    def write_truth(self, file: Path) -> None:
+        """Write the truth file: JSON lines, a fault each, in order of start and name."""
+        lines = [fault.truth_line() for fault in self.faults]
+        file.write_text("".join(line + "\n" for line in lines), "utf-8")
+
+
+def _order(step: Step) -> int:
+    return step.at_ms
+
+
+def prepare(
+    registry: Registry,
+    scenario: Scenario,
+    *,
+    seed: int,
+    start_ms: int,
+    end_ms: int | None,
+) -> Run:
+    """A run of a whole registry. Raises ScenarioError where the scenario does not fit it.
+
+    end_ms: faults that would begin later are left out, one that would last longer ends there.
+    """
+    timings = {
+        name: timing_for(seed, device, start_ms) for name, device in registry.devices.items()
+    }
+    faults = place(scenario, registry, seed=seed, start_ms=start_ms, timings=timings)
+    if end_ms is not None:
+        faults = [fault for fault in faults if fault.start_ms < end_ms]
+    faults.sort(key=lambda fault: (fault.start_ms, fault.fault))
+    feeds = {
+        name: Feed(
+            device,
+            registry.sites[device.site],
+            seed=seed,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            timing=timings[name],
+            faults=faults,
+        )
+        for name, device in sorted(registry.devices.items())
+    }
+    return Run(feeds, faults if end_ms is None else [fault.cut_at(end_ms) for fault in faults])
