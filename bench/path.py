@@ -26,7 +26,7 @@ from devices.registry import Device, Registry, Site, Uplink
 from runtime.ports import is_open, require_free
 from storage.ledger import stats, totals
 from storage.ledger.migrations import Ledger, open_ledger
-from storage.ledger.registry import replace_registry
+from storage.ledger.registry import add_registry
 
 SPACING_MS = 1000  # between two rounds of a batched payload
 MOSQUITTO = """listener {port} 127.0.0.1
@@ -43,7 +43,7 @@ def main() -> None:
         directory = Path(name)
         port = require_free("127.0.0.1", 0, what="the bench", flag="")
         ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
-        replace_registry(ledger, _registry(args.devices))
+        add_registry(ledger, _registry(args.devices))
         broker = _start_broker(args.broker, port, directory)
         ingest = _start_ingest(port, directory)
         try:
@@ -159,7 +159,7 @@ def _cpu_s(processes: dict[str, subprocess.Popen[bytes]]) -> dict[str, float]:
 
 
 def _committed(ledger: Ledger) -> int:
-    counts = totals.read(ledger)
+    counts = totals.read(ledger).counts
     return sum(counts.get(f"messages_{o}", 0) for o in ("stored", "duplicate", "quarantined"))
 
 

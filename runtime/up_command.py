@@ -23,7 +23,7 @@ from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
 from runtime.up_report import print_report, read_stats
 from storage.ledger.migrations import open_ledger
-from storage.ledger.registry import load_registry, replace_registry
+from storage.ledger.registry import load_registry, add_registry
 
 READY_WITHIN_S = 60.0
 DRAIN_WITHIN_S = 20.0
@@ -168,7 +168,7 @@ def _register(plan: Plan) -> None:
         sites[OWN_SITE], devices[OWN_PROBE] = _this_machine()
     registry = Registry(sites, devices)
     if registry != known:
-        replace_registry(ledger, registry)
+        add_registry(ledger, registry)
     ledger.close()
     _say(f"{len(registry.sites)} sites and {len(registry.devices)} devices are registered")
 

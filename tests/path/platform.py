@@ -16,7 +16,7 @@ import httpx
 
 from devices.registry import Device, Registry, Site, Uplink
 from storage.ledger.migrations import open_ledger
-from storage.ledger.registry import replace_registry
+from storage.ledger.registry import add_registry
 from tests.project.broker import free_port, program, wait_for
 
 BROKER = """listener {port} 127.0.0.1
@@ -58,7 +58,7 @@ class Platform:
         }
         directory.mkdir(parents=True, exist_ok=True)
         ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
-        replace_registry(ledger, registry)
+        add_registry(ledger, registry)
         ledger.close()
 
     def start(self, *names: str) -> None:

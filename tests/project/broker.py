@@ -128,6 +128,7 @@ class Client:
         self.received: list[tuple[str, bytes]] = []
         self.reason = ""
         self._granted: set[int] = set()
+        self._underway: list[mqtt.MQTTMessageInfo] = []
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"test-{user}",
@@ -169,6 +170,15 @@ class Client:
         """Publish numbers 0 to count - 1 and wait for the last acknowledgement."""
         last = [self._client.publish(topic, b"%d" % i, 1) for i in range(count)][-1]
         last.wait_for_publish(WITHIN_S)
+
+    def publish_soon(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1 without waiting; `wait_published` waits for all of these."""
+        self._underway.append(self._client.publish(topic, payload, 1))
+
+    def wait_published(self) -> None:
+        """Wait for the acknowledgement of everything that was published."""
+        while self._underway:
+            self._underway.pop().wait_for_publish(WITHIN_S)
 
     def _on_connect(self, client, userdata, flags, reason, properties) -> None:  # type: ignore[no-untyped-def]
         self.reason = str(reason)
