@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVarTuple, Unpack
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, literal, select
 
 from storage.ledger.accounting import HOUR_MS
 from storage.ledger.migrations import Ledger
 from storage.ledger.schema import accounting, device_states, devices, sites
+
+Ts = TypeVarTuple("Ts")
 
 
 class Sum(NamedTuple):
@@ -33,7 +35,7 @@ def sum_hours(
     with ledger.read() as connection:
         counted = connection.execute(_counted(from_ms, to_ms, now_ms, province)).one()
         received, late, duplicate, quarantined, met = (int(value or 0) for value in counted)
-        devices_of = connection.execute(_intervals(province)).all()
+        devices_of = connection.execute(_intervals(province)).tuples().all()
     expected = sum(
         _expected(first_seen_ms, interval_ms, from_ms, min(to_ms, now_ms), now_ms)
         for interval_ms, first_seen_ms in devices_of
@@ -44,7 +46,7 @@ def sum_hours(
 
 
 def _expected(first_seen_ms: int, interval_ms: int, from_ms: int, end_ms: int, now_ms: int) -> int:
-    """Rounds due in all hours that begin in [from_ms, end_ms): whole ones at once, others singly."""
+    """Rounds due in the hours that begin in [from_ms, end_ms): whole ones at once."""
     first = max(from_ms, first_seen_ms // HOUR_MS * HOUR_MS)
     whole_from = max(first, -(-first_seen_ms // HOUR_MS) * HOUR_MS)
     whole_to = max(whole_from, min(-(-end_ms // HOUR_MS), now_ms // HOUR_MS) * HOUR_MS)
@@ -63,7 +65,7 @@ def _interval_ms() -> ColumnElement[int]:
     return case((rounded < 1, literal(1, BigInteger)), else_=rounded)
 
 
-def _intervals(province: str | None) -> Select[tuple[int, int | None]]:
+def _intervals(province: str | None) -> Select[int, int | None]:
     joined = devices.outerjoin(device_states, devices.c.device == device_states.c.device)
     query = select(_interval_ms(), device_states.c.first_seen_ms)
     return _within(query.select_from(joined), province)
@@ -71,7 +73,7 @@ def _intervals(province: str | None) -> Select[tuple[int, int | None]]:
 
 def _counted(
     from_ms: int, to_ms: int, now_ms: int, province: str | None
-) -> Select[tuple[int, ...]]:
+) -> Select[Unpack[tuple[int, ...]]]:
     hour, seen = accounting.c.hour_ms, device_states.c.first_seen_ms
     end = case((hour + HOUR_MS < now_ms, hour + HOUR_MS), else_=now_ms)
     start = case((seen > hour, seen), else_=hour)
@@ -93,7 +95,7 @@ def _counted(
     return _within(query.select_from(joined), province)
 
 
-def _within(query: Select[Any], province: str | None) -> Select[Any]:
+def _within(query: Select[Unpack[Ts]], province: str | None) -> Select[Unpack[Ts]]:
     if province is None:
         return query
     return query.where(devices.c.site.in_(select(sites.c.site).where(sites.c.province == province)))

@@ -114,7 +114,7 @@ def _changes_of_state(
     query = select(device_states.c.device, device_states.c.state).where(
         device_states.c.device.in_(said)
     )
-    before = dict(connection.execute(query).tuples().all())
+    before = dict(connection.execute(query).all())
     return [
         Event(now_ms, "device", {"device": device, "state": state})
         for device, state in said.items()

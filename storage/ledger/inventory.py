@@ -143,7 +143,7 @@ def province_counts(ledger: Ledger, *, now_ms: int) -> dict[str, ProvinceCounts]
         devices_of: dict[str, Counter[str]] = {}
         for province, name, count in connection.execute(by_lifecycle):
             devices_of.setdefault(province, Counter())[name] = count
-        open_alerts = dict(connection.execute(alert_counts).tuples().all())
+        open_alerts: dict[str, int] = dict(connection.execute(alert_counts).all())
         return {
             province: ProvinceCounts(
                 count,

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, make_url, select
-from sqlalchemy import update as sql_update
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+    update,
+)
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
+from storage import wal
 from storage.ledger.schema import meta, metadata
 
-SCHEMA_VERSION = 1
-# MIGRATIONS[n] brings a ledger from version n to n + 1, inside the opening transaction.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
-BUSY_S = 10  # a writer waits this long for another one's transaction
+Step = Callable[[Connection], None]
+# STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
+STEPS: tuple[Step, ...] = ()
+# A request of the API holds a connection while it reads; a server answers 40 at a time.
+POOLED, OVERFLOW = 8, 40
 
 
 class LedgerError(Exception):
@@ -33,7 +45,11 @@ class Ledger:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """One transaction that writes: all or nothing. SQLite's takes the write lock at once."""
+        """One transaction that writes: all or nothing.
+
+        SQLite's takes the write lock at once, so that what it reads cannot change before it
+        writes, and transactions are numbered by `events` in the order of their commits.
+        """
         with self.engine.begin() as connection:
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -41,8 +57,10 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view for reading."""
+        """A view for reading: on SQLite all statements see the same commits."""
         with self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
             yield connection
 
     def close(self) -> None:
@@ -50,60 +68,73 @@ class Ledger:
         self.engine.dispose()
 
 
-def open_ledger(url: str) -> Ledger:
-    """The ledger at an SQLAlchemy URL, at SCHEMA_VERSION.
+def open_ledger(url: str, *, steps: Sequence[Step] = STEPS) -> Ledger:
+    """The ledger at an SQLAlchemy URL, at the version that `steps` lead to (1 without any).
 
-    Raises LedgerError where the database does not answer, or was written by a newer govsense.
+    Any number of processes may open a new one at once. Raises LedgerError where the database
+    cannot be opened, holds something else, or was written by a newer govsense.
     """
     try:
         parsed = make_url(url)
     except ArgumentError as exc:
         raise LedgerError(f"storage.ledger_url {url!r} is not a database URL") from exc
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        parsed,
-        json_serializer=lambda value: msgspec.json.encode(value).decode(),
-        json_deserializer=msgspec.json.decode,
-        connect_args={"timeout": BUSY_S} if parsed.get_backend_name() == "sqlite" else {},
-    )
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-    ledger = Ledger(engine)
+    where = parsed.render_as_string(hide_password=True)
+    try:
+        ledger = Ledger(_engine(parsed))
+    except (ArgumentError, ImportError) as exc:
+        raise LedgerError(f"the ledger {where}: there is no driver for it ({exc})") from exc
+    except OSError as exc:
+        raise LedgerError(f"the ledger {where}: {exc}") from exc
     try:
         with ledger.begin() as connection:
-            _migrate(connection, engine.url.render_as_string(hide_password=True))
-    except OperationalError as exc:
-        where = engine.url.render_as_string(hide_password=True)
-        raise LedgerError(f"the ledger {where} does not answer: {exc.orig}") from exc
+            _migrate(connection, where, steps)
+    except DatabaseError as exc:
+        ledger.close()
+        raise LedgerError(f"the ledger {where} cannot be opened: {exc.orig}") from exc
+    except LedgerError:
+        ledger.close()
+        raise
     return ledger
 
 
+def _engine(url: URL) -> Engine:
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: msgspec.json.encode(value).decode(),
+        "json_deserializer": msgspec.json.decode,
+        "pool_size": POOLED,
+        "max_overflow": OVERFLOW,
+    }
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, **options)
+    if not url.database or url.database == ":memory:":
+        raise ArgumentError("a ledger in memory cannot be shared; name a file")
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": wal.BUSY_S}, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+    wal.prepare(connection)
 
 
-def _migrate(connection: Connection, where: str) -> None:
-    if not inspect(connection).has_table("meta"):
+def _migrate(connection: Connection, where: str, steps: Sequence[Step]) -> None:
+    tables = inspect(connection).get_table_names()
+    if not tables:
         metadata.create_all(connection)
-        connection.execute(
-            insert(meta),
-            [
-                {"key": "schema_version", "value": str(SCHEMA_VERSION)},
-                {"key": "registry_version", "value": "0"},
-            ],
-        )
+        versions = {"schema_version": str(1 + len(steps)), "registry_version": "0"}
+        connection.execute(insert(meta), [{"key": k, "value": v} for k, v in versions.items()])
         return
+    if meta.name not in tables:
+        raise LedgerError(f"{where} holds something else than a ledger; name another database")
     is_version = meta.c.key == "schema_version"
     version = int(connection.execute(select(meta.c.value).where(is_version)).scalar_one())
-    if version > SCHEMA_VERSION:
+    if version > 1 + len(steps):
         raise LedgerError(
             f"the ledger {where} has version {version}, this govsense knows up to"
-            f" {SCHEMA_VERSION}: install the govsense that wrote it, or a newer one"
+            f" {1 + len(steps)}: install the govsense that wrote it, or a newer one"
         )
-    for step in range(version, SCHEMA_VERSION):
-        MIGRATIONS[step](connection)
-    connection.execute(sql_update(meta).where(is_version).values(value=str(SCHEMA_VERSION)))
+    for step in steps[version - 1 :]:
+        step(connection)
+    if version <= len(steps):
+        connection.execute(update(meta).where(is_version).values(value=str(1 + len(steps))))

@@ -30,4 +30,4 @@ def device_series(ledger: Ledger, device: str) -> dict[str, int]:
     """Metric name to number of one device's series."""
     query = select(series.c.metric, series.c.number).where(series.c.device == device)
     with ledger.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())

@@ -21,6 +21,6 @@ class Totals(NamedTuple):
 def read(ledger: Ledger) -> Totals:
     """All counters so far, consistent with the cursor."""
     with ledger.read() as connection:
-        counts = dict(connection.execute(select(totals.c.name, totals.c.value)).tuples().all())
+        counts = dict(connection.execute(select(totals.c.name, totals.c.value)).all())
         query = select(progress.c.position).where(progress.c.reader == READER)
         return Totals(counts, connection.execute(query).scalar() or 0)
