@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVarTuple, Unpack
+from typing import NamedTuple, TypeVarTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, literal, select
 
@@ -35,7 +35,7 @@ def sum_hours(
     with ledger.read() as connection:
         counted = connection.execute(_counted(from_ms, to_ms, now_ms, province)).one()
         received, late, duplicate, quarantined, met = (int(value or 0) for value in counted)
-        devices_of = connection.execute(_intervals(province)).tuples().all()
+        devices_of = connection.execute(_intervals(province)).all()
     expected = sum(
         _expected(first_seen_ms, interval_ms, from_ms, min(to_ms, now_ms), now_ms)
         for interval_ms, first_seen_ms in devices_of
@@ -73,7 +73,7 @@ def _intervals(province: str | None) -> Select[int, int | None]:
 
 def _counted(
     from_ms: int, to_ms: int, now_ms: int, province: str | None
-) -> Select[Unpack[tuple[int, ...]]]:
+) -> Select[*tuple[int, ...]]:
     hour, seen = accounting.c.hour_ms, device_states.c.first_seen_ms
     end = case((hour + HOUR_MS < now_ms, hour + HOUR_MS), else_=now_ms)
     start = case((seen > hour, seen), else_=hour)
@@ -95,7 +95,7 @@ def _counted(
     return _within(query.select_from(joined), province)
 
 
-def _within(query: Select[Unpack[Ts]], province: str | None) -> Select[Unpack[Ts]]:
+def _within(query: Select[*Ts], province: str | None) -> Select[*Ts]:
     if province is None:
         return query
     return query.where(devices.c.site.in_(select(sites.c.site).where(sites.c.province == province)))

@@ -1,0 +1,96 @@
+"""The application: every route under /api/v1, /metrics, and the page at /."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+
+from api import problems
+from api.parameters import check_parameters
+from api.platform import Platform
+from api.protection import Protection, host_names
+from api.routes import (
+    accounting,
+    alerts,
+    devices,
+    events,
+    geography,
+    health,
+    kinds,
+    metrics,
+    page,
+    quarantine,
+    sites,
+    stats,
+    telemetry,
+)
+from storage.ledger.migrations import Ledger
+from storage.series.sqlite import SqliteSeries
+
+PREFIX = "/api/v1"
+MOST_BODY_BYTES = 64 * 1024
+STALE_AFTER_MS = 10_000
+RESOURCES = (
+    health,
+    stats,
+    kinds,
+    geography,
+    sites,
+    devices,
+    telemetry,
+    alerts,
+    quarantine,
+    accounting,
+    events,
+)
+DESCRIPTION = """Times are ISO 8601 in UTC; times in parameters need Z or an offset. Errors are RFC
+9457 problem details with `errors: [{field, reason, got, allowed}]`. Lists are pages: pass `next`
+as `cursor` until it is null. A parameter that a path does not have is an error."""
+
+
+def create_app(
+    *,
+    ledger: Ledger,
+    series: SqliteSeries,
+    now_ms: Callable[[], int],
+    allowed_hosts: str,
+    clock_speed: float = 1.0,
+) -> FastAPI:
+    """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
+
+    allowed_hosts: names by which browsers may call, comma-separated.
+    """
+    app = FastAPI(
+        title="govsense",
+        version=version("govsense"),
+        description=DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its pages load scripts from elsewhere, which our policy forbids
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(check_parameters)],
+        lifespan=_run_feed,
+        max_body_size=MOST_BODY_BYTES,
+    )
+    app.state.platform = Platform(ledger, series, now_ms, STALE_AFTER_MS * clock_speed)
+    app.state.feed = events.feed_of(ledger)
+    problems.install(app)
+    for resource in RESOURCES:
+        app.include_router(resource.router, prefix=PREFIX)
+    app.include_router(metrics.router)
+    app.include_router(page.router)
+    app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _run_feed(app: FastAPI) -> AsyncIterator[None]:
+    poller = asyncio.create_task(app.state.feed.run())
+    yield
+    poller.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await poller

@@ -1,0 +1,117 @@
+"""`govsense api`: the HTTP API and its page."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from api.app import create_app
+from runtime import log as log_format
+from runtime.clock import clock_from
+from runtime.settings import Settings
+from storage.ledger.migrations import LedgerError, open_ledger
+from storage.series.sqlite import SeriesError, SqliteSeries
+
+log = logging.getLogger(__name__)
+
+PORT_FILE = "api.port"
+STOP_WITHIN_S = 3  # event streams and slow answers are cut off after this
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where to listen."""
+    parser.add_argument("--host", metavar="ADDRESS", help="overrides http.host")
+    parser.add_argument(
+        "--port", type=int, metavar="PORT", help="overrides http.port; 0 takes any free one"
+    )
+    parser.epilog = """examples:
+  govsense api                listen on 127.0.0.1:8080
+  govsense api --port 0       listen on any free port and print it
+"""
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Answer until SIGTERM or SIGINT: 0. 1 where it cannot listen or open the stores, 2 if refused.
+
+    The port goes into `api.port` in the data directory as soon as it is bound.
+    """
+    log_format.configure("api")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    host = args.host or settings.http.host
+    port = settings.http.port if args.port is None else args.port
+    if not (_is_loopback(host) or settings.http.allow_unauthenticated):
+        print(
+            f"govsense api: {host} can be reached from other machines, and the API has no login"
+            " yet. Listen on 127.0.0.1, or set http.allow_unauthenticated = true if a proxy in"
+            " front of it decides who may call.",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        listener = _listen(host, port)
+        ledger = open_ledger(settings.ledger_url)
+        series = SqliteSeries.open(settings.series_path)
+    except (OSError, LedgerError, SeriesError) as exc:
+        print(f"govsense api: {exc}", file=sys.stderr)
+        return 1
+    clock = clock_from(settings.clock)
+    app = create_app(
+        ledger=ledger,
+        series=series,
+        now_ms=clock.now_ms,
+        allowed_hosts=settings.http.allowed_hosts,
+        clock_speed=clock.speed,
+    )
+    try:
+        _serve(app, listener, settings.data_dir)
+    finally:
+        series.close()
+        ledger.close()
+    return 0
+
+
+def _serve(app: object, listener: socket.socket, data_dir: Path) -> None:
+    host, port = listener.getsockname()[:2]
+    (data_dir / PORT_FILE).write_text(f"{port}\n", encoding="ascii")
+    print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    # uvicorn raises the signal that stopped it once more at its end: we end by returning instead.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_WITHIN_S,
+            h11_max_incomplete_event_size=32 * 1024,
+        )
+    ).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        raise OSError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

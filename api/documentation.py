@@ -1,0 +1,66 @@
+"""What OpenAPI says of every route: an example of its answer, and the problems it can end in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.problems import MEDIA_TYPE
+
+
+class ErrorDetails(BaseModel):
+    """One thing wrong with a request."""
+
+    field: str
+    reason: str
+    got: str | None
+    allowed: str | None
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[ErrorDetails]
+
+
+_ERRORS: dict[int, list[dict[str, str]]] = {
+    422: [
+        {
+            "field": "limit",
+            "reason": "Input should be less than or equal to 1000",
+            "got": "5000",
+            "allowed": "at most 1000",
+        }
+    ]
+}
+
+
+def documented(
+    example: Any, *problems: int, media_type: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: its 200 with an example, and its problems by status."""
+    return {
+        200: {"content": {media_type: {"example": example}}},
+        **{status: _problem(status) for status in (*problems, 422, 503)},
+    }
+
+
+def _problem(status: int) -> dict[str, Any]:
+    title = HTTPStatus(status).phrase
+    example = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": title.lower(),
+        "instance": "/api/v1/...",
+        "errors": _ERRORS.get(status, []),
+    }
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {"description": title, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}

@@ -1,0 +1,124 @@
+"""The live feed: one reader of the ledger's events for all who listen.
+
+A listener first reads from the ledger what it has missed, then takes what the one poller hands
+to everybody. Its queue is bounded: who does not keep up is dropped and comes back with the id of
+the last event it saw, so that nothing is lost and nothing is buffered without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.exc import OperationalError
+from starlette.concurrency import run_in_threadpool
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+PAGE = 500  # events a read; at most 1,000 a second reach the listeners
+BACKLOG = 2 * PAGE  # events that a listener may lie behind
+
+
+class Frame(NamedTuple):
+    """An event as it goes over the wire, made once for all listeners."""
+
+    id: int
+    text: bytes
+
+
+class Listener:
+    """One client of the feed: a bounded queue that ends with None."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(BACKLOG + 1)
+        self._ended = False
+
+    def offer(self, frame: Frame) -> None:
+        """Queue a frame, or, when the client is too far behind, the end of its stream."""
+        if self._ended:
+            return
+        if self._queue.qsize() < BACKLOG:
+            self._queue.put_nowait(frame)
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """Let the stream end after what is queued already."""
+        if not self._ended:
+            self._ended = True
+            self._queue.put_nowait(None)
+
+    async def take(self) -> Frame | None:
+        """The next frame; None at the end."""
+        return await self._queue.get()
+
+
+class Feed:
+    """Hands the ledger's events to its listeners. Lives in one event loop."""
+
+    def __init__(
+        self, read: Callable[[int, int], Sequence[Frame]], last_id: Callable[[], int]
+    ) -> None:
+        """`read(after, limit)` and `last_id()` ask the ledger; both may block."""
+        self._read = read
+        self._last_id = last_id
+        self._listeners: set[Listener] = set()
+        self._position = 0  # every frame up to here was handed out; moves only while one listens
+        self._joining = asyncio.Lock()
+        self._failing = False
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            if self._listeners:
+                await self._poll()
+
+    async def listen(self, after: int | None) -> AsyncIterator[Frame]:
+        """Every event after the one with id `after`, or from now on, until too far behind."""
+        listener, now = await self._join()
+        position = now if after is None else after
+        try:
+            while after is not None:
+                missed = await run_in_threadpool(self._read, position, PAGE)
+                for frame in missed:
+                    yield frame
+                    position = frame.id
+                if len(missed) < PAGE:
+                    break
+            while (live := await listener.take()) is not None:
+                if live.id > position:
+                    yield live
+                    position = live.id
+        finally:
+            self._listeners.discard(listener)
+
+    async def _join(self) -> tuple[Listener, int]:
+        """A new listener, and the id of the last event that was there before it."""
+        listener = Listener()
+        async with self._joining:
+            now = await run_in_threadpool(self._last_id)
+            if not self._listeners:
+                self._position = now
+            self._listeners.add(listener)
+        return listener, now
+
+    async def _poll(self) -> None:
+        try:
+            frames = await run_in_threadpool(self._read, self._position, PAGE)
+        except OperationalError as exc:
+            if not self._failing:
+                log.warning("the ledger does not answer, the live feed waits: %s", exc)
+            self._failing = True
+            return
+        self._failing = False
+        for frame in frames:
+            for listener in self._listeners:
+                listener.offer(frame)
+            self._position = frame.id

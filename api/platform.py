@@ -1,0 +1,40 @@
+"""What the routes stand on: the ledger, the series, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.problems import not_found
+from storage.ledger.inventory import DeviceRow, get_device
+from storage.ledger.migrations import Ledger
+from storage.series.sqlite import SqliteSeries
+
+
+@dataclass(frozen=True)
+class Platform:
+    """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing."""
+
+    ledger: Ledger
+    series: SqliteSeries
+    now_ms: Callable[[], int]
+    stale_after_ms: float
+
+
+async def _platform(request: Request) -> Platform:
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+PlatformNow = Annotated[Platform, Depends(_platform)]
+
+
+def find_device(platform: Platform, device: str) -> DeviceRow:
+    """A registered device; a 404 for any other."""
+    row = get_device(platform.ledger, device, now_ms=platform.now_ms())
+    if row is None:
+        raise not_found("device", device)
+    return row

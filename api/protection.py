@@ -1,0 +1,93 @@
+"""Who may call: the Host header, the origin and the content type are checked before any route."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.headers import SECURITY_HEADERS
+from api.problems import FieldError, ProblemError, respond
+
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+def host_names(listed: str) -> frozenset[str]:
+    """Host names from a comma-separated list such as "localhost,127.0.0.1,[::1]"."""
+    return frozenset(name.strip().lower() for name in listed.split(",") if name.strip())
+
+
+class Protection:
+    """ASGI middleware: refuses foreign hosts and cross-site writes, adds the security headers.
+
+    A page elsewhere can point a name of its own at 127.0.0.1 (DNS rebinding): its requests then
+    carry that name as Host, which is why only names from `allowed_hosts` are served.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+        self._app = app
+        self._allowed_hosts = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        problem = self._host_problem(scope) or _write_problem(scope)
+        if problem:
+            await respond(Request(scope), problem)(scope, receive, send)
+            return
+
+        async def send_protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_protected)
+
+    def _host_problem(self, scope: Scope) -> ProblemError | None:
+        got = Headers(scope=scope).getlist("host")
+        if len(got) == 1 and _without_port(got[0]) in self._allowed_hosts:
+            return None
+        error = FieldError(
+            "Host",
+            "is not a name of this server; the setting http.allowed_hosts lists them",
+            ", ".join(got),
+            ", ".join(sorted(self._allowed_hosts)),
+        )
+        return ProblemError(421, "this server does not answer to that host name", errors=[error])
+
+
+def _without_port(host: str) -> str:
+    end = host.rfind("]") + 1  # the colons inside [::1] are not a port's
+    name, _, port = host[end:].partition(":")
+    return (host[:end] + name).lower() if port.isdigit() or not port else host
+
+
+def _write_problem(scope: Scope) -> ProblemError | None:
+    if scope["method"] in READING:
+        return None
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    site = headers.get("sec-fetch-site", "same-origin")
+    if site not in ("same-origin", "none") or (origin and _netloc(origin) != headers["host"]):
+        error = FieldError("Origin", "is another site", origin, headers["host"])
+        return ProblemError(
+            403, "writes are taken from this server's own pages only", errors=[error]
+        )
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if scope["method"] == "POST" and content_type != "application/json":
+        error = FieldError("Content-Type", "is not JSON", content_type, "application/json")
+        return ProblemError(415, "the body must be application/json", errors=[error])
+    return None
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

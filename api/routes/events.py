@@ -1,0 +1,105 @@
+"""/events: what happens, as Server-Sent Events that can be resumed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from api.documentation import documented
+from api.feed import Feed, Frame
+from api.problems import ProblemError
+from api.times import EXAMPLE, iso
+from storage.ledger import events as ledger_events
+from storage.ledger.migrations import Ledger
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["events"])
+
+MOST_LISTENERS = 2000
+HEARTBEAT_S = 15
+LAST_ID = 2**63 - 1
+SEND_WITHIN_S = 20.0  # a client that takes nothing for this long is dropped
+
+STREAM_EXAMPLE = (
+    "id: 4711\r\nevent: alert\r\n"
+    f'data: {{"at":"{EXAMPLE}","alert":"a1b2c3d4e5f6","state":"firing","device":"probe-0042",'
+    '"severity":"critical","text_en":"..."}\r\n\r\n'
+    ": still here\r\n\r\n"
+)
+
+
+class Stream(EventSourceResponse):
+    """A stream that ends quietly when its client does not take what is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until either side ends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("an event stream was dropped: its client took nothing for %s s", SEND_WITHIN_S)
+
+
+def feed_of(ledger: Ledger) -> Feed:
+    """The live feed of a ledger's events."""
+
+    def read(after: int, limit: int) -> Sequence[Frame]:
+        return [_frame(event) for event in ledger_events.since(ledger, after, limit)]
+
+    return Feed(read, lambda: ledger_events.last_id(ledger))
+
+
+@router.get(
+    "/events",
+    response_class=Response,
+    responses=documented(STREAM_EXAMPLE, media_type="text/event-stream"),
+)
+async def events(
+    request: Request,
+    after: Annotated[int | None, Query(ge=0, le=LAST_ID, description="id of an event")] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=LAST_ID)] = None,
+) -> Response:
+    """Changes of alerts (`alert`), of devices (`device`) and of quarantine, as they are committed.
+
+    Without `after` or `Last-Event-ID` the stream begins now; with one, behind that event. The
+    event `reset` says that the stream could not be resumed there: read the lists anew. A comment
+    comes every 15 seconds. A client that falls behind is cut off and may resume.
+    """
+    feed: Feed = request.app.state.feed
+    if len(feed) >= MOST_LISTENERS:
+        raise ProblemError(503, "too many event streams are open", headers={"Retry-After": "30"})
+    begin = after if last_event_id is None else last_event_id
+    return Stream(
+        _texts(feed, begin),
+        ping=HEARTBEAT_S,
+        ping_message_factory=lambda: ServerSentEvent(comment="still here"),
+        send_timeout=SEND_WITHIN_S,
+    )
+
+
+async def _texts(feed: Feed, after: int | None) -> AsyncIterator[bytes]:
+    async for frame in feed.listen(after):
+        yield frame.text
+
+
+def _frame(event: ledger_events.NumberedEvent) -> Frame:
+    data = msgspec.json.encode({"at": iso(event.at_ms), **_public(event.data)}).decode()
+    text = f"id: {event.id}\r\nevent: {event.type}\r\ndata: {data}\r\n\r\n"
+    return Frame(event.id, text.encode())
+
+
+def _public(data: dict[str, Any]) -> dict[str, Any]:
+    """An event's data under the names and with the times of the other routes."""
+    shown = {name: value for name, value in data.items() if name not in ("at_ms", "event_ms")}
+    if "event_ms" in data:
+        shown["event_time"] = iso(data["event_ms"])
+    if data.get("metric") == "":
+        shown["metric"] = None
+    return shown
