@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
 from api.pages import Page
-from api.parameters import Cursor, Limit, Word
+from api.parameters import Cursor, Word
 from api.platform import PlatformNow
 from api.problems import not_found
 from api.times import EXAMPLE, TimeOut, iso, iso_or_none
@@ -83,13 +83,15 @@ def quarantine(
     reason: Word = None,
     device: Word = None,
     state: Literal["held", "requested", "replayed"] | None = None,
-    limit: Limit = 100,
+    limit: Annotated[int, Query(ge=1, le=200, description="items a page")] = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """Kept messages, the newest first, without their payloads."""
     before = cursors.decode(request, cursor, (int,))[0] if cursor else None
     which = ledger.QuarantineFilter(reason=reason, device=device, state=state)
-    rows = ledger.list_quarantine(platform.ledger, which, before=before, limit=limit + 1)
+    rows = ledger.list_quarantine(
+        platform.ledger, which, before=before, limit=limit + 1, payloads=False
+    )
     more = len(rows) > limit
     return {
         "items": [_row(row) for row in rows[:limit]],

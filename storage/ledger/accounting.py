@@ -63,4 +63,4 @@ def _expected(hour_ms: int, interval_s: float, first_seen_ms: int | None, now_ms
     if first_seen_ms is None:
         return 0
     span_ms = min(hour_ms + HOUR_MS, now_ms) - max(hour_ms, first_seen_ms)
-    return max(0, int(span_ms / (interval_s * 1000)))
+    return max(0, span_ms // max(1, round(interval_s * 1000)))

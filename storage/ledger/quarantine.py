@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, literal, select, update
 
 from storage.ledger.migrations import Ledger
 from storage.ledger.schema import quarantine
@@ -37,10 +37,20 @@ class QuarantineFilter(NamedTuple):
 
 
 def list_quarantine(
-    ledger: Ledger, which: QuarantineFilter, *, before: int | None = None, limit: int
+    ledger: Ledger,
+    which: QuarantineFilter,
+    *,
+    before: int | None = None,
+    limit: int,
+    payloads: bool = True,
 ) -> list[QuarantineRow]:
-    """At most `limit` messages, newest first, beginning behind the id `before`."""
-    query = select(quarantine).where(*_conditions(which))
+    """At most `limit` messages, newest first, beginning behind the id `before`.
+
+    payloads: False leaves them empty, since each may be 256 KiB.
+    """
+    empty = literal(b"").label("payload")
+    columns = [c if payloads or c.name != "payload" else empty for c in quarantine.c]
+    query = select(*columns).where(*_conditions(which))
     if before is not None:
         query = query.where(quarantine.c.id < before)
     with ledger.read() as connection:
