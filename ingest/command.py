@@ -16,6 +16,7 @@ import psutil
 from ingest.journal import JournalError, JournalReader, JournalWriter
 from ingest.processor import Limits, Processor
 from ingest.receiver import Broker, Receiver
+from ingest.recovery import recover
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
@@ -113,14 +114,13 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
         return 0
     ledger = open_ledger(settings.ledger_url)
     series = SqliteSeries.open(settings.series_path)
-    processor = Processor(
+    processor = recover(
         reader=reader,
         ledger=ledger,
         series=series,
         now_ms=clock.now_ms,
         limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
     )
-    processor.recover()
     log.info("processing from journal position %d", reader.position)
     retention = Retention(
         settings.storage.raw_days, settings.storage.five_minute_days, settings.storage.hour_days
@@ -157,7 +157,7 @@ def _gauges(processor: Processor) -> dict[str, object]:
         "messages_received": processor.received,
         "messages_pending": processor.pending,
         "broker_connected": processor.connected,
-        "series": processor.series_count,
+        "series": len(processor.catalogue),
         "resident_bytes": psutil.Process().memory_info().rss,
         "event_to_stored_ms": processor.event_to_stored.summary(),
         "event_to_alert_ms": processor.event_to_alert.summary(),

@@ -7,6 +7,7 @@ duplicate (all that could be used was stored before) or quarantined (nothing cou
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,30 @@ def totals(batch: Batch, new: NDArray[np.bool_], became: NDArray[np.str_]) -> Co
         for refusal in refusals:
             counts[f"refused_{refusal.reason}"] += 1
     return counts
+
+
+def replayed_totals(
+    batch: Batch,
+    new: NDArray[np.bool_],
+    *,
+    was_whole: Sequence[bool],
+    were_refused: Sequence[Sequence[Mapping[str, str]]],
+) -> dict[str, int]:
+    """What a replay from quarantine adds to the totals: its messages were counted when they came.
+
+    was_whole, were_refused: by record, what was refused of it before.
+    """
+    became = outcomes(batch, new)
+    counts = totals(batch, new, became)
+    counts["readings_duplicate"] = 0  # these were stored when the message first came
+    for outcome, whole, refusals in zip(became.tolist(), was_whole, were_refused, strict=True):
+        counts[f"messages_{outcome}"] -= 1
+        if whole and outcome != "quarantined":
+            counts["messages_quarantined"] -= 1
+            counts[f"messages_{outcome}"] += 1
+        for refusal in refusals:
+            counts[f"refused_{refusal['reason']}"] -= 1
+    return dict(counts)
 
 
 def accounting(batch: Batch, new: NDArray[np.bool_]) -> Accounting:

@@ -1,0 +1,134 @@
+"""Coming back: a processor that goes on exactly where the last commit left off."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from detection.alerts import AlertChange
+from devices.catalogue import Catalogue
+from devices.kinds import KINDS
+from devices.registry import Registry
+from ingest.journal import JournalReader, Record
+from ingest.processor import Limits, Processor
+from storage.ledger import alerts as ledger_alerts
+from storage.ledger import device_states, progress
+from storage.ledger.facts import Facts, commit
+from storage.ledger.migrations import Ledger, LedgerError
+from storage.ledger.registry import load_registry
+from storage.ledger.series import load_series
+from storage.series.sqlite import SqliteSeries
+
+log = logging.getLogger(__name__)
+
+REBUILD_RECORDS = 4000  # judged at a time
+
+
+def recover(
+    *,
+    reader: JournalReader,
+    ledger: Ledger,
+    series: SqliteSeries,
+    now_ms: Callable[[], int],
+    limits: Limits,
+) -> Processor:
+    """A processor at the committed cursor, with detectors and alerts as they were there.
+
+    The records between the last snapshot of the detectors and the cursor are judged again, which
+    has no effect but on the detectors: all that followed from them is committed. Then a batch
+    whose readings were stored, but whose facts were not committed, is processed as it was.
+    Raises LedgerError where the ledger contradicts itself.
+    """
+    registry = load_registry(ledger)
+    processor = Processor(
+        reader=reader,
+        ledger=ledger,
+        series=series,
+        registry=registry,
+        catalogue=_load_catalogue(ledger, registry),
+        now_ms=now_ms,
+        limits=limits,
+    )
+    for device, heard in device_states.load_heard(ledger).items():
+        processor.latest.put(device, heard.latest)
+    cursor = progress.position(ledger)
+    kept = progress.load_snapshot(ledger)
+    known = kept is not None and processor.judge.restore(kept.state)
+    _rebuild(processor, kept.position if kept and known else cursor, cursor, now_ms)
+    _resolve_orphans(processor, ledger, now_ms())
+    _finish_interrupted_batch(processor, series, cursor)
+    return processor
+
+
+def _rebuild(processor: Processor, start: int, cursor: int, now_ms: Callable[[], int]) -> None:
+    reader = processor.reader
+    reader.position = start
+    while reader.position < cursor:
+        records = reader.read(max_records=min(REBUILD_RECORDS, cursor - reader.position))
+        if not records:
+            break
+        findings = processor.judge.hear(processor.intake.take(records))
+        processor.judge.conclude(findings, now_ms())
+    reader.position = max(cursor, reader.position)
+
+
+def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
+    """Resolve alerts that the ledger holds open but the detectors know nothing of.
+
+    That is so only when their snapshot could not be used: what still holds then fires anew.
+    """
+    known = processor.judge.open_alerts()
+    orphans = [row for row in ledger_alerts.open_alerts(ledger) if row.alert not in known]
+    if orphans:
+        log.warning("%d open alerts of an unknown past are resolved", len(orphans))
+        changes = [_resolved(row, now_ms) for row in orphans]
+        facts = Facts(position=processor.reader.position, alert_changes=changes)
+        commit(ledger, facts, now_ms=now_ms)
+
+
+def _finish_interrupted_batch(processor: Processor, series: SqliteSeries, cursor: int) -> None:
+    applied = series.applied()
+    if applied is None or not cursor == applied.first < applied.last:
+        return
+    reader = processor.reader
+    records: list[Record] = []
+    while reader.position < applied.last:
+        found = reader.read(max_records=applied.last - reader.position)
+        if not found:
+            break
+        records += found
+    processor.process(records)
+
+
+def _load_catalogue(ledger: Ledger, registry: Registry) -> Catalogue:
+    catalogue = Catalogue()
+    for number, device_id, metric in load_series(ledger):
+        device = registry.devices[device_id]
+        if catalogue.add(device, KINDS[device.kind].metrics[metric]) != number:
+            raise LedgerError(
+                f"series {number} ({device_id} {metric}) is out of order in the ledger:"
+                " restore it from a backup"
+            )
+    return catalogue
+
+
+def _resolved(row: ledger_alerts.AlertRow, now_ms: int) -> AlertChange:
+    expected = None
+    if row.expected_low is not None and row.expected_high is not None:
+        expected = (row.expected_low, row.expected_high)
+    return AlertChange(
+        alert=row.alert,
+        state="resolved",
+        device=row.device,
+        site=row.site,
+        metric=row.metric,
+        rule=row.rule,
+        nature=row.nature,  # type: ignore[arg-type]  # was written from an AlertChange
+        severity=row.severity,  # type: ignore[arg-type]
+        event_ms=now_ms,
+        at_ms=now_ms,
+        value=row.value,
+        expected=expected,
+        text_en=row.text_en,
+        text_lo=row.text_lo,
+    )
