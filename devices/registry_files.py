@@ -32,7 +32,7 @@ SITE_COLUMNS = (
 )
 DEVICE_COLUMNS = ("device", "site", "kind", "interval_s", "uplink", "params")
 
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,2})?")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
 
 
 def read_registry(paths: Sequence[Path], *, onto: Registry | None = None) -> Registry:
