@@ -26,6 +26,7 @@ from simulators.connection import Broker
 from simulators.feed import Step
 from simulators.fleet import Access, Fleet, Timebase
 from simulators.identity import Identity
+from simulators.progress import Progress
 from simulators.recording import (
     DEFAULT_TIMEZONE,
     Layout,
@@ -50,7 +51,6 @@ scenarios that come with govsense: {", ".join(built_in())}
 --speed makes this command's clock run fast. For a whole platform on a fast clock set clock.start
 and clock.speed in the settings, which all processes share.
 """
-UNREACHED_S = 5.0
 
 
 class CallError(Exception):
@@ -232,7 +232,7 @@ def _publish(
 ) -> int:
     mqtt = settings.mqtt
     began = time.monotonic()
-    progress = _Progress(f"{mqtt.host}:{mqtt.port}", clock)
+    progress = Progress(f"{mqtt.host}:{mqtt.port}", clock.now_ms)
     with ExitStack() as files:
         capture = None
         if args.capture:
@@ -280,37 +280,3 @@ def _print_summary(play: Play, facts: dict[str, Any]) -> None:
     start = datetime.fromtimestamp(play.start_ms / 1000, UTC).isoformat()
     print(json.dumps({"devices": len(play.identities), "faults": play.faults, "start": start}
                      | facts))  # fmt: skip
-
-
-class _Progress:
-    """A line on the terminal, or one warning where there is no terminal."""
-
-    def __init__(self, broker: str, clock: Clock) -> None:
-        self._broker = broker
-        self._clock = clock
-        self._began = time.monotonic()
-        self._warned = False
-        self._on_terminal = sys.stderr.isatty()
-
-    def show(self, fleet: Fleet) -> None:
-        """Once a second: where the run stands."""
-        trouble = fleet.tally.refused or ("" if fleet.connected else "no connection")
-        if self._on_terminal:
-            now = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-            line = (
-                f"{now:%Y-%m-%d %H:%M:%S}Z  {fleet.connected}/{fleet.connections} connected  "
-                f"{fleet.tally.acknowledged} acknowledged  {fleet.pending} waiting  {trouble}"
-            )
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif trouble and not self._warned and time.monotonic() - self._began > UNREACHED_S:
-            self._warned = True
-            print(
-                f"govsense simulate: broker {self._broker}: {trouble}; trying on",
-                file=sys.stderr,
-                flush=True,
-            )
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._on_terminal:
-            print(file=sys.stderr)
