@@ -32,7 +32,6 @@ from storage.ledger.migrations import Ledger
 from storage.series.sqlite import SqliteSeries
 
 PREFIX = "/api/v1"
-MOST_BODY_BYTES = 64 * 1024
 STALE_AFTER_MS = 10_000
 RESOURCES = (
     health,
@@ -74,7 +73,6 @@ def create_app(
         redirect_slashes=False,
         dependencies=[Depends(check_parameters)],
         lifespan=_run_feed,
-        max_body_size=MOST_BODY_BYTES,
     )
     app.state.platform = Platform(ledger, series, now_ms, STALE_AFTER_MS * clock_speed)
     app.state.feed = events.feed_of(ledger)

@@ -1,4 +1,4 @@
-"""Who may call: the Host header, the origin and the content type are checked before any route."""
+"""Who may call, and with how much: host, origin, type and size are checked before any route."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import SECURITY_HEADERS
 from api.problems import FieldError, ProblemError, respond
 
 READING = ("GET", "HEAD", "OPTIONS")
+MOST_BODY_BYTES = 64 * 1024
 
 
 def host_names(listed: str) -> frozenset[str]:
@@ -47,7 +49,7 @@ class Protection:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, send_protected)
+        await self._app(scope, _limited(receive), send_protected)
 
     def _host_problem(self, scope: Scope) -> ProblemError | None:
         got = Headers(scope=scope).getlist("host")
@@ -60,6 +62,21 @@ class Protection:
             ", ".join(sorted(self._allowed_hosts)),
         )
         return ProblemError(421, "this server does not answer to that host name", errors=[error])
+
+
+def _limited(receive: Receive) -> Receive:
+    """`receive` that ends in a 413 when the body is larger than we read."""
+    total = 0
+
+    async def receive_limited() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MOST_BODY_BYTES:
+            raise HTTPException(413, f"a body may have at most {MOST_BODY_BYTES} bytes")
+        return message
+
+    return receive_limited
 
 
 def _without_port(host: str) -> str:

@@ -20,7 +20,7 @@ from api.times import EXAMPLE, TimeOut, iso
 from devices.kinds import KINDS
 from storage.ledger.inventory import DeviceRow
 from storage.ledger.series import device_series
-from storage.series.roll_ups import LEVELS_MS
+from storage.series.levels import LEVELS_MS
 
 router = APIRouter(tags=["telemetry"])
 

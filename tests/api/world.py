@@ -1,0 +1,272 @@
+"""A small country with a past, in real stores, and the API over them on a real port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from api.app import create_app
+from detection.alerts import AlertChange
+from devices.readings import Readings
+from devices.registry import Device, Registry, Site, Uplink
+from devices.wire.message import Refusal
+from storage.ledger import stats
+from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
+from storage.ledger.migrations import Ledger, open_ledger
+from storage.ledger.registry import add_registry
+from storage.ledger.series import add_series
+from storage.series.sqlite import SqliteSeries
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+NOW_MS = 1_791_165_600_000  # 2026-10-05T02:00:00Z, a Monday
+NOW = "2026-10-05T02:00:00.000Z"
+RTT, DNS, BOX = 0, 1, 2  # series numbers
+
+
+@dataclass
+class World:
+    """Open stores, a clock that stands still unless moved, and a client of the API over them."""
+
+    ledger: Ledger
+    series: SqliteSeries
+    now_ms: int = NOW_MS
+    client: httpx.Client = field(default_factory=httpx.Client)
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON of a GET below /api/v1 that succeeds; `from_` is sent as `from`."""
+        answer = self.client.get(f"/api/v1{path}", params=_named(parameters))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def items(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All items of all pages."""
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.get(path, **parameters, **cursor)
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            cursor = {"cursor": page["next"]}
+
+    def problem(self, status: int, path: str, **parameters: Any) -> dict[str, Any]:
+        """The problem object of a GET that fails with this status."""
+        return problem_of(self.client.get(f"/api/v1{path}", params=_named(parameters)), status)
+
+
+def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem object of an answer, with the members that RFC 9457 and docs/api.md ask for."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert {"type", "title", "detail", "instance", "errors"} <= set(problem)
+    for error in problem["errors"]:
+        assert set(error) == {"field", "reason", "got", "allowed"}
+    return problem
+
+
+@contextmanager
+def world_in(directory: Path) -> Iterator[World]:
+    """The world's stores, filled, with the API running."""
+    ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
+    series = SqliteSeries.open(directory / "series.db")
+    fill(ledger, series)
+    world = World(ledger, series)
+    with serving(world):
+        yield world
+    series.close()
+    ledger.close()
+
+
+@contextmanager
+def serving(world: World) -> Iterator[None]:
+    """The API over a world's stores, on a free port of the loopback interface."""
+    app = create_app(
+        ledger=world.ledger,
+        series=world.series,
+        now_ms=lambda: world.now_ms,
+        allowed_hosts="localhost,127.0.0.1,[::1]",
+    )
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            with httpx.Client(base_url=url, timeout=10, trust_env=False) as world.client:
+                yield
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+def registry() -> Registry:
+    """Two sites and five devices: p0 active, c0 silent, old abandoned, n0 and n1 never heard."""
+    uplink = Uplink("LTC", "fibre", 50.0, 25.0)
+    office = Site(
+        "office",
+        "Office",
+        "ຫ້ອງການ",
+        "office",
+        "LA-LP",
+        "luangprabang",
+        19.9,
+        102.1,
+        "Interior",
+        (uplink,),
+        "F1",
+        "normal",
+    )
+    clinic = Site(
+        "clinic",
+        "Clinic",
+        "",
+        "hospital",
+        "LA-VT",
+        "chanthabuly",
+        18.0,
+        102.6,
+        "Health",
+        (uplink,),
+        "",
+        "critical",
+    )
+    devices = [
+        Device("p0", "office", "connectivity-probe", 60.0, 1, {}),
+        Device("n0", "office", "connectivity-probe", 60.0, 1, {}),
+        Device("c0", "clinic", "cold-chain", 300.0, 1, {}),
+        Device("n1", "clinic", "environment", 60.0, 1, {}),
+        Device("old", "clinic", "environment", 60.0, 1, {}),
+    ]
+    return Registry({s.site: s for s in (office, clinic)}, {d.device: d for d in devices})
+
+
+def fill(ledger: Ledger, series: SqliteSeries) -> None:
+    """Two hours of minutes of p0, the latest readings, alerts, quarantine, totals, a heartbeat."""
+    add_registry(ledger, registry())
+    add_series(
+        ledger,
+        [(RTT, "p0", "nat_rtt_p50_ms"), (DNS, "p0", "dns_ms"), (BOX, "c0", "temperature_c")],
+    )
+    series.write(_readings(), first=0, last=240)
+    commit(ledger, _facts(), now_ms=NOW_MS)
+    gauges = {
+        "messages_received": 250,
+        "broker_connected": True,
+        "series": 3,
+        "resident_bytes": 5e7,
+    }
+    stats.beat(ledger, "ingest", NOW_MS - 500, gauges | _latencies())
+
+
+def change(number: int, **facts: Any) -> AlertChange:
+    """The firing of an alert number n, n minutes ago, on p0."""
+    at_ms = NOW_MS - number * MINUTE_MS
+    usual: dict[str, Any] = {
+        "alert": f"a{number:03d}",
+        "state": "firing",
+        "device": "p0",
+        "site": "office",
+        "metric": "nat_rtt_p50_ms",
+        "rule": f"rule-{number}",
+        "nature": "connectivity",
+        "severity": "warning",
+        "event_ms": at_ms - 1000,
+        "at_ms": at_ms,
+        "value": 300.0,
+        "expected": (0.0, 200.0),
+        "text_en": "too slow",
+        "text_lo": "ຊ້າເກີນໄປ",
+    }
+    return AlertChange(**{**usual, **facts})
+
+
+def _readings() -> Readings:
+    minutes = range(-120, 0)
+    at_ms = [NOW_MS + minute * MINUTE_MS for minute in minutes]
+    return Readings.of(
+        [RTT] * 120 + [DNS] * 120,
+        at_ms * 2,
+        [at + 250 for at in at_ms * 2],
+        [float(n % 10) for n in range(120)] + [100.0] * 120,
+    )
+
+
+def _facts() -> Facts:
+    heard = {
+        "p0": DeviceSeen(
+            "p0",
+            NOW_MS - MINUTE_MS,
+            {"nat_rtt_p50_ms": (NOW_MS - MINUTE_MS, 9.0), "dns_ms": (NOW_MS - MINUTE_MS, 100.0)},
+            {"state": "online", "fw": "1.4.2"},
+        ),
+        "c0": DeviceSeen(
+            "c0", NOW_MS - 1_000_000, {"temperature_c": (NOW_MS - 1_000_000, 4.5)}, None
+        ),
+        "old": DeviceSeen("old", NOW_MS - 100 * DAY_MS, {}, None),
+    }
+    two_hours_ago, an_hour_ago = NOW_MS - 2 * HOUR_MS, NOW_MS - HOUR_MS
+    return Facts(
+        position=249,
+        alert_changes=[
+            change(1, severity="critical"),
+            change(2),
+            change(3, device="c0", site="clinic", metric="", rule="silence", expected=None),
+            change(4, state="pending"),
+            change(5),
+            change(5, state="resolved"),
+        ],
+        quarantined=[
+            Quarantined(
+                NOW_MS - 5000,
+                "gov/v1/LA-LP/p0/telemetry",
+                "p0",
+                b'{"v":9}',
+                [Refusal("bad-version", "v", "9 is not 1")],
+                True,
+            ),
+            Quarantined(
+                NOW_MS - 4000,
+                "gov/v1/LA-LP/ghost/telemetry",
+                "ghost",
+                b"\xff\x00",
+                [Refusal("bad-utf8", "", "byte 0")],
+                True,
+            ),
+        ],
+        device_seen=list(heard.values()),
+        accounting={
+            ("p0", two_hours_ago): (60, 2, 1, 0),
+            ("p0", an_hour_ago): (70, 0, 0, 1),
+            ("c0", an_hour_ago): (3, 0, 0, 0),
+        },
+        totals={
+            "messages_stored": 240,
+            "messages_duplicate": 7,
+            "messages_quarantined": 2,
+            "readings_stored": 240,
+            "readings_duplicate": 14,
+            "refused_bad-version": 1,
+        },
+    )
+
+
+def _latencies() -> dict[str, Any]:
+    span = {"p50": 10.0, "p99": 100.0, "count": 3, "sum": 120.0}
+    buckets = {"bounds": [1.0, 10.0, 100.0], "buckets": [0, 2, 1, 0]}
+    return {"event_to_stored_ms": span | buckets, "event_to_alert_ms": span | buckets}
+
+
+def _named(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name.rstrip("_"): value for name, value in parameters.items()}
