@@ -33,6 +33,7 @@ MOSQUITTO = """listener {port} 127.0.0.1
 allow_anonymous true
 max_inflight_messages 2000
 max_queued_messages 10000000
+set_tcp_nodelay true
 """
 
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from socket import IPPROTO_TCP, TCP_NODELAY
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -155,6 +157,7 @@ class Receiver:
             client.username_pw_set(self._broker.username, password)
         if self._broker.tls_ca:
             client.tls_set(ca_certs=self._broker.tls_ca)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -216,3 +219,8 @@ class Receiver:
         while not condition() and not should_stop():
             self._beat(0)
             time.sleep(0.1)
+
+
+def _send_at_once(client: mqtt.Client, userdata: object, socket: Any) -> None:
+    """Without it, Nagle's algorithm holds small acknowledgements back for up to 40 ms."""
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
