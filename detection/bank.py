@@ -1,0 +1,44 @@
+"""A detector's state: one row of a fixed layout per series, read and written many at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.void]
+
+
+class Bank:
+    """Rows of a structured dtype by series number.
+
+    A row is moved as one block of bytes: numpy does that twenty times faster than by field.
+    """
+
+    def __init__(self, blank: Rows) -> None:
+        """blank: one row of the layout, what a new series starts with."""
+        self._blank = blank
+        self._rows = blank[:0].copy()
+
+    def take(self, series: NDArray[np.intp]) -> Rows:
+        """A copy of the rows of these series, in that order."""
+        return self._blocks(self._rows).take(series).view(self._blank.dtype)
+
+    def put(self, series: NDArray[np.intp], rows: Rows) -> None:
+        """Replace the rows of these series, each of which may be named once."""
+        self._blocks(self._rows)[series] = self._blocks(rows)
+
+    def grow(self, n: int) -> None:
+        """Have rows for the series 0 to n - 1, with room for more."""
+        if n > len(self._rows):
+            more = np.repeat(self._blank, max(n, 2 * len(self._rows)) - len(self._rows))
+            self._rows = np.concatenate([self._rows, more])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The layout of a row."""
+        return self._blank.dtype
+
+    def _blocks(self, rows: Rows) -> NDArray[np.void]:
+        return rows.view(np.dtype((np.void, self._blank.dtype.itemsize)))

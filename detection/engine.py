@@ -1,0 +1,185 @@
+"""The engine: every detector over every series, fed with batches of readings and with time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Bank
+from detection.findings import Finding
+from detection.limits import Limits
+from detection.shift import Shift
+from detection.silence import Silence
+from detection.snapshots import SnapshotError, pack, unpack
+from detection.stuck import Stuck
+from detection.waves import Step, Wave, waves
+from devices.catalogue import Catalogue
+from devices.kinds import METRICS
+from devices.readings import Readings
+
+__all__ = ["Engine", "SnapshotError"]
+
+GAP = 5  # a series has a gap when it was quiet for this many times its usual spacing
+BLANK = np.array([(-1, 0.0)], [("at", "i8"), ("spacing", "f8")])
+
+
+class Engine:
+    """Detectors over the series and devices of one catalogue. No clock, no I/O, not thread-safe.
+
+    Findings on values depend on the readings and their event times only, not on how they are cut
+    into batches; findings on silence depend on receive times and ticks.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._clock = Bank(BLANK)
+        self._detectors: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        self._silence = Silence(catalogue.devices)
+        self._scale = np.ones(0)
+        self._scaled: list[int] = []
+        self._ended: list[Finding] = []
+
+    def score(self, readings: Readings) -> list[Finding]:
+        """Findings on live readings in order of arrival, and the ends of silences since.
+
+        A reading that is not newer than the last one scored of its series is skipped. Cost per
+        reading falls with the number of series in the batch: about 3 us at 64, under 1 at 1,000.
+        """
+        self._grow()
+        findings, self._ended = self._ended, []
+        steps: list[tuple[int, int, Finding]] = []
+        for places in waves(readings.series):
+            self._score_wave(readings.take(places), places, steps)
+        steps.sort(key=lambda step: step[:2])
+        findings.extend(finding for _, _, finding in steps)
+        return findings
+
+    def heard(
+        self,
+        device_numbers: NDArray[np.int32],
+        event_ms: NDArray[np.int64],
+        received_ms: NDArray[np.int64],
+    ) -> None:
+        """Messages in order of arrival, live and late: signs of life of devices.
+
+        Columns of equal length; numbers index `catalogue.devices`. A silence that they end is
+        reported by the next `score` or `tick`.
+        """
+        self._ended.extend(self._silence.heard(device_numbers, event_ms, received_ms))
+
+    def tick(self, now_ms: int) -> list[Finding]:
+        """Silences that began, and ends not reported yet. Call it at fixed instants.
+
+        Everything received up to now_ms must have been heard: see `resumed`. A device that was
+        never heard is not silent.
+        """
+        self._grow()
+        self._rescale(self._scaled)
+        findings, self._ended = self._ended, []
+        findings.extend(self._silence.tick(now_ms))
+        return findings
+
+    def resumed(self, now_ms: int) -> None:
+        """The receiver was away until now_ms: no device is silent for a time nobody listened.
+
+        Every device has its whole timeout again from now_ms on. Open silences stay open.
+        """
+        self._silence.resumed_ms = max(self._silence.resumed_ms, now_ms)
+
+    def snapshot(self) -> bytes:
+        """All state as bytes for `restore`, by names of devices and metrics."""
+        self._grow()
+        return pack(self._catalogue, self._banks(), self._silence, self._ended)
+
+    def restore(self, state: bytes) -> None:
+        """Go on exactly where the snapshot was taken, under the catalogue's numbers of today.
+
+        What the catalogue does not know any more is left out. Raises SnapshotError, and changes
+        nothing, when the bytes are damaged or of another version.
+        """
+        self._grow()
+        self._ended = unpack(state, self._catalogue, self._banks(), self._silence)
+
+    def _banks(self) -> dict[str, Bank]:
+        return {"clock": self._clock, **{d.rule: d.bank for d in self._detectors}}
+
+    def _score_wave(
+        self, readings: Readings, places: NDArray[np.intp], steps: list[tuple[int, int, Finding]]
+    ) -> None:
+        wave, newer = self._wave(readings)
+        if not len(wave.series):
+            return
+        for order, detector in enumerate(self._detectors):
+            for step in detector.judge(wave):
+                finding = self._finding(detector.rule, step, wave)
+                steps.append((int(places[newer[step.place]]), order, finding))
+
+    def _wave(self, readings: Readings) -> tuple[Wave, NDArray[np.intp]]:
+        """The readings that are newer than what was scored, and their places."""
+        series = readings.series.astype(np.intp)
+        rows = self._clock.take(series)
+        newer = np.flatnonzero(readings.at_ms > rows["at"])
+        if len(newer) < len(series):
+            readings, series, rows = readings.take(newer), series[newer], rows[newer]
+        dt = (readings.at_ms - rows["at"]).astype(np.float64)
+        first = rows["at"] < 0
+        spacing = rows["spacing"]
+        gap = first | ((spacing > 0) & (dt > GAP * spacing))
+        pull = np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
+        rows["spacing"] = np.where(first, 0, np.where(spacing == 0, dt, spacing + pull))
+        rows["at"] = readings.at_ms
+        self._clock.put(series, rows)
+        wave = Wave(
+            series=series,
+            row=self._catalogue.metric_row[series].astype(np.intp),
+            at_ms=readings.at_ms,
+            gap=gap,
+            dt_ms=np.where(gap, 0, dt),
+            value=readings.value / self._scale[series],
+        )
+        return wave, newer
+
+    def _finding(self, rule: str, step: Step, wave: Wave) -> Finding:
+        number = int(wave.series[step.place])
+        device, metric = self._catalogue[number]
+        scale = float(self._scale[number])
+        expected = None
+        if step.expected is not None:
+            low = max(step.expected[0] * scale, float(self._catalogue.hard_min[number]))
+            high = min(step.expected[1] * scale, float(self._catalogue.hard_max[number]))
+            expected = low, high
+        return Finding(
+            device=device.device,
+            metric=metric.name,
+            rule=rule,
+            phase=step.phase,
+            nature=step.nature,
+            severity=step.severity,
+            onset_ms=step.onset_ms,
+            at_ms=int(wave.at_ms[step.place]),
+            value=step.value * scale,
+            expected=expected,
+            facts={"kind": device.kind, **step.facts},
+        )
+
+    def _grow(self) -> None:
+        known, n = len(self._scale), len(self._catalogue)
+        if n == known:
+            return
+        for bank in self._banks().values():
+            bank.grow(n)
+        self._scale = np.concatenate([self._scale, np.ones(n - known)])
+        rows = self._catalogue.metric_row[known:]
+        self._scaled += (known + np.flatnonzero(np.isin(rows, SCALED))).tolist()
+        self._rescale(self._scaled)
+
+    def _rescale(self, numbers: list[int]) -> None:
+        """Follow the registry: what a battery bank's voltage is a multiple of."""
+        for number in numbers:
+            device, metric = self._catalogue[number]
+            given = metric.plausible_range(device.params)
+            if given is not None and metric.plausible_max:
+                self._scale[number] = given[1] / metric.plausible_max
+
+
+SCALED = [m.row for m in METRICS if m.kind == "solar" and m.name == "battery_v"]

@@ -1,0 +1,179 @@
+"""The rules' tables: which detector judges which metric, and with what parameters.
+
+One CSV file per detector in detection/data, one row per metric (limits: per side of a metric);
+a metric without a row is not judged. A new metric is one new row.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.findings import Nature, Severity
+from devices.kinds import KINDS, METRICS, TIERS, Metric
+
+LOW, HIGH = 0, 1
+JUMP, RECORD, LEVEL = 0, 1, 2
+CHANNELS = ("jump", "record", "level")
+
+
+class Verdict(NamedTuple):
+    """How serious a rule's finding on a metric is, and what it says something about."""
+
+    severity: Severity
+    nature: Nature
+
+
+class LimitRules(NamedTuple):
+    """Arrays over METRICS; the second axis is the side, LOW or HIGH.
+
+    limit: the last value that is still good; -inf and +inf where that side has none. clear: how
+    far inside a value must be to count as good again. readings, dwell_ms: how many readings and
+    how long outside until it fires. good: how many good readings in a row until it clears.
+    """
+
+    limit: NDArray[np.float64]
+    clear: NDArray[np.float64]
+    readings: NDArray[np.int64]
+    dwell_ms: NDArray[np.int64]
+    good: NDArray[np.int64]
+    verdicts: dict[tuple[int, int], Verdict]
+    applies: NDArray[np.bool_]
+
+
+class ShiftRules(NamedTuple):
+    """Arrays over METRICS; the second axis of tau and least is the channel.
+
+    tau: how far beyond the range seen so far, as a share of that range, a statistic must be.
+    least: and how far at least, on the metric's scale; inf where the channel is off. log: judged
+    as log(value + offset). confirm: readings in a row. learn_ms: age from which on the record and
+    level channels judge.
+    """
+
+    tau: NDArray[np.float64]
+    least: NDArray[np.float64]
+    log: NDArray[np.bool_]
+    offset: NDArray[np.float64]
+    confirm: NDArray[np.int64]
+    learn_ms: NDArray[np.int64]
+    verdicts: dict[int, Verdict]
+    applies: NDArray[np.bool_]
+
+
+class StuckRules(NamedTuple):
+    """Arrays over METRICS. least_run: a run of equal values must have at least as many readings."""
+
+    least_run: NDArray[np.int64]
+    applies: NDArray[np.bool_]
+
+
+class SilenceRule(NamedTuple):
+    """A device is silent after so many intervals and a grace for delivery."""
+
+    intervals: float
+    grace_ms: int
+    severity: Severity
+
+
+def read_limits() -> LimitRules:
+    """The table of limits; an empty `limit` is the plausible range's end."""
+    n = len(METRICS)
+    rules = LimitRules(
+        limit=np.tile([-np.inf, np.inf], (n, 1)),
+        clear=np.tile([-np.inf, np.inf], (n, 1)),
+        readings=np.ones((n, 2), np.int64),
+        dwell_ms=np.zeros((n, 2), np.int64),
+        good=np.ones((n, 2), np.int64),
+        verdicts={},
+        applies=np.zeros(n, np.bool_),
+    )
+    for metric, cells in _rows("limits.csv"):
+        side = HIGH if cells["side"] == "high" else LOW
+        at = metric.row, side
+        rules.limit[at] = _limit(metric, side, cells)
+        rules.clear[at] = float(cells["clear"])
+        rules.readings[at] = int(cells["readings"])
+        rules.dwell_ms[at] = int(cells["dwell_s"]) * 1000
+        rules.good[at] = int(cells["good"])
+        rules.verdicts[at] = _verdict(cells)
+        rules.applies[metric.row] = True
+    return rules
+
+
+def read_shift() -> ShiftRules:
+    """The table of the shift detector; an empty tau turns a channel off."""
+    n = len(METRICS)
+    rules = ShiftRules(
+        tau=np.zeros((n, 3)),
+        least=np.full((n, 3), np.inf),
+        log=np.zeros(n, np.bool_),
+        offset=np.zeros(n),
+        confirm=np.ones(n, np.int64),
+        learn_ms=np.zeros(n, np.int64),
+        verdicts={},
+        applies=np.zeros(n, np.bool_),
+    )
+    for metric, cells in _rows("shift.csv"):
+        row = metric.row
+        for channel, name in enumerate(CHANNELS):
+            if cells[f"{name}_tau"]:
+                rules.tau[row, channel] = float(cells[f"{name}_tau"])
+                rules.least[row, channel] = float(cells[f"{name}_least"])
+        rules.log[row] = cells["scale"] == "log"
+        rules.offset[row] = float(cells["offset"] or 0)
+        rules.confirm[row] = int(cells["confirm"])
+        rules.learn_ms[row] = int(cells["learn_days"]) * 86_400_000
+        rules.verdicts[row] = _verdict(cells)
+        rules.applies[row] = True
+    return rules
+
+
+def read_stuck() -> StuckRules:
+    """The table of the stuck detector."""
+    rules = StuckRules(np.ones(len(METRICS), np.int64), np.zeros(len(METRICS), np.bool_))
+    for metric, cells in _rows("stuck.csv"):
+        rules.least_run[metric.row] = int(cells["least_run"])
+        rules.applies[metric.row] = True
+    return rules
+
+
+def read_silence() -> dict[str, SilenceRule]:
+    """The silence rule of each kind."""
+    return {
+        cells["kind"]: SilenceRule(
+            intervals=float(cells["intervals"]),
+            grace_ms=round(float(cells["grace_s"]) * 1000),
+            severity=cast(Severity, cells["severity"]),
+        )
+        for cells in _cells("silence.csv")
+    }
+
+
+def _limit(metric: Metric, side: int, cells: dict[str, str]) -> float:
+    plausible = metric.plausible_max if side == HIGH else metric.plausible_min
+    limit = float(cells["limit"]) if cells["limit"] else plausible
+    if limit is None:
+        raise ValueError(f"limits.csv: {metric.kind} {metric.name} has no limit")
+    if cells["inclusive"] == "yes":  # the limit itself is already bad
+        return float(np.nextafter(limit, -np.inf if side == HIGH else np.inf))
+    return limit
+
+
+def _verdict(cells: dict[str, str]) -> Verdict:
+    return Verdict(cast(Severity, cells["severity"]), cast(Nature, cells["nature"]))
+
+
+def _rows(name: str) -> Iterator[tuple[Metric, dict[str, str]]]:
+    for cells in _cells(name):
+        for tier in TIERS if "{tier}" in cells["metric"] else ("",):
+            yield KINDS[cells["kind"]].metrics[cells["metric"].replace("{tier}", tier)], cells
+
+
+def _cells(name: str) -> list[dict[str, str]]:
+    text = (files("detection") / "data" / name).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -1,0 +1,104 @@
+"""Silence: a device of which nothing has been heard for several of its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.findings import Finding, Phase
+from detection.rules import read_silence
+from devices.registry import Device
+
+BLANK = np.array(
+    [(-1, -1, 0, 0)],
+    [
+        ("received", "i8"),  # receive time of the newest message; -1: never heard
+        ("event", "i8"),  # newest event time, never after its receive time
+        ("onset", "i8"),  # of the open silence; 0: not silent
+        ("ended", "i8"),  # receive time at which the last silence ended
+    ],
+)
+
+
+class Silence:
+    """Liveness of devices by number. Any message proves life, also a late one."""
+
+    rule = "silence"
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        """devices: by device number; may grow."""
+        self._devices = devices
+        self._rules = read_silence()
+        self.rows = BLANK[:0].copy()
+        self.resumed_ms = 0
+
+    def heard(
+        self,
+        numbers: NDArray[np.int32],
+        event_ms: NDArray[np.int64],
+        received_ms: NDArray[np.int64],
+    ) -> Iterator[Finding]:
+        """Take messages in order of arrival; the ends of silences among them."""
+        self.grow()
+        silent = np.flatnonzero(self.rows["onset"][numbers])
+        for n in silent.tolist():
+            if self.rows["onset"][numbers[n]]:
+                yield self._end(int(numbers[n]), int(received_ms[n]))
+        np.maximum.at(self.rows["received"], numbers, received_ms)
+        np.maximum.at(self.rows["event"], numbers, np.minimum(event_ms, received_ms))
+
+    def tick(self, now_ms: int) -> Iterator[Finding]:
+        """Silences that began: devices whose time since the last message has run out."""
+        self.grow()
+        rows = self.rows
+        waiting = np.flatnonzero((rows["received"] >= 0) & (rows["onset"] == 0))
+        since = np.maximum(rows["received"][waiting], self.resumed_ms)
+        for number, at_ms in zip(waiting.tolist(), since.tolist(), strict=True):
+            if now_ms - at_ms > self._timeout_ms(self._devices[number]):
+                yield self._begin(number, now_ms)
+
+    def grow(self) -> None:
+        """Have a row for every device that there is by now."""
+        missing = len(self._devices) - len(self.rows)
+        if missing > 0:
+            self.rows = np.concatenate([self.rows, np.repeat(BLANK, missing)])
+
+    def _timeout_ms(self, device: Device) -> float:
+        rule = self._rules[device.kind]
+        return rule.intervals * device.interval_s * 1000 + rule.grace_ms
+
+    def _begin(self, number: int, now_ms: int) -> Finding:
+        """An onset is never used twice, not even when only late messages came in between."""
+        row, device = self.rows[number], self._devices[number]
+        interval_ms = round(device.interval_s * 1000)
+        row["onset"] = max(int(row["event"]) + interval_ms, int(row["ended"]) + 1)
+        return self._finding(number, "firing", now_ms, now_ms - int(row["received"]))
+
+    def _end(self, number: int, received_ms: int) -> Finding:
+        row = self.rows[number]
+        finding = self._finding(number, "clear", received_ms, received_ms - int(row["received"]))
+        row["ended"] = received_ms
+        row["onset"] = 0
+        return finding
+
+    def _finding(self, number: int, phase: Phase, at_ms: int, silent_ms: int) -> Finding:
+        device = self._devices[number]
+        return Finding(
+            device=device.device,
+            metric="",
+            rule=self.rule,
+            phase=phase,
+            nature="connectivity",
+            severity=self._rules[device.kind].severity,
+            onset_ms=int(self.rows["onset"][number]),
+            at_ms=at_ms,
+            value=None,
+            expected=None,
+            facts={
+                "kind": device.kind,
+                "held_s": silent_ms / 1000,
+                "interval_s": device.interval_s,
+            },
+        )

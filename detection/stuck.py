@@ -1,0 +1,118 @@
+"""Stuck: a value that stands still for far longer than this sensor's values ever did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Bank, Rows
+from detection.episodes import CLOSED, FIRING
+from detection.findings import Phase
+from detection.rules import read_stuck
+from detection.waves import Step, Wave
+from devices.kinds import METRICS
+
+CHANCE = 1e-8  # a run that chance repeats would bring less often than this is not chance
+FEW_CHANGES = 3  # a sensor must have shown that its values change before it can be stuck ...
+NEVER_CHANGED = 12  # ... or stand still for this many times the least run
+
+BLANK = np.zeros(
+    1,
+    [
+        ("phase", "i1"),
+        ("value", "f8"),  # of the run: equal means within half a resolution of it
+        ("run", "i4"),  # readings of the run
+        ("since", "i8"),  # event time of the run's first reading
+        ("longest", "i4"),  # normal run so far
+        ("changes", "i4"),  # readings that differed from the one before
+        ("repeats", "i4"),  # readings of normal runs that did not
+    ],
+)
+BLANK["value"] = np.nan
+
+
+class Stuck:
+    """Learns how long runs of equal values normally are.
+
+    It fires when a run is longer than twice the longest normal run, at least the table's least
+    run, and longer than the share of repeated values would let chance explain. A value at the end
+    of its hard range (0 % loss, 100 % humidity) may stand still for ever.
+    """
+
+    rule = "stuck"
+
+    def __init__(self) -> None:
+        self.bank = Bank(BLANK)
+        self._rules = read_stuck()
+        self._half = np.array([metric.resolution / 2 for metric in METRICS])
+        self._ends = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
+
+    def judge(self, wave: Wave) -> Iterator[Step]:
+        """What begins or ends with these readings; a run that is too long fires at once."""
+        places, wave = wave.where(self._rules.applies[wave.row])
+        rows = self.bank.take(wave.series)
+        same = np.abs(wave.value - rows["value"]) < self._half[wave.row]
+        ends = ~same & (rows["phase"] == FIRING)
+        began = rows["since"].copy()
+        self._learn(rows, wave, ~same & (rows["run"] > 0))
+        rows["phase"][ends] = CLOSED
+        rows["run"] = np.where(same, rows["run"] + 1, 1)
+        rows["since"] = np.where(same, began, wave.at_ms)
+        rows["value"] = np.where(same, rows["value"], wave.value)
+        fires = self._fires(rows, wave)
+        rows["phase"][fires] = FIRING
+        self.bank.put(wave.series, rows)
+        for n in np.flatnonzero(ends).tolist():
+            yield _step("clear", int(places[n]), int(began[n]), wave, rows, n)
+        for n in fires.tolist():
+            yield _step("firing", int(places[n]), int(began[n]), wave, rows, n)
+
+    def _learn(self, rows: Rows, wave: Wave, ended: NDArray[np.bool_]) -> None:
+        """Take the runs that ended into what is normal.
+
+        A run that fired counts as no longer than what it took to fire: a quantised sensor that
+        stands still every night is then called stuck a few times at most.
+        """
+        longest, run = rows["longest"], rows["run"]
+        fired = rows["phase"] == FIRING
+        bound = np.maximum(self._rules.least_run[wave.row], 2 * longest + 1)
+        normal = np.where(fired, np.minimum(run, bound), run)
+        rows["longest"] = np.where(ended, np.maximum(longest, normal), longest)
+        rows["repeats"] += np.where(ended & ~fired, run - 1, 0)
+        rows["changes"] += ended
+
+    def _fires(self, rows: Rows, wave: Wave) -> NDArray[np.intp]:
+        least = self._rules.least_run[wave.row]
+        run = rows["run"]
+        long = (run >= least) & (run > 2 * rows["longest"]) & (rows["phase"] == CLOSED)
+        which = np.flatnonzero(long)
+        if not len(which):
+            return which
+        rows, value, least = rows[which], wave.value[which], least[which]
+        changes, repeats = rows["changes"], rows["repeats"]
+        share = (repeats + 0.3) / (repeats + changes + 1)
+        by_chance = np.log(CHANCE) / np.log(share)
+        need = np.where(changes < FEW_CHANGES, NEVER_CHANGED * least, by_chance)
+        movable = (value != self._ends[wave.row[which], 0]) & (
+            value != self._ends[wave.row[which], 1]
+        )
+        chosen: NDArray[np.intp] = which[movable & (rows["run"] >= need)]
+        return chosen
+
+
+def _step(phase: Phase, place: int, onset_ms: int, wave: Wave, rows: Rows, n: int) -> Step:
+    held_ms = int(wave.at_ms[n]) - onset_ms
+    longest = int(rows["longest"][n])
+    facts = {"run": int(rows["run"][n]), "longest": longest, "held_s": held_ms / 1000}
+    return Step(
+        place=place,
+        phase=phase,
+        nature="data_quality",
+        severity="warning",
+        onset_ms=onset_ms,
+        value=float(wave.value[n]),
+        expected=None,
+        facts=facts,
+    )
