@@ -17,7 +17,8 @@ from runtime import log as log_format
 from runtime.clock import clock_from
 from runtime.settings import Settings
 from storage.ledger.migrations import LedgerError, open_ledger
-from storage.series.sqlite import SeriesError, SqliteSeries
+from storage.series.file import SeriesError
+from storage.series.sqlite import SqliteSeries
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     try:
         listener = _listen(host, port)
         ledger = open_ledger(settings.ledger_url)
-        series = SqliteSeries.open(settings.series_path)
+        series = SqliteSeries.open(settings.series_path, read_only=True)
     except (OSError, LedgerError, SeriesError) as exc:
         print(f"govsense api: {exc}", file=sys.stderr)
         return 1

@@ -23,15 +23,16 @@ from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from storage.ledger import stats
 from storage.ledger.migrations import LedgerError, open_ledger
-from storage.series.sqlite import Retention, SqliteSeries
+from storage.series.file import SeriesError
+from storage.series.retention import Retention
+from storage.series.sqlite import SqliteSeries
 
 log = logging.getLogger(__name__)
 
 SMALL_BATCH = 500
 IDLE_S = 0.005
 CHORES_S = 1.0
-ROLL_UP_S, ROLL_UP_BUDGET_S = 5.0, 0.05
-RETAIN_S = 3600.0
+ROLL_UP_S, ROLL_UP_BUDGET_S, RETAIN_BUDGET_S = 5.0, 0.05, 0.05
 HEAD_WITHIN_S = 15.0
 
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         if args.only == "processor":
             return _process(settings, clock, stopping)
         return _both(args, settings, clock, stopping)
-    except (JournalError, LedgerError) as exc:
+    except (JournalError, LedgerError, SeriesError) as exc:
         log.error("%s", exc)
         return 1
 
@@ -125,7 +126,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     retention = Retention(
         settings.storage.raw_days, settings.storage.five_minute_days, settings.storage.hour_days
     )
-    chores_at = roll_up_at = retain_at = 0.0
+    chores_at = roll_up_at = 0.0
     while not stopping():
         began = time.monotonic()
         count = processor.step()
@@ -137,9 +138,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
         if began >= roll_up_at:
             roll_up_at = began + ROLL_UP_S
             series.roll_up(clock.now_ms(), budget_s=ROLL_UP_BUDGET_S)
-        if began >= retain_at:
-            retain_at = began + RETAIN_S
-            series.retain(clock.now_ms(), retention)
+            series.retain(clock.now_ms(), retention, budget_s=RETAIN_BUDGET_S)
         if count < SMALL_BATCH:
             least = settings.ingest.batch_ms / 1000 if count else IDLE_S
             time.sleep(max(0.0, least - (time.monotonic() - began)))

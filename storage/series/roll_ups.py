@@ -3,20 +3,23 @@
 A 5-minute bucket that changed is marked dirty in the transaction that changed it. Rolling it up
 makes its row from raw readings, then the rows of its hour and its day, and takes the mark away. A
 reader trusts a row of any level only if no bucket in its span is dirty, else it goes a level down.
+
+Before the horizon of a level (storage.series.retention) its rows are gone, but for those made of
+readings that came after. They are added to the row of the level above, and deleted in turn.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import NamedTuple
 
-FIVE_MINUTES_MS, HOUR_MS, DAY_MS = 300_000, 3_600_000, 86_400_000
-LEVELS_MS = (FIVE_MINUTES_MS, HOUR_MS, DAY_MS)
-CHUNK = 500  # buckets rolled up in one transaction
+from storage.series.levels import FIVE_MINUTES_MS, LEVELS_MS, RAW, start_of
+
+CHUNK = 200  # buckets rolled up between two looks at the clock
 
 SCHEMA = (
     "".join(
@@ -30,8 +33,10 @@ CREATE TABLE roll_up_{level} (
     )
     + """
 CREATE TABLE dirty (series INTEGER, start_ms INTEGER, PRIMARY KEY (series, start_ms)) WITHOUT ROWID;
-CREATE INDEX dirty_by_time ON dirty (start_ms)"""
+CREATE INDEX dirty_by_time ON dirty (start_ms);"""
 )
+
+Mark = tuple[int, int]  # (series, start_ms) of a 5-minute bucket
 
 
 class Piece(NamedTuple):
@@ -59,169 +64,125 @@ class Bucket:
     coverage: float
 
 
-def start_of(at_ms: int, level_ms: int, local_offset_ms: int) -> int:
-    """Start of the bucket of a level that holds a time; days begin at local midnight."""
-    offset_ms = local_offset_ms if level_ms == DAY_MS else 0
-    return (at_ms + offset_ms) // level_ms * level_ms - offset_ms
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time [from_ms, to_ms) of one series, on bounds of the coarsest level that is asked."""
+
+    series: int
+    from_ms: int
+    to_ms: int
 
 
-def pieces(
-    connection: sqlite3.Connection,
-    series: int,
-    from_ms: int,
-    to_ms: int,
-    *,
-    levels: Sequence[int],
-    local_offset_ms: int,
+def read_pieces(
+    connection: sqlite3.Connection, span: Span, levels: Sequence[int], local_offset_ms: int
 ) -> list[Piece]:
-    """What is known of [from_ms, to_ms), in order of time, from the coarsest of `levels` down.
-
-    Both ends lie on bounds of the coarsest level.
-    """
+    """What is known of a span, in order of time, from the coarsest of `levels` down."""
     if not levels:
-        query = (
-            "SELECT at_ms, 1, value, value, value, value FROM raw"
-            " WHERE series = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms"
-        )
-        return [Piece(*row) for row in connection.execute(query, (series, from_ms, to_ms))]
+        return _stored(connection, RAW, span)
     *finer, level_ms = levels
     dirty = connection.execute(
         "SELECT start_ms FROM dirty WHERE series = ? AND start_ms >= ? AND start_ms < ?",
-        (series, from_ms, to_ms),
+        (span.series, span.from_ms, span.to_ms),
     )
     changed = {start_of(start_ms, level_ms, local_offset_ms) for (start_ms,) in dirty}
-    query = (
-        f"SELECT start_ms, count, min, max, sum, last FROM roll_up_{level_ms}"
-        " WHERE series = ? AND start_ms >= ? AND start_ms < ?"
-    )
-    rows = connection.execute(query, (series, from_ms, to_ms))
-    found = [Piece(*row) for row in rows if row[0] not in changed]
+    stored = _stored(connection, level_ms, span)
+    if not changed:
+        return stored
+    horizon_ms = _horizon(connection, span.series, finer[-1] if finer else RAW)
+    found = [p for p in stored if p.start_ms not in changed or p.start_ms < horizon_ms]
     for start_ms in changed:
-        found += pieces(
-            connection,
-            series,
-            start_ms,
-            start_ms + level_ms,
-            levels=finer,
-            local_offset_ms=local_offset_ms,
-        )
-    return sorted(found)
+        inside = Span(span.series, start_ms, start_ms + level_ms)
+        found += read_pieces(connection, inside, finer, local_offset_ms)
+    return sorted(found, key=lambda piece: piece.start_ms)
 
 
 def combine(
-    series: int, found: Sequence[Piece], bucket_ms: int, *, interval_ms: int, offset_ms: int
+    series: int,
+    pieces: Sequence[Piece],
+    bucket_ms: int,
+    *,
+    interval_ms: int,
+    local_offset_ms: int,
 ) -> list[Bucket]:
     """Pieces, in order of time, as buckets."""
     expected = bucket_ms / interval_ms
     buckets = []
-    for number, group in groupby(found, lambda p: (p.start_ms + offset_ms) // bucket_ms):
-        inside = list(group)
-        total = _sum_up(inside, number * bucket_ms - offset_ms)
+    starts = groupby(pieces, lambda piece: start_of(piece.start_ms, bucket_ms, local_offset_ms))
+    for start_ms, group in starts:
+        total = _sum_up(list(group), start_ms)
+        mean, coverage = total.sum / total.n, min(1.0, total.n / expected)
         buckets.append(
-            Bucket(
-                series,
-                total.start_ms,
-                total.n,
-                total.min,
-                total.max,
-                total.sum / total.n,
-                total.last,
-                min(1.0, total.n / expected),
-            )
+            Bucket(series, start_ms, total.n, total.min, total.max, mean, total.last, coverage)
         )
     return buckets
 
 
 def roll_up(
     connection: sqlite3.Connection, now_ms: int, *, budget_s: float, local_offset_ms: int
-) -> tuple[int, list[tuple[int, int]]]:
-    """Roll up dirty buckets that have ended, the oldest first, until the budget is spent.
+) -> list[Mark]:
+    """Roll up dirty buckets that have ended, the oldest first, for about `budget_s`.
 
-    Returns how many, and which (series, start_ms).
+    Works within the caller's transaction. Returns what was rolled up.
     """
     until = time.monotonic() + budget_s
-    rolled: list[tuple[int, int]] = []
+    rolled: list[Mark] = []
     while True:
-        found = connection.execute(
+        marks = connection.execute(
             "SELECT series, start_ms FROM dirty WHERE start_ms <= ? ORDER BY start_ms LIMIT ?",
             (now_ms - FIVE_MINUTES_MS, CHUNK),
         ).fetchall()
-        if found:
-            connection.execute("BEGIN IMMEDIATE")
-            _roll(connection, found, local_offset_ms)
-            connection.execute("COMMIT")
-            rolled += found
-        if len(found) < CHUNK or time.monotonic() > until:
-            return len(rolled), rolled
+        finer_ms = RAW
+        for level_ms in LEVELS_MS:
+            spans = {(n, start_of(start_ms, level_ms, local_offset_ms)) for n, start_ms in marks}
+            for series, start_ms in sorted(spans):
+                _roll(connection, Span(series, start_ms, start_ms + level_ms), level_ms, finer_ms)
+            finer_ms = level_ms
+        connection.executemany("DELETE FROM dirty WHERE series = ? AND start_ms = ?", marks)
+        rolled += marks
+        if len(marks) < CHUNK or time.monotonic() > until:
+            return rolled
 
 
-def _roll(
-    connection: sqlite3.Connection, found: Sequence[tuple[int, int]], local_offset_ms: int
-) -> None:
-    (horizon_ms,) = connection.execute("SELECT raw_ms FROM horizon").fetchone()
-    for series, start_ms in found:
-        inside = pieces(
-            connection, series, start_ms, start_ms + FIVE_MINUTES_MS,
-            levels=(), local_offset_ms=local_offset_ms,
-        )  # fmt: skip
-        if start_ms < horizon_ms:
-            inside = _beyond_horizon(connection, series, start_ms, inside)
-        if inside:
-            _put(connection, FIVE_MINUTES_MS, series, _sum_up(inside, start_ms))
-    for finer_ms, level_ms in pairwise(LEVELS_MS):
-        spans = {(s, start_of(start_ms, level_ms, local_offset_ms)) for s, start_ms in found}
-        for series, start_ms in spans:
-            rows = connection.execute(
-                f"SELECT start_ms, count, min, max, sum, last FROM roll_up_{finer_ms}"
-                " WHERE series = ? AND start_ms >= ? AND start_ms < ? ORDER BY start_ms",
-                (series, start_ms, start_ms + level_ms),
-            )
-            inside = [Piece(*row) for row in rows]
-            if inside:
-                _put(connection, level_ms, series, _sum_up(inside, start_ms))
-    connection.executemany("DELETE FROM dirty WHERE series = ? AND start_ms = ?", found)
-
-
-def _beyond_horizon(
-    connection: sqlite3.Connection, series: int, start_ms: int, late: list[Piece]
-) -> list[Piece]:
-    """Late readings of a time whose raw readings are gone are added to the roll-up and deleted."""
-    connection.execute(
-        "DELETE FROM raw WHERE series = ? AND at_ms >= ? AND at_ms < ?",
-        (series, start_ms, start_ms + FIVE_MINUTES_MS),
-    )
-    row = connection.execute(
-        f"SELECT start_ms, count, min, max, sum, last FROM roll_up_{FIVE_MINUTES_MS}"
-        " WHERE series = ? AND start_ms = ?",
-        (series, start_ms),
-    ).fetchone()
-    return late if row is None else [*late, Piece(*row)]
-
-
-def retain(
-    connection: sqlite3.Connection, *, raw_before_ms: int, before_ms: Mapping[int, int]
-) -> int:
-    """Delete raw readings and rows of each level that lie before its bound; see SqliteSeries."""
-    connection.execute("BEGIN IMMEDIATE")
-    (oldest_dirty,) = connection.execute("SELECT min(start_ms) FROM dirty").fetchone()
-    bound_ms = raw_before_ms // FIVE_MINUTES_MS * FIVE_MINUTES_MS
-    if oldest_dirty is not None:
-        bound_ms = min(bound_ms, oldest_dirty)
-    deleted = connection.execute("DELETE FROM raw WHERE at_ms < ?", (bound_ms,)).rowcount
-    connection.execute("UPDATE horizon SET raw_ms = max(raw_ms, ?)", (bound_ms,))
-    for level_ms, level_before_ms in before_ms.items():
+def _roll(connection: sqlite3.Connection, span: Span, level_ms: int, finer_ms: int) -> None:
+    """Make the row of one level from the rows of the finer one."""
+    inside = _stored(connection, finer_ms, span)
+    if not inside:
+        return
+    if span.from_ms < _horizon(connection, span.series, finer_ms):
+        table, column = _table(finer_ms)
         connection.execute(
-            f"DELETE FROM roll_up_{level_ms} WHERE start_ms + {level_ms} <= ?", (level_before_ms,)
+            f"DELETE FROM {table} WHERE series = ? AND {column} >= ? AND {column} < ?",
+            (span.series, span.from_ms, span.to_ms),
         )
-    connection.execute("COMMIT")
-    return deleted
-
-
-def _put(connection: sqlite3.Connection, level_ms: int, series: int, total: Piece) -> None:
+        inside = _stored(connection, level_ms, span) + inside
     connection.execute(
         f"INSERT OR REPLACE INTO roll_up_{level_ms} VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (series, *total),
+        (span.series, *_sum_up(inside, span.from_ms)),
     )
+
+
+def _stored(connection: sqlite3.Connection, level_ms: int, span: Span) -> list[Piece]:
+    """The rows of a level within a span, in order of time."""
+    table, column = _table(level_ms)
+    values = "1, value, value, value, value" if level_ms == RAW else "count, min, max, sum, last"
+    rows = connection.execute(
+        f"SELECT {column}, {values} FROM {table}"
+        f" WHERE series = ? AND {column} >= ? AND {column} < ? ORDER BY {column}",
+        (span.series, span.from_ms, span.to_ms),
+    )
+    return [Piece(*row) for row in rows]
+
+
+def _table(level_ms: int) -> tuple[str, str]:
+    """Table of a level and its column of time."""
+    return ("raw", "at_ms") if level_ms == RAW else (f"roll_up_{level_ms}", "start_ms")
+
+
+def _horizon(connection: sqlite3.Connection, series: int, level_ms: int) -> int:
+    row = connection.execute(
+        "SELECT before_ms FROM horizon WHERE series = ? AND level_ms = ?", (series, level_ms)
+    ).fetchone()
+    return row[0] if row else 0
 
 
 def _sum_up(inside: Sequence[Piece], start_ms: int) -> Piece:

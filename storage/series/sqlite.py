@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,27 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.readings import Readings
+from storage.series import retention as retaining
 from storage.series import roll_ups
-from storage.series.roll_ups import DAY_MS, LEVELS_MS, Bucket
+from storage.series.file import SeriesFile
+from storage.series.levels import FIVE_MINUTES_MS, HOUR_MS, LEVELS_MS, start_of
+from storage.series.retention import Retention, Walk
+from storage.series.roll_ups import Bucket, Span
 
-SCHEMA_VERSION = 1
-LOCAL_OFFSET_MS = 7 * 3_600_000  # days are those of Asia/Vientiane, UTC+7, no daylight saving
-BUSY_S = 10.0
+LOCAL_OFFSET_MS = 7 * HOUR_MS  # days are those of Asia/Vientiane: UTC+7, no daylight saving
+WALK_EVERY_MS = HOUR_MS  # of platform time: what is too old goes in steps of this
 NEVER = np.iinfo(np.int64).min
-
-SCHEMA = """
-CREATE TABLE raw (
-    series INTEGER, at_ms INTEGER, value REAL NOT NULL, lag_ms INTEGER NOT NULL,
-    PRIMARY KEY (series, at_ms)
-) WITHOUT ROWID;
-CREATE TABLE applied (first INTEGER NOT NULL, last INTEGER NOT NULL, new BLOB NOT NULL);
-CREATE TABLE horizon (raw_ms INTEGER NOT NULL);
-INSERT INTO horizon VALUES (0);
-"""
-
-
-class SeriesError(Exception):
-    """The file of the telemetry cannot be used; the text says what to do."""
 
 
 class Applied(NamedTuple):
@@ -52,77 +41,51 @@ class Row(NamedTuple):
     received_ms: int
 
 
-class Retention(NamedTuple):
-    """How long each level is kept, in days; days are kept for ever."""
-
-    raw_days: int
-    five_minute_days: int
-    hour_days: int
-
-
 class SqliteSeries:
-    """One writer process and any number of readers. Threads have connections of their own."""
+    """One writer process with one writing thread, and any number of readers."""
 
-    def __init__(self, path: Path, *, local_offset_ms: int, read_only: bool) -> None:
-        self._path = path
-        self._read_only = read_only
+    def __init__(self, file: SeriesFile, local_offset_ms: int) -> None:
+        self._file = file
         self._local_offset_ms = local_offset_ms
-        self._threads = threading.local()
-        self._opened: list[sqlite3.Connection] = []
         self._newest = np.full(0, NEVER, np.int64)  # [series] newest stored event time
         self._marked = np.full(0, NEVER, np.int64)  # [series] bucket last marked as dirty
+        self._walk: Walk | None = None
 
     @classmethod
     def open(
         cls, path: Path, *, local_offset_ms: int = LOCAL_OFFSET_MS, read_only: bool = False
     ) -> SqliteSeries:
-        """The store in a file, made where it does not exist. Raises SeriesError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store = cls(path, local_offset_ms=local_offset_ms, read_only=read_only)
-        connection = store._connect()
-        connection.execute("BEGIN IMMEDIATE")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in (SCHEMA + roll_ups.SCHEMA).split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-        connection.close()
-        if version > SCHEMA_VERSION:
-            raise SeriesError(
-                f"{path} has version {version}, this govsense knows up to {SCHEMA_VERSION}:"
-                " install the govsense that wrote it, or a newer one"
-            )
-        return store
+        """The store in a file, made where it does not exist. Raises SeriesError.
+
+        local_offset_ms: local time minus UTC, whole hours, always the same for one file.
+        """
+        if local_offset_ms % HOUR_MS:
+            raise ValueError(f"local_offset_ms {local_offset_ms} is not a number of whole hours")
+        return cls(SeriesFile(path, read_only=read_only), local_offset_ms)
 
     def close(self) -> None:
-        """Close every connection."""
-        for connection in self._opened:
-            connection.close()
+        """Close every connection; no call may be under way."""
+        self._file.close()
 
     def write(self, readings: Readings, *, first: int, last: int) -> NDArray[np.bool_]:
         """Store readings in one transaction; on return they are on disk.
 
-        first, last: the journal positions [first, last) that they come from; the same positions
-        again write nothing and give the same answer. Returns bool[n]: True where the identity
-        (series, at_ms) was not stored before. The same identity again replaces the value; within
-        the batch its first reading is the new one and its last value stays.
+        first, last: the journal positions [first, last) that they come from. The batch that was
+        written last, given again with its positions, writes nothing and gets the same answer.
+        Returns bool[n]: True where the identity (series, at_ms) was not stored before. The same
+        identity again replaces the value; within the batch its first reading is the new one and
+        its last value stays. A time whose raw readings were deleted counts as not stored.
         """
         if not len(readings):
             return np.zeros(0, np.bool_)
-        applied = self.applied()
-        if applied and applied[:2] == (first, last) and len(applied.new) == len(readings):
-            return applied.new
-        order = np.lexsort((np.arange(len(readings)), readings.at_ms, readings.series))
+        digest = _digest(readings)
+        order = np.lexsort((readings.at_ms, readings.series))  # is stable
         batch = readings.take(order)
-        repeated = np.zeros(len(batch), np.bool_)
-        repeated[1:] = (batch.series[1:] == batch.series[:-1]) & (
-            batch.at_ms[1:] == batch.at_ms[:-1]
-        )
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            fresh = ~repeated & ~self._stored(connection, batch)
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            kept = _applied(connection, digest)
+            if kept and kept[:2] == (first, last):
+                return kept.new
+            fresh = ~_repeated(batch) & ~self._stored(connection, batch)
             connection.executemany(
                 "INSERT INTO raw VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET value = excluded.value, lag_ms = excluded.lag_ms",
@@ -134,39 +97,33 @@ class SqliteSeries:
                     strict=True,
                 ),
             )
-            self._mark(connection, batch)
+            marks = self._mark(connection, batch)
             new = np.zeros(len(batch), np.bool_)
             new[order] = fresh
             connection.execute("DELETE FROM applied")
-            row = (first, last, len(new).to_bytes(4, "little") + np.packbits(new).tobytes())
-            connection.execute("INSERT INTO applied VALUES (?, ?, ?)", row)
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            self._marked[:] = NEVER
-            raise
+            connection.execute(
+                "INSERT INTO applied VALUES (?, ?, ?, ?, ?)",
+                (first, last, digest, len(new), np.packbits(new).tobytes()),
+            )
+        self._marked[marks.series] = marks.at_ms
         np.maximum.at(self._newest, batch.series, batch.at_ms)
         return new
 
     def applied(self) -> Applied | None:
         """The batch that was written last, None before the first."""
-        row = self._connection().execute("SELECT first, last, new FROM applied").fetchone()
-        if row is None:
-            return None
-        count = int.from_bytes(row[2][:4], "little")
-        bits = np.unpackbits(np.frombuffer(row[2][4:], np.uint8), count=count)
-        return Applied(row[0], row[1], bits.astype(np.bool_))
+        with self._file.connection() as connection:
+            return _applied(connection)
 
     def latest(self, numbers: Iterable[int]) -> dict[int, tuple[int, float]]:
         """(event time in ms, value) of the newest reading of each series that has one."""
-        connection = self._connection()
         query = "SELECT at_ms, value FROM raw WHERE series = ? ORDER BY at_ms DESC LIMIT 1"
-        found = {n: connection.execute(query, (n,)).fetchone() for n in numbers}
+        with self._file.transaction("BEGIN") as connection:
+            found = {n: connection.execute(query, (n,)).fetchone() for n in numbers}
         return {n: pair for n, pair in found.items() if pair is not None}
 
     def rows(
         self,
-        numbers: Sequence[int],
+        numbers: Iterable[int],
         from_ms: int,
         to_ms: int,
         *,
@@ -177,27 +134,26 @@ class SqliteSeries:
 
         after: (series, at_ms) of the last row of the page before.
         """
+        query = (
+            "SELECT series, at_ms, value, at_ms + lag_ms FROM raw"
+            " WHERE series = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms LIMIT ?"
+        )
+        last_series, last_ms = after or (-1, 0)
         found: list[Row] = []
-        for number in sorted(numbers):
-            start_ms = from_ms
-            if after is not None:
-                if number < after[0]:
+        with self._file.transaction("BEGIN") as connection:
+            for number in sorted(set(numbers)):
+                if number < last_series:
                     continue
-                if number == after[0]:
-                    start_ms = max(from_ms, after[1] + 1)
-            if len(found) == limit:
-                break
-            cursor = self._connection().execute(
-                "SELECT series, at_ms, value, at_ms + lag_ms FROM raw"
-                " WHERE series = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms LIMIT ?",
-                (number, start_ms, to_ms, limit - len(found)),
-            )
-            found += [Row(*row) for row in cursor]
+                start_ms = max(from_ms, last_ms + 1) if number == last_series else from_ms
+                asked = (number, start_ms, to_ms, limit - len(found))
+                found += [Row(*row) for row in connection.execute(query, asked)]
+                if len(found) >= limit:
+                    break
         return found
 
     def buckets(
         self,
-        numbers: Sequence[int],
+        numbers: Iterable[int],
         from_ms: int,
         to_ms: int,
         *,
@@ -206,62 +162,58 @@ class SqliteSeries:
     ) -> list[Bucket]:
         """Whole buckets from the one that holds from_ms up to to_ms, by series and time.
 
-        bucket_ms: a multiple of 1,000; days begin at local midnight. interval_ms: how often the
-        series reports, for coverage. Buckets without a reading are left out. Taken from the
-        coarsest roll-up that fits; the answer is the one that raw readings would give, for as
-        long as they are kept.
+        bucket_ms: a multiple of 1,000; those of whole days begin at local midnight. interval_ms:
+        how often the series reports, for coverage. Buckets without a reading are left out. Taken
+        from the coarsest roll-up that fits; the answer is the one that raw readings would give,
+        for as long as they are kept.
         """
-        offset_ms = self._local_offset_ms if bucket_ms % DAY_MS == 0 else 0
-        start_ms = (from_ms + offset_ms) // bucket_ms * bucket_ms - offset_ms
-        end_ms = -(-(to_ms + offset_ms) // bucket_ms) * bucket_ms - offset_ms
-        fitting = [level for level in LEVELS_MS if bucket_ms % level == 0]
-        connection = self._connection()
+        offset_ms = self._local_offset_ms
+        start_ms = start_of(from_ms, bucket_ms, offset_ms)
+        end_ms = start_of(to_ms + bucket_ms - 1, bucket_ms, offset_ms)
+        levels = [level for level in LEVELS_MS if bucket_ms % level == 0]
         found: list[Bucket] = []
-        connection.execute("BEGIN")
-        try:
-            for number in sorted(numbers):
-                pieces = roll_ups.pieces(
-                    connection,
-                    number,
-                    start_ms,
-                    end_ms,
-                    levels=fitting,
-                    local_offset_ms=self._local_offset_ms,
-                )
+        with self._file.transaction("BEGIN") as connection:
+            for number in sorted(set(numbers)):
+                span = Span(number, start_ms, end_ms)
                 found += roll_ups.combine(
-                    number, pieces, bucket_ms, interval_ms=interval_ms, offset_ms=offset_ms
+                    number,
+                    roll_ups.read_pieces(connection, span, levels, offset_ms),
+                    bucket_ms,
+                    interval_ms=interval_ms,
+                    local_offset_ms=offset_ms,
                 )
-        finally:
-            connection.execute("COMMIT")
         return found
 
     def roll_up(self, now_ms: int, *, budget_s: float) -> int:
         """Roll up closed buckets that changed, for about `budget_s`; returns how many."""
-        count, rolled = roll_ups.roll_up(
-            self._connection(), now_ms, budget_s=budget_s, local_offset_ms=self._local_offset_ms
-        )
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            rolled = roll_ups.roll_up(
+                connection, now_ms, budget_s=budget_s, local_offset_ms=self._local_offset_ms
+            )
         for number, start_ms in rolled:
             if number < len(self._marked) and self._marked[number] == start_ms:
                 self._marked[number] = NEVER
-        return count
+        return len(rolled)
 
-    def retain(self, now_ms: int, retention: Retention) -> int:
+    def retain(self, now_ms: int, retention: Retention, *, budget_s: float) -> int:
         """Delete what is older than its level is kept, and nothing that is not rolled up yet.
 
-        Returns the number of raw readings that were deleted.
+        Goes on where the last call stopped when its `budget_s` was spent, and begins anew once an
+        hour. Returns how many rows were deleted, of all levels.
         """
-        return roll_ups.retain(
-            self._connection(),
-            raw_before_ms=now_ms - retention.raw_days * DAY_MS,
-            before_ms={
-                LEVELS_MS[0]: now_ms - retention.five_minute_days * DAY_MS,
-                LEVELS_MS[1]: now_ms - retention.hour_days * DAY_MS,
-            },
-        )
+        with self._file.transaction("BEGIN IMMEDIATE") as connection:
+            bounds = retaining.bounds(connection, now_ms, retention, self._local_offset_ms)
+            if self._walk is None or (
+                self._walk.done and bounds.raw_ms >= self._walk.bounds.raw_ms + WALK_EVERY_MS
+            ):
+                self._walk = Walk(bounds)
+            if self._walk.done or bounds.raw_ms < self._walk.bounds.raw_ms:
+                return 0  # very late readings wait for their roll-up
+            return self._walk.step(connection, budget_s=budget_s)
 
     def _stored(self, connection: sqlite3.Connection, batch: Readings) -> NDArray[np.bool_]:
         """bool[n]: which identities are stored; what is newer than its series is not sought."""
-        self._know(connection, int(batch.series.max(initial=-1)) + 1)
+        self._know(connection, int(batch.series.max()) + 1)
         stored = np.zeros(len(batch), np.bool_)
         query = "SELECT 1 FROM raw WHERE series = ? AND at_ms = ?"
         for n in np.flatnonzero(batch.at_ms <= self._newest[batch.series]).tolist():
@@ -279,33 +231,42 @@ class SqliteSeries:
             self._newest = np.concatenate([self._newest, np.array(newest, np.int64)])
             self._marked = np.concatenate([self._marked, np.full(count - known, NEVER)])
 
-    def _mark(self, connection: sqlite3.Connection, batch: Readings) -> None:
-        """Remember which 5-minute buckets changed. `batch` is sorted by series and time."""
-        starts = batch.at_ms // LEVELS_MS[0] * LEVELS_MS[0]
-        first = np.ones(len(batch), np.bool_)
-        first[1:] = (batch.series[1:] != batch.series[:-1]) | (starts[1:] != starts[:-1])
-        first &= self._marked[batch.series] != starts
-        series, starts = batch.series[first], starts[first]
+    def _mark(self, connection: sqlite3.Connection, batch: Readings) -> Readings:
+        """Mark the 5-minute buckets that changed. `batch` is sorted by series and time.
+
+        Returns the marks that were not known to stand, as readings at the buckets' starts.
+        """
+        starts = batch.at_ms // FIVE_MINUTES_MS * FIVE_MINUTES_MS
+        buckets = Readings(batch.series, starts, batch.received_ms, batch.value)
+        marks = buckets.take(~_repeated(buckets) & (self._marked[batch.series] != starts))
         connection.executemany(
             "INSERT INTO dirty VALUES (?, ?) ON CONFLICT DO NOTHING",
-            zip(series.tolist(), starts.tolist(), strict=True),
+            zip(marks.series.tolist(), marks.at_ms.tolist(), strict=True),
         )
-        self._marked[series] = starts
+        return marks
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            if self._read_only:
-                connection.execute("PRAGMA query_only = ON")
-            self._threads.connection = connection
-            self._opened.append(connection)
-        return connection
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+def _repeated(batch: Readings) -> NDArray[np.bool_]:
+    """bool[n]: True where a sorted batch holds the same identity just before."""
+    repeated = np.zeros(len(batch), np.bool_)
+    repeated[1:] = (batch.series[1:] == batch.series[:-1]) & (batch.at_ms[1:] == batch.at_ms[:-1])
+    return repeated
+
+
+def _digest(readings: Readings) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for column in (readings.series, readings.at_ms, readings.received_ms, readings.value):
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.digest()
+
+
+def _applied(connection: sqlite3.Connection, digest: bytes | None = None) -> Applied | None:
+    """The kept batch, of any or of one digest."""
+    row = connection.execute(
+        "SELECT first, last, count, new FROM applied WHERE digest = coalesce(?, digest)", (digest,)
+    ).fetchone()
+    if row is None:
+        return None
+    first, last, count, new = row
+    bits = np.unpackbits(np.frombuffer(new, np.uint8), count=count)
+    return Applied(first, last, bits.astype(np.bool_))

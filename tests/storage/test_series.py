@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.readings import Readings
-from storage.series.roll_ups import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
-from storage.series.sqlite import Retention, SeriesError, SqliteSeries
+from storage.series.file import SeriesError
+from storage.series.levels import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
+from storage.series.retention import Retention
+from storage.series.sqlite import SqliteSeries
 
 BASE = 1_790_000_000_000
 LOCAL_MS = 7 * HOUR_MS
@@ -169,9 +171,9 @@ def test_retention_keeps_roll_ups_and_what_is_not_rolled_up(store: SqliteSeries)
     keep = Retention(raw_days=10, five_minute_days=400, hour_days=1830)
     store.write(readings(old), first=0, last=1)
     later = BASE + 20 * DAY_MS
-    assert store.retain(later, keep) == 0
+    assert store.retain(later, keep, budget_s=5) == 0
     store.roll_up(later, budget_s=5)
-    assert store.retain(later, keep) == 60
+    assert store.retain(later, keep, budget_s=5) == 60
     assert everything(store) == {}
     buckets = store.buckets([1], BASE - DAY_MS, later, bucket_ms=DAY_MS, interval_ms=60_000)
     assert sum(bucket.count for bucket in buckets) == 60
@@ -184,7 +186,7 @@ def test_data_older_than_retention_is_added_to_its_roll_up(store: SqliteSeries) 
     later = BASE + 20 * DAY_MS
     store.write(readings([(1, start, 4.0), (1, start + 1, 6.0)]), first=0, last=1)
     store.roll_up(later, budget_s=5)
-    store.retain(later, keep)
+    store.retain(later, keep, budget_s=5)
     store.write(readings([(1, start + 2, 2.0)]), first=1, last=2)
     store.roll_up(later, budget_s=5)
     (bucket,) = store.buckets([1], start, start + 1, bucket_ms=FIVE_MINUTES_MS, interval_ms=60_000)
