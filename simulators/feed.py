@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from devices.registry import Device, Site
@@ -34,37 +35,50 @@ class Step(NamedTuple):
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
 class Feed:
-    """The steps of one device in a run: the same for the same seed, faults and times."""
+    """One device in a run: the same steps for the same seed, faults and times.
 
-    def __init__(
-        self,
-        device: Device,
-        site: Site,
-        *,
-        seed: int,
-        start_ms: int,
-        end_ms: int | None,
-        timing: Timing,
-        faults: Sequence[Fault] = (),
-    ) -> None:
-        self.identity = Identity.of(device, site, seed=seed, start_ms=start_ms)
-        self._device = device
-        self._model: Model = model_for(seed, device, site)
-        self._chance = stream(seed, device.device, "faults")
-        self._start_ms = start_ms
-        self._end_ms = end_ms
-        self._timing = timing
-        self._faults = [fault for fault in faults if fault.device == device.device]
-        self._distortions = [(f, Distortion(f)) for f in self._faults if f.type in VALUE_FAULTS]
+    start_ms, end_ms: of the run; None for one without end. faults: those of this device.
+    """
+
+    device: Device
+    site: Site
+    seed: int
+    start_ms: int
+    end_ms: int | None
+    timing: Timing
+    faults: Sequence[Fault] = ()
+
+    @property
+    def identity(self) -> Identity:
+        """Who the device is on the wire."""
+        return Identity.of(self.device, self.site, seed=self.seed, start_ms=self.start_ms)
+
+    def steps(self) -> Iterator[Step]:
+        """Everything that the device does, in order of time; without end if the run has none."""
+        return _Player(self).steps()
+
+
+class _Player:
+    """Plays a feed once, from its start."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._device = feed.device
+        self._identity = feed.identity
+        self._timing = feed.timing
+        self._model: Model = model_for(feed.seed, feed.device, feed.site)
+        self._chance = stream(feed.seed, feed.device.device, "faults")
+        self._distortions = [(f, Distortion(f)) for f in feed.faults if f.type in VALUE_FAULTS]
         self._seq = 0
         self._held: list[Round] = []
 
     def steps(self) -> Iterator[Step]:
-        """Everything that the device does, in order of time; without end if the run has none."""
-        yield self._step(self._start_ms, "connect")
+        feed = self._feed
+        yield self._step(feed.start_ms, "connect")
         at_ms, dt_s, dark = self._timing.first_ms, 0.0, False
-        while self._end_ms is None or at_ms < self._end_ms:
+        while feed.end_ms is None or at_ms < feed.end_ms:
             values = rounded(self._device.kind, self._model.measure(at_ms, dt_s))
             silence = self._on("silence", at_ms)
             cut = silence is not None and silence.how == "disconnect"
@@ -75,15 +89,15 @@ class Feed:
                 yield from self._speak(at_ms, values)
             dt_s = self._timing.interval_ms / 1000
             at_ms += self._timing.interval_ms
-        assert self._end_ms is not None
-        yield from self._release(self._end_ms)
-        yield self._step(self._end_ms, "leave")
+        if not dark:
+            yield from self._release(feed.end_ms)
+            yield self._step(feed.end_ms, "leave")
 
     def _step(self, at_ms: int, what: What, payload: bytes = b"") -> Step:
         return Step(at_ms, self._device.device, what, payload)
 
     def _on(self, kind_of_fault: str, at_ms: int) -> Fault | None:
-        for fault in self._faults:
+        for fault in self._feed.faults:
             if fault.type == kind_of_fault and fault.covers(at_ms):
                 return fault
         return None
@@ -117,7 +131,7 @@ class Feed:
         self._held.clear()
 
     def _message(self, at_ms: int, rounds: list[Round]) -> Message:
-        return Message(self.identity.boot, rounds, [], self.identity.uptime_s(at_ms))
+        return Message(self._identity.boot, rounds, [], self._identity.uptime_s(at_ms))
 
 
 def timing_for(seed: int, device: Device, start_ms: int) -> Timing:

@@ -121,7 +121,7 @@ class Fleet:
                 self._do(upcoming, now_ms)
                 upcoming = next(steps, None)
             self._turn(self._wait_s(upcoming, now_ms) if allowed else 0.01)
-        self._leave()
+        self._leave(told_to=stop())
 
     def _add(self, broker: Broker, names: list[str], login: Login) -> None:
         connection = Connection(
@@ -175,6 +175,10 @@ class Fleet:
             LATE_REAL_MS * self._timebase.speed,
         )
 
+    def _is_waiting(self, *, for_all: bool) -> bool:
+        """Whether messages wait for the broker, on any connection or on living ones."""
+        return any(c.pending for c in self._connections if for_all or c.is_ready)
+
     def _say_farewell(self, name: str) -> None:
         self._on_line.discard(name)
         identity = self._identities[name]
@@ -224,12 +228,15 @@ class Fleet:
                 self._connect_at = now_s + GATE_S * random.uniform(0.5, 1.5)
                 return
 
-    def _leave(self) -> None:
-        """Say offline, wait for the broker's acknowledgements, disconnect."""
+    def _leave(self, *, told_to: bool) -> None:
+        """Say offline, wait for the broker's acknowledgements, disconnect.
+
+        Who was told to leave does not wait for a broker that is away.
+        """
         for name in sorted(self._on_line):
             self._say_farewell(name)
         deadline = time.monotonic() + DRAIN_S
-        while self.pending and time.monotonic() < deadline:
+        while self._is_waiting(for_all=not told_to) and time.monotonic() < deadline:
             self._turn(0.05)
         for connection in self._connections:
             connection.close()

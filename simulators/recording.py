@@ -15,7 +15,7 @@ from devices.wire import Message, Round, encode, encode_batch
 from simulators.feed import BATCH_ROUNDS, Step
 from simulators.identity import Identity
 
-SEPARATORS = ",;\t|"
+SEPARATORS = "\t;|,"  # the comma last: it may be a decimal one
 SECONDS_BELOW = 10**11  # a bare number below is seconds since 1970, above milliseconds
 DEFAULT_TIMEZONE = "+07:00"
 
@@ -57,7 +57,7 @@ class Recording:
 def read_recording(file: Path, layout: Layout) -> Recording:
     """The series in a CSV file (UTF-8), sorted by time. Raises RecordingError.
 
-    A header is recognised by its first row having no time. An empty value, NA or NaN is a
+    A first row that has neither a time nor a number is a header. An empty value, NA or NaN is a
     reading that was not made.
     """
     zone = parse_timezone(layout.timezone)
@@ -65,7 +65,9 @@ def read_recording(file: Path, layout: Layout) -> Recording:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise RecordingError(f"{file}: cannot be read: {exc}") from exc
-    rows = list(csv.reader(text.splitlines(), delimiter=layout.separator or _separator(text)))
+    rows = list(
+        csv.reader(text.splitlines(), delimiter=layout.separator or _separator(text, layout))
+    )
     if not rows:
         raise RecordingError(f"{file}: is empty")
     reader = _Reader(file, layout, zone, rows[0])
@@ -100,10 +102,10 @@ def parse_timezone(text: str) -> tzinfo:
         raise RecordingError(f"timezone {text!r}: neither an offset nor a known name") from exc
 
 
-def _separator(text: str) -> str:
-    """The separator that the first line has most of; a comma where it has none."""
+def _separator(text: str, layout: Layout) -> str:
+    """The separator that the first line has most of."""
     first = text.split("\n", 1)[0]
-    return max(SEPARATORS, key=first.count)
+    return max(SEPARATORS[:-1] if layout.decimal_comma else SEPARATORS, key=first.count)
 
 
 class _Reader:
@@ -116,7 +118,13 @@ class _Reader:
         named = [c for c in (layout.time_column, layout.value_column) if not c.isdecimal()]
         self._time_at = self._index(layout.time_column, first)
         self._value_at = self._index(layout.value_column, first)
-        self.has_header = bool(named) or self._parse_time(self._cell(1, first, 0)) is None
+        self.has_header = bool(named) or self._is_header(first)
+
+    def _is_header(self, first: Sequence[str]) -> bool:
+        """Whether the first row has neither a time nor a digit where the value should be."""
+        value = self._cell(1, first, self._value_at)
+        no_time = self._parse_time(self._cell(1, first, self._time_at)) is None
+        return no_time and not any(character.isdecimal() for character in value)
 
     def time(self, line: int, row: Sequence[str]) -> int:
         """The event time of a row."""

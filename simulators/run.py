@@ -17,7 +17,7 @@ from simulators.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The same seed, registry, scenario, start and end give the same steps and faults."""
+    """The same seed, registry, scenario, start and end give the same steps and faults, always."""
 
     feeds: dict[str, Feed]
     faults: list[Fault]
@@ -64,11 +64,11 @@ def prepare(
         name: Feed(
             device,
             registry.sites[device.site],
-            seed=seed,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            timing=timings[name],
-            faults=faults,
+            seed,
+            start_ms,
+            end_ms,
+            timings[name],
+            [fault for fault in faults if fault.device == name],
         )
         for name, device in sorted(registry.devices.items())
     }

@@ -1,0 +1,282 @@
+"""The fleet on a real Mosquitto: births, Wills, acknowledgements, a broker that goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.kinds import KINDS
+from devices.registry_files import write_registry
+from devices.topics import parse_topic
+from devices.wire import decode, decode_status
+from simulators.connection import Broker
+from simulators.fleet import Access, Fleet, Timebase
+from simulators.run import Run
+from tests.project.broker import Client, Installation, free_port, program, wait_for
+from tests.simulators.country import START_MS, country, run_of
+
+pytestmark = pytest.mark.mosquitto
+PLAIN = "listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"
+PROBE = "probe-fibre"
+
+
+@contextmanager
+def mosquitto(directory: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    file = directory / "mosquitto.conf"
+    file.write_text(PLAIN.format(port=port) + ("user root\n" if os.getuid() == 0 else ""))
+    with subprocess.Popen([program("mosquitto"), "-c", str(file)], stderr=-3) as process:
+        try:
+            wait_for(lambda: answers(port), "Mosquitto listens")
+            yield process
+        finally:
+            process.terminate()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def timebase(speed: float) -> Timebase:
+    origin = time.monotonic()
+    return Timebase(lambda: START_MS + round((time.monotonic() - origin) * 1000 * speed), speed)
+
+
+def fleet_of(run: Run, port: int, *, speed: float, access: Access | None = None) -> Fleet:
+    return Fleet(
+        Broker("127.0.0.1", port), run.identities, access or Access(), timebase=timebase(speed)
+    )
+
+
+@contextmanager
+def playing(fleet: Fleet, run: Run) -> Iterator[Callable[[], None]]:
+    """The fleet in a thread; yields a function that tells it to stop."""
+    stop = threading.Event()
+    thread = threading.Thread(target=fleet.play, args=(run.steps(), stop.is_set))
+    thread.start()
+    try:
+        yield stop.set
+    finally:
+        stop.set()
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+def rounds_in(received: list[tuple[str, bytes]]) -> set[tuple[str, int, float]]:
+    """(device, event time, first value) of every round published."""
+    registry = country()
+    found = set()
+    for topic, payload in received:
+        where = parse_topic(topic)
+        if where.channel != "status":
+            kind = KINDS[registry.devices[where.device].kind]
+            for said in decode(payload, kind, 0).rounds:
+                found.add((where.device, said.at_ms, next(iter(said.values.values()))))
+    return found
+
+
+def rounds_of(run: Run) -> set[tuple[str, int, float]]:
+    """The same of a run's steps, without a broker."""
+    steps = [step for step in run.steps() if step.payload]
+    topics = [(run.identities[s.device].topic(s.what), s.payload) for s in steps]
+    return rounds_in(topics)
+
+
+def states(received: list[tuple[str, bytes]], device: str) -> list[str]:
+    """What a device's status messages said, in order."""
+    return [
+        decode_status(payload).state
+        for topic, payload in received
+        if topic.endswith(f"/{device}/status")
+    ]
+
+
+def test_a_run_reaches_the_broker_whole(tmp_path: Path) -> None:
+    """Every round of every device arrives once, live, between its birth and its farewell."""
+    port = free_port()
+    run = run_of(minutes=5)
+    with mosquitto(tmp_path, port), Client().connected(port) as listener:
+        listener.subscribe("gov/v1/#")
+        fleet = fleet_of(run, port, speed=300)
+        with playing(fleet, run):
+            wait_for(lambda: len(rounds_in(listener.received)) == len(rounds_of(run)), "all rounds")
+            everybody = country().devices
+            wait_for(
+                lambda: all(states(listener.received, d)[-1:] == ["offline"] for d in everybody),
+                "farewells",
+            )
+        assert rounds_in(listener.received) == rounds_of(run_of(minutes=5))
+        for device in country().devices:
+            assert states(listener.received, device) == ["online", "offline"]
+        late = [topic for topic, _ in listener.received if topic.endswith("/backfill")]
+    assert not late
+    assert fleet.pending == 0
+    assert fleet.tally.connects == len(country().devices)
+
+
+def test_a_silent_device_is_cut_so_that_its_will_is_sent(tmp_path: Path) -> None:
+    """A hard disconnect brings the retained Will at once, and the return a new birth."""
+    port = free_port()
+    silence = {"type": "silence", "device": PROBE, "start": "90s", "duration": "3m"}
+    run = run_of(silence, minutes=8)
+    with mosquitto(tmp_path, port), Client().connected(port) as listener:
+        listener.subscribe("gov/v1/#")
+        with playing(fleet_of(run, port, speed=300), run):
+            wait_for(
+                lambda: states(listener.received, PROBE)[:3] == ["online", "offline", "online"],
+                "birth, Will, birth",
+            )
+        births = [decode_status(p) for t, p in listener.received if t.endswith(f"{PROBE}/status")]
+    assert births[0].kind == "connectivity-probe"
+    assert births[0].interval_s == 60
+    assert births[0].boot == births[1].boot == births[2].boot
+
+
+def test_nothing_is_lost_when_the_broker_is_killed(tmp_path: Path) -> None:
+    """Rounds that the broker had not acknowledged, or that fell due while it was away, come."""
+    port = free_port()
+    run = run_of(minutes=10)
+    fleet = fleet_of(run, port, speed=200)
+    received: list[tuple[str, bytes]] = []
+    with playing(fleet, run):
+        with mosquitto(tmp_path, port) as broker, Client().connected(port) as listener:
+            listener.subscribe("gov/v1/#")
+            wait_for(lambda: len(rounds_in(listener.received)) > 40, "the first rounds")
+            broker.kill()
+            broker.wait()
+            received += listener.received
+        wait_for(lambda: fleet.connected == 0, "the fleet notices")
+        with mosquitto(tmp_path, port), Client().connected(port) as listener:
+            listener.subscribe("gov/v1/#")
+            wait_for(
+                lambda: len(rounds_in(received + listener.received)) >= len(rounds_of(run)),
+                "every round",
+            )
+    # What the killed broker had taken and not passed on is gone; the listener saw the rest.
+    assert rounds_in(received + listener.received) <= rounds_of(run)
+    assert fleet.tally.lost == len(country().devices)
+    assert fleet.tally.dropped == 0
+
+
+def test_shared_connections_carry_all_devices(tmp_path: Path) -> None:
+    """With --connections two sessions publish for everybody, births included."""
+    port = free_port()
+    run = run_of(minutes=3)
+    with mosquitto(tmp_path, port), Client().connected(port) as listener:
+        listener.subscribe("gov/v1/#")
+        fleet = fleet_of(run, port, speed=300, access=Access(shared=2))
+        assert fleet.connections == 2
+        with playing(fleet, run):
+            wait_for(lambda: rounds_in(listener.received) == rounds_of(run), "all rounds")
+        assert all(states(listener.received, d)[0] == "online" for d in country().devices)
+    assert fleet.tally.connects == 2
+
+
+def test_devices_log_in_as_themselves(tmp_path: Path) -> None:
+    """With credentials each device is its own user, so that the broker's ACL lets it publish."""
+    installation = Installation(tmp_path / "broker")
+    names = sorted(country().devices)
+    installation.write(*names)
+    run = run_of(minutes=2)
+    with installation.running(), installation.client("ingest") as ingest:
+        ingest.subscribe("gov/v1/#")
+        access = Access(passwords=installation.passwords)
+        fleet = fleet_of(run, installation.port, speed=300, access=access)
+        with playing(fleet, run):
+            wait_for(lambda: rounds_in(ingest.received) == rounds_of(run), "all rounds")
+        wrong = fleet_of(run, installation.port, speed=300, access=Access({PROBE: "wrong"}))
+        with playing(wrong, run):
+            wait_for(lambda: "uthori" in wrong.tally.refused, "the refusal is known")
+
+
+def simulate(directory: Path, port: int, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "runtime", "simulate", "--sites", str(directory)]
+    return subprocess.Popen(
+        [*command, *arguments],
+        env={**os.environ, "GOVSENSE_MQTT__PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_command_stops_in_good_order(tmp_path: Path) -> None:
+    """SIGTERM makes every device say offline, and the last line sums the run up."""
+    port = free_port()
+    write_registry(country(1.0), tmp_path)
+    with mosquitto(tmp_path, port), Client().connected(port) as listener:
+        listener.subscribe("gov/v1/#")
+        with simulate(tmp_path, port, "--limit", "6", "--interval-s", "0.2") as process:
+            wait_for(lambda: len(rounds_in(listener.received)) > 20, "rounds", 20)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=15)
+        speaking = {parse_topic(topic).device for topic, _ in listener.received}
+        wait_for(
+            lambda: all(states(listener.received, d)[-1] == "offline" for d in speaking),
+            "farewells",
+        )
+    assert process.returncode == 0, err
+    summary: dict[str, Any] = json.loads(out.splitlines()[-1])
+    assert summary["devices"] == len(speaking) == 6
+    assert summary["pending"] == 0
+
+
+def test_a_capture_without_a_broker_is_the_same_every_time(tmp_path: Path) -> None:
+    """--no-broker writes the whole run at once, byte for byte the same for the same seed."""
+    write_registry(country(), tmp_path)
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(
+        "faults:\n"
+        "  - {fault: dark, type: silence, select: {kind: power}, start: 5m, duration: 5m}\n"
+        "  - {fault: bad, type: malformed, select: {kind: solar}, payload: bad-utf8}\n"
+    )
+    for name in ("a", "b"):
+        arguments = ["--no-broker", "--capture", str(tmp_path / f"{name}.jsonl"), "--truth",
+                     str(tmp_path / f"{name}.truth"), "--start", "2026-03-02T00:00:00Z",
+                     "--duration", "20m", "--scenario", str(scenario)]  # fmt: skip
+        with simulate(tmp_path, 0, *arguments) as process:
+            _, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+    text = (tmp_path / "a.jsonl").read_text()
+    assert text == (tmp_path / "b.jsonl").read_text()
+    assert (tmp_path / "a.truth").read_text() == (tmp_path / "b.truth").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
+    assert lines[0]["at"] == START_MS
+    assert sum("payload_b64" in line for line in lines) == 1
+    power = [json.loads(x["payload"]) for x in lines if "facility-power/status" in x["topic"]]
+    assert [status["state"] for status in power] == ["online", "offline", "online", "offline"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--no-broker"], "--capture FILE"),
+        (["--no-broker", "--capture", "c"], "--duration"),
+        (["--replay", "x.csv"], "--device and --metric"),
+        (["--limit", "0"], "--limit is 0"),
+        (["--start", "yesterday"], "2026-03-02T00:00:00Z"),
+        (["--scenario", "nowhere"], "built in: first-minute"),
+        (["--duration", "5"], "--duration is '5'"),
+    ],
+)
+def test_wrong_calls_are_explained(tmp_path: Path, arguments: list[str], words: str) -> None:
+    """Options that do not fit end with code 2 and one sentence that names the option."""
+    write_registry(country(), tmp_path)
+    with simulate(tmp_path, 1, *arguments) as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert words in err
+    assert "Traceback" not in err
