@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI
 
 from api import problems
+from api.documentation import complete
 from api.parameters import check_parameters
 from api.platform import Platform
 from api.protection import Protection, host_names
@@ -81,6 +82,8 @@ def create_app(
         app.include_router(resource.router, prefix=PREFIX)
     app.include_router(metrics.router)
     app.include_router(page.router)
+    described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
+    complete(app, [*described, *(("", route) for route in metrics.router.routes)])
     app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
     return app
 

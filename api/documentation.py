@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
 
 from api.problems import MEDIA_TYPE
 
@@ -50,6 +55,27 @@ def documented(
         200: {"content": {media_type: {"example": example}}},
         **{status: _problem(status) for status in (*problems, 422, 503)},
     }
+
+
+def complete(app: FastAPI, routes: Iterable[tuple[str, BaseRoute]]) -> None:
+    """Put into the OpenAPI document what FastAPI leaves out of it.
+
+    That is the schema of problems, to which every route refers, and every null of an example.
+    routes: those of the document, each with the prefix of its path.
+    """
+    document = app.openapi()
+    _, schemas = models_json_schema(
+        [(ProblemDetails, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    document["components"]["schemas"].update(schemas["$defs"])
+    for prefix, route in routes:
+        assert isinstance(route, APIRoute)
+        for method in route.methods or ():
+            described = document["paths"][prefix + route.path][method.lower()]["responses"]
+            for status, response in route.responses.items():
+                for media_type, content in response["content"].items():
+                    media = described[str(status)]["content"][media_type]
+                    media["example"] = content["example"]
 
 
 def _problem(status: int) -> dict[str, Any]:

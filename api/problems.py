@@ -174,5 +174,6 @@ def _shown(value: Any) -> str:
 
 
 def _nearest(got: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(got[:LONGEST_GOT].lower(), names, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    by_lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(got[:LONGEST_GOT].lower(), by_lower, n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[near[0]]}?" if near else ""

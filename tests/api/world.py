@@ -96,7 +96,7 @@ def serving(world: World) -> Iterator[None]:
         now_ms=lambda: world.now_ms,
         allowed_hosts="localhost,127.0.0.1,[::1]",
     )
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))

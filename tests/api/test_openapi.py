@@ -1,0 +1,69 @@
+"""The OpenAPI document: an example for every route, true to its schema and to the real answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.api.world import World
+
+STREAMS = ("/api/v1/events", "/metrics")
+PLACES = {"device": "p0", "site": "office", "alert": "a001", "id": "1"}
+
+
+@pytest.fixture(scope="module")
+def document(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.get("/openapi.json")
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(path, method, operation) of every route."""
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def check(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
+    """Validate a value against a schema of the document."""
+    jsonschema.Draft202012Validator({**schema, "components": document["components"]}).validate(
+        value
+    )
+
+
+def test_every_route_is_described_with_an_example(document: dict[str, Any]) -> None:
+    """Every operation has a summary of what it does, and every answer an example that fits."""
+    for path, method, operation in operations(document):
+        assert operation["description"], (method, path)
+        for status, response in operation["responses"].items():
+            (media,) = response["content"].values()
+            assert "example" in media, (method, path, status)
+            if path not in STREAMS or status != "200":
+                check(media["example"], media["schema"], document)
+        if "requestBody" in operation:
+            (body,) = operation["requestBody"]["content"].values()
+            name = body["schema"]["$ref"].rpartition("/")[2]
+            schema = document["components"]["schemas"][name]
+            assert schema["examples"]
+            check(schema["examples"][0], schema, document)
+
+
+def test_real_answers_fit_their_schema(world: World, document: dict[str, Any]) -> None:
+    """What a GET answers is what the document says."""
+    for path, method, operation in operations(document):
+        if method == "get" and path not in STREAMS:
+            answer = world.client.get(path.format(**PLACES))
+            schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            check(answer.json(), schema, document)
+
+
+def test_errors_are_documented_as_problems(document: dict[str, Any]) -> None:
+    """Every status that is not 200 has the type of RFC 9457."""
+    for path, method, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status != "200":
+                assert list(response["content"]) == ["application/problem+json"], (method, path)
