@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = settings_file.load(args.settings)
         if args.data_dir:
-            platform = replace(settings.platform, data_dir=args.data_dir)
+            platform = replace(settings.platform, data_dir=str(args.data_dir))
             settings = replace(settings, platform=platform)
         return int(importlib.import_module(COMMANDS[args.command][0]).run(args, settings))
     except settings_file.SettingsError as exc:

@@ -29,8 +29,8 @@ def setting(default: Any, meaning: str) -> Any:
 
 @dataclass(frozen=True)
 class Platform:
-    data_dir: Path = setting(
-        Path("var"), "directory of everything that the platform writes: journal, series, ledger"
+    data_dir: str = setting(
+        "var", "directory of everything that the platform writes: journal, series, ledger"
     )
 
 
@@ -104,7 +104,7 @@ class Settings:
     @property
     def data_dir(self) -> Path:
         """The data directory."""
-        return self.platform.data_dir
+        return Path(self.platform.data_dir)
 
     @property
     def series_path(self) -> Path:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
-from typing import Any
 
 from runtime.settings import Settings, meanings
 
@@ -27,9 +25,5 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             print(f"{chr(10) if section else ''}[{here}]")
             section = here
         value = getattr(getattr(settings, here), key)
-        print(f"# {meaning}\n{key} = {_toml(value)}")
+        print(f"# {meaning}\n{key} = {json.dumps(value, ensure_ascii=False)}")
     return 0
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(str(value) if isinstance(value, Path) else value)

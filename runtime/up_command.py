@@ -23,7 +23,7 @@ from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
 from runtime.up_report import print_report, read_stats
 from storage.ledger.migrations import open_ledger
-from storage.ledger.registry import load_registry, add_registry
+from storage.ledger.registry import add_registry, load_registry
 
 READY_WITHIN_S = 60.0
 DRAIN_WITHIN_S = 20.0
