@@ -19,26 +19,25 @@ class Bank:
     def __init__(self, blank: Rows) -> None:
         """blank: one row of the layout, what a new series starts with."""
         self._blank = blank
-        self._rows = blank[:0].copy()
+        self._block = np.dtype((np.void, blank.dtype.itemsize))
+        self._blocks = blank[:0].view(self._block)
 
     def take(self, series: NDArray[np.intp]) -> Rows:
         """A copy of the rows of these series, in that order."""
-        return self._blocks(self._rows).take(series).view(self._blank.dtype)
+        return self._blocks.take(series).view(self._blank.dtype)
 
     def put(self, series: NDArray[np.intp], rows: Rows) -> None:
         """Replace the rows of these series, each of which may be named once."""
-        self._blocks(self._rows)[series] = self._blocks(rows)
+        self._blocks[series] = rows.view(self._block)
 
     def grow(self, n: int) -> None:
         """Have rows for the series 0 to n - 1, with room for more."""
-        if n > len(self._rows):
-            more = np.repeat(self._blank, max(n, 2 * len(self._rows)) - len(self._rows))
-            self._rows = np.concatenate([self._rows, more])
+        known = len(self._blocks)
+        if n > known:
+            more = np.repeat(self._blank.view(self._block), max(n, 2 * known) - known)
+            self._blocks = np.concatenate([self._blocks, more])
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The layout of a row."""
         return self._blank.dtype
-
-    def _blocks(self, rows: Rows) -> NDArray[np.void]:
-        return rows.view(np.dtype((np.void, self._blank.dtype.itemsize)))

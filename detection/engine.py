@@ -118,7 +118,7 @@ class Engine:
         """The readings that are newer than what was scored, and their places."""
         series = readings.series.astype(np.intp)
         rows = self._clock.take(series)
-        newer = np.flatnonzero(readings.at_ms > rows["at"])
+        newer = (readings.at_ms > rows["at"]).nonzero()[0]
         if len(newer) < len(series):
             readings, series, rows = readings.take(newer), series[newer], rows[newer]
         dt = (readings.at_ms - rows["at"]).astype(np.float64)

@@ -47,6 +47,8 @@ def advance(
     firing = phase == FIRING
     ripe = out & ~firing & (rows["count"] >= need) & (rows["held"] >= dwell_ms)
     over = inside & ((phase == PENDING) | (firing & (rows["good"] >= good)))
-    steps = np.select([ripe, over, fresh], [FIRING, CLEAR, PENDING], 0).astype(np.int8)
-    rows["phase"] = np.select([ripe, over, fresh], [FIRING, CLOSED, PENDING], phase)
+    steps = np.zeros(len(rows), np.int8)
+    for which, step in ((fresh, PENDING), (over, CLEAR), (ripe, FIRING)):
+        steps[which] = step
+    rows["phase"] = np.where(steps == 0, phase, np.where(over, CLOSED, steps))
     return steps

@@ -52,7 +52,7 @@ class Limits:
     def _steps(
         self, places: NDArray[np.intp], wave: Wave, rows: Rows, steps: NDArray[np.int8]
     ) -> Iterator[Step]:
-        for n in np.flatnonzero(steps).tolist():
+        for n in steps.nonzero()[0].tolist():
             metric, side = int(wave.row[n]), int(rows["side"][n])
             low, high = self._rules.limit[metric].tolist()
             verdict = self._rules.verdicts[metric, side]

@@ -83,15 +83,14 @@ class Shift:
         y = self._scaled(wave)
         self._start(rows, wave, y)
         scored = self._score(rows, wave, y)
-        out = np.any(scored.over > scored.limit, axis=1)
+        out = (scored.over > scored.limit).any(axis=1)
         quiet = ~out & (rows["phase"] == CLOSED)
         _learn(rows, wave, y, scored, quiet)
-        which = np.flatnonzero(~quiet)
+        which, wave_some = wave.where(~quiet)
         if not len(which):
             self.bank.put(wave.series, rows)
             return
         some, scored = rows[which], _Scored(*(column[which] for column in scored))
-        _, wave_some = wave.where(~quiet)
         steps, accepted = self._follow(some, wave_some, scored)
         _settle(some, scored, steps, accepted, y[which])
         rows[which] = some
@@ -119,7 +118,8 @@ class Shift:
         bound = np.fmax(width[:, RECORD], least[:, RECORD])  # one spike must not move the mean
         step = np.maximum(np.minimum(y - rows["mean"], bound), -bound)
         rows["mean"] += np.maximum(MEAN, 1 / (rows["since"] + 1)) * step
-        stat = np.stack([y - rows["base"], y, rows["mean"]], axis=1)
+        stat = np.empty((len(y), 3))
+        stat[:, JUMP], stat[:, RECORD], stat[:, LEVEL] = y - rows["base"], y, rows["mean"]
         n, age = rows["n"], wave.at_ms - rows["first"]
         caution = 1 + 0.2 * (age < 8 * DAY_MS) + 0.3 * (age < DAY_MS) + 1.5 * (n < SURE_N)
         limit = np.maximum(rules.tau[row] * width * caution[:, None], least)
@@ -165,7 +165,7 @@ class Shift:
         steps: NDArray[np.int8],
         accepted: NDArray[np.bool_],
     ) -> Iterator[Step]:
-        for n in np.flatnonzero(steps).tolist():
+        for n in steps.nonzero()[0].tolist():
             phase = PHASES[int(steps[n])]
             metric = int(wave.row[n])
             verdict = self._rules.verdicts[metric]
@@ -219,7 +219,8 @@ def _learn(
     seen = np.where(settled, scored.stat, np.nan)
     low, high = np.fmin(rows["low"], seen), np.fmax(rows["high"], seen)
     share = np.where(quiet, wave.dt_ms / FORGET_MS, 0)[:, None]
-    centre = np.stack([np.zeros(len(y)), rows["slow"], rows["slow"]], axis=1)
+    centre = np.zeros((len(y), 3))
+    centre[:, RECORD] = centre[:, LEVEL] = rows["slow"]
     rows["low"] = low + share * (centre - low)
     rows["high"] = high + share * (centre - high)
     weight = np.maximum(BASE, 1 / (rows["since"] + 1))

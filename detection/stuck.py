@@ -64,7 +64,7 @@ class Stuck:
         fires = self._fires(rows, wave)
         rows["phase"][fires] = FIRING
         self.bank.put(wave.series, rows)
-        for n in np.flatnonzero(ends).tolist():
+        for n in ends.nonzero()[0].tolist():
             yield _step("clear", int(places[n]), int(began[n]), wave, rows, n)
         for n in fires.tolist():
             yield _step("firing", int(places[n]), int(began[n]), wave, rows, n)
@@ -87,7 +87,7 @@ class Stuck:
         least = self._rules.least_run[wave.row]
         run = rows["run"]
         long = (run >= least) & (run > 2 * rows["longest"]) & (rows["phase"] == CLOSED)
-        which = np.flatnonzero(long)
+        which: NDArray[np.intp] = long.nonzero()[0]
         if not len(which):
             return which
         rows, value, least = rows[which], wave.value[which], least[which]

@@ -29,7 +29,7 @@ class Wave(NamedTuple):
 
     def where(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Wave]:
         """The places in this wave where the mask is true, and the wave of these alone."""
-        places = np.flatnonzero(mask)
+        places = mask.nonzero()[0]
         if len(places) == len(self.series):
             return places, self
         return places, Wave(
