@@ -17,7 +17,6 @@ from devices.wire.message import MAX_DEPTH, MAX_FIELDS, PayloadError, to_double
 
 _INDEFINITE = 31
 _BREAK = 0xFF
-_MAX_BIGNUM_BYTES = 128  # 2**1024 is beyond a double
 _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 _SIMPLE = {20: False, 21: True, 22: None}
 
@@ -131,9 +130,6 @@ class _Reader:
     def _tagged(self, tag: int, depth: int) -> float:
         content = self.item(depth + 1)
         if tag in (2, 3) and isinstance(content, bytes):
-            if len(content) > _MAX_BIGNUM_BYTES:
-                detail = f"an integer of {len(content)} bytes"
-                raise PayloadError(reasons.NUMBER_TOO_LARGE, "", detail)
             magnitude = to_double(int.from_bytes(content, "big"), "")
             return magnitude if tag == 2 else -1.0 - magnitude
         if tag == 4 and isinstance(content, list) and [type(n) for n in content] == [int, int]:

@@ -66,7 +66,7 @@ def test_other_forms_of_numbers_and_strings(payload: str, value: Any) -> None:
         ("1f", "bad-cbor"),  # an integer without length
         ("7f4161ff", "bad-cbor"),  # bytes in a text
         ("7f7f6161ffff", "bad-cbor"),  # pieces of pieces
-        ("a2000100020", "bad-cbor"),  # a key twice
+        ("a200010002", "bad-cbor"),  # a key twice
         ("a1f500", "bad-cbor"),  # a boolean key
         ("a1800100", "bad-cbor"),  # an array as key
         ("f7", "bad-cbor"),  # undefined
@@ -94,8 +94,6 @@ def test_other_forms_of_numbers_and_strings(payload: str, value: Any) -> None:
 )
 def test_what_senml_does_not_need_is_refused(payload: str, reason: str) -> None:
     """Each hostile or needless form has its reason, and takes no memory by its stated length."""
-    if len(payload) % 2:
-        payload += "0"
     with pytest.raises(PayloadError) as caught:
         parse_cbor(bytes.fromhex(payload))
     assert caught.value.reason == reason

@@ -109,6 +109,7 @@ def test_white_space_around_the_payload_is_no_fault() -> None:
         (single(m={f"m{n}": 1 for n in range(257)}), "too-many-fields", ""),
         (single(a={f"a{n}": "x" for n in range(257)}), "too-many-fields", ""),
         (json.dumps(SINGLE | {f"k{n}": 1 for n in range(257)}), "too-many-fields", ""),
+        (batch(a_round(m={f"m{n}": 1 for n in range(257)})), "too-many-fields", ""),
         (single(x="x" * 262_144), "oversize", ""),
         (batch(*[a_round(m={})] * 1001), "oversize", "r"),
         (batch(), "empty", "r"),

@@ -55,6 +55,7 @@ FAULTY_DEVICES: list[tuple[str, dict[str, Any]]] = [
     ("uplink", {"uplink": 2}),
     ("params", {"kind": "water-level", "params": {"height_m": "4"}}),
     ("params", {"kind": "water-level", "params": {"height_m": 31}}),
+    ("params", {"kind": "water-level", "params": {"height_m": True}}),
     ("params", {"kind": "solar", "params": {"bank_v": 13}}),
 ]
 

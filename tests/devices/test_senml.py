@@ -49,9 +49,9 @@ def test_base_fields_hold_from_their_record_on() -> None:
     """Base name, time, unit and value apply until they are set again (RFC 8428 section 4.1)."""
     message = read(
         pack(
-            {"bn": "urn:dev:tank:", "bt": T, "bu": "m", "n": "level_m", "v": 1.5},
+            {"bn": "urn:dev:tank:", "bt": T, "bu": "cm", "n": "level_m", "v": 150},
             {"n": "battery_v", "u": "V", "v": 3.6},
-            {"bv": 2, "n": "level_m", "t": 60, "v": 0.5},
+            {"bu": "m", "bv": 2, "n": "level_m", "t": 60, "v": 0.5},
             {"n": "level_m", "t": 120},
             {"bn": "urn:dev:other/", "bt": T + 600, "bv": 0, "n": "level_m", "v": 3},
         ),
@@ -64,6 +64,12 @@ def test_base_fields_hold_from_their_record_on() -> None:
         Round(None, AT + 120_000, {"level_m": 2.0}, None),
         Round(None, AT + 600_000, {"level_m": 3.0}, None),
     ]
+
+
+def test_white_space_before_a_pack_is_no_fault() -> None:
+    """A pack from a file with an indent is read."""
+    payload = pack({"n": "level_m", "t": T, "v": 1})
+    assert read(f"\n  {payload}\n", WATER) == read(payload, WATER)
 
 
 def test_a_record_of_base_fields_only_sets_them() -> None:
