@@ -30,9 +30,13 @@ class Frame(NamedTuple):
 
 
 class Listener:
-    """One client of the feed: a bounded queue that ends with None."""
+    """One client of the feed: a bounded queue that ends with None.
+
+    since: id of the last event that was there before it.
+    """
 
     def __init__(self) -> None:
+        self.since = 0
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(BACKLOG + 1)
         self._ended = False
 
@@ -80,34 +84,35 @@ class Feed:
             if self._listeners:
                 await self._poll()
 
-    async def listen(self, after: int | None) -> AsyncIterator[Frame]:
-        """Every event after the one with id `after`, or from now on, until too far behind."""
-        listener, now = await self._join()
-        position = now if after is None else after
-        try:
-            while after is not None:
-                missed = await run_in_threadpool(self._read, position, PAGE)
-                for frame in missed:
-                    yield frame
-                    position = frame.id
-                if len(missed) < PAGE:
-                    break
-            while (live := await listener.take()) is not None:
-                if live.id > position:
-                    yield live
-                    position = live.id
-        finally:
-            self._listeners.discard(listener)
-
-    async def _join(self) -> tuple[Listener, int]:
-        """A new listener, and the id of the last event that was there before it."""
+    async def join(self) -> Listener:
+        """A new listener: everything that is committed from now on is for it too."""
         listener = Listener()
         async with self._joining:
-            now = await run_in_threadpool(self._last_id)
             if not self._listeners:
-                self._position = now
+                self._position = await run_in_threadpool(self._last_id)
             self._listeners.add(listener)
-        return listener, now
+        # Asked only now: what is committed after this answer finds the listener already there.
+        listener.since = await run_in_threadpool(self._last_id)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Forget a listener."""
+        self._listeners.discard(listener)
+
+    async def frames(self, listener: Listener, after: int) -> AsyncIterator[Frame]:
+        """Every event behind the one with id `after`, in order, until too far behind."""
+        position = after
+        while position < listener.since:
+            missed = await run_in_threadpool(self._read, position, PAGE)
+            for frame in missed:
+                yield frame
+                position = frame.id
+            if len(missed) < PAGE:
+                break
+        while (live := await listener.take()) is not None:
+            if live.id > position:
+                yield live
+                position = live.id
 
     async def _poll(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +15,7 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from api.documentation import documented
-from api.feed import Feed, Frame
+from api.feed import Feed, Frame, Listener
 from api.problems import ProblemError
 from api.times import EXAMPLE, iso
 from storage.ledger import events as ledger_events
@@ -37,7 +38,16 @@ STREAM_EXAMPLE = (
 
 
 class Stream(EventSourceResponse):
-    """A stream that ends quietly when its client does not take what is sent."""
+    """The stream of one listener; it ends quietly when its client does not take what is sent."""
+
+    def __init__(self, feed: Feed, listener: Listener, after: int | None) -> None:
+        super().__init__(
+            _texts(feed, listener, after),
+            ping=HEARTBEAT_S,
+            ping_message_factory=lambda: ServerSentEvent(comment="still here"),
+            send_timeout=SEND_WITHIN_S,
+        )
+        self._leave = partial(feed.leave, listener)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until either side ends it."""
@@ -45,6 +55,8 @@ class Stream(EventSourceResponse):
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
             log.info("an event stream was dropped: its client took nothing for %s s", SEND_WITHIN_S)
+        finally:
+            self._leave()
 
 
 def feed_of(ledger: Ledger) -> Feed:
@@ -75,24 +87,25 @@ async def events(
     feed: Feed = request.app.state.feed
     if len(feed) >= MOST_LISTENERS:
         raise ProblemError(503, "too many event streams are open", headers={"Retry-After": "30"})
-    begin = after if last_event_id is None else last_event_id
-    return Stream(
-        _texts(feed, begin),
-        ping=HEARTBEAT_S,
-        ping_message_factory=lambda: ServerSentEvent(comment="still here"),
-        send_timeout=SEND_WITHIN_S,
-    )
+    listener = await feed.join()
+    return Stream(feed, listener, after if last_event_id is None else last_event_id)
 
 
-async def _texts(feed: Feed, after: int | None) -> AsyncIterator[bytes]:
-    async for frame in feed.listen(after):
+async def _texts(feed: Feed, listener: Listener, after: int | None) -> AsyncIterator[bytes]:
+    if after is not None and after > listener.since:
+        yield _text(listener.since, "reset", "{}")
+        after = None
+    async for frame in feed.frames(listener, listener.since if after is None else after):
         yield frame.text
 
 
 def _frame(event: ledger_events.NumberedEvent) -> Frame:
     data = msgspec.json.encode({"at": iso(event.at_ms), **_public(event.data)}).decode()
-    text = f"id: {event.id}\r\nevent: {event.type}\r\ndata: {data}\r\n\r\n"
-    return Frame(event.id, text.encode())
+    return Frame(event.id, _text(event.id, event.type, data))
+
+
+def _text(number: int, kind: str, data: str) -> bytes:
+    return f"id: {number}\r\nevent: {kind}\r\ndata: {data}\r\n\r\n".encode()
 
 
 def _public(data: dict[str, Any]) -> dict[str, Any]:
