@@ -76,9 +76,9 @@ def _read_csv(file: str, text: str, columns: dict[str, tuple[str, ...]], tables:
     header = [name.strip() for name in header]
     name = "devices" if "device" in header else "sites"
     found = len(tables.problems)
-    for column in (*columns[name], *(c for c in set(header) if header.count(c) > 1)):
+    for column in dict.fromkeys((*columns[name], *header)):
         if header.count(column) != 1:
-            got = "missing" if column not in header else "there twice"
+            got = "there twice" if column in header else "missing"
             allowed = f"the columns {', '.join(columns[name])}"
             tables.problems.append(Problem(file, 1, column, got, allowed))
     if len(tables.problems) > found:
