@@ -29,7 +29,7 @@ from ingest.latest import Latest
 from storage.ledger import quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
-from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
+from storage.ledger.facts import DeviceSeen, Facts, Quarantined, Replayed, commit
 from storage.ledger.migrations import Ledger
 from storage.series.sqlite import SqliteSeries
 
@@ -137,9 +137,13 @@ class Processor:
         self._number_new_series()
         new = self._series.write(batch.readings, first=-held[0].id, last=-held[-1].id)
         self.latest.take(batch.readings)
+        usable = set(batch.reading_record.tolist())
         facts = Facts(
             position=self.reader.position,
-            replayed=[(row.id, batch.refusals.get(n, [])) for n, row in enumerate(held)],
+            replayed=[
+                Replayed(row.id, batch.refusals.get(n, []), whole=n not in usable)
+                for n, row in enumerate(held)
+            ],
             device_seen=self._seen(batch),
             accounting=tally.accounting(batch, new),
             totals=tally.replayed_totals(

@@ -11,6 +11,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     and_,
+    bindparam,
     delete,
     or_,
     select,
@@ -25,6 +26,7 @@ from storage.ledger.upsert import upsert
 
 OPEN = ("pending", "firing", "acknowledged")
 STATES = (*OPEN, "resolved")
+IDS_AT_ONCE = 10_000  # SQLite takes 32,766 parameters in a statement
 
 
 class AlertRow(NamedTuple):
@@ -77,48 +79,74 @@ class NotFiringError(Exception):
 
 
 def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> list[Event]:
-    """Apply changes in their order and return the events of those that changed something.
+    """Apply changes in their order and return the events of those that fired or resolved one.
 
-    A change that was applied before, or that comes after a later state, changes nothing.
+    A change that was applied before, or that comes after a later state, changes nothing. An alert
+    that ends while it is pending leaves no trace. Raises IntegrityError where a second alert
+    would be open for one device, metric and rule.
     """
-    return [
-        Event(change.at_ms, "alert", _as_event(change))
-        for change in changes
-        if _apply(connection, change) and change.state in ("firing", "resolved")
-    ]
+    before = _states(connection, {change.alert for change in changes})
+    states = dict(before)
+    opened: dict[str, dict[str, Any]] = {}
+    ended: dict[str, dict[str, Any]] = {}
+    events = []
+    for change in changes:
+        alert, state = change.alert, states.get(change.alert)
+        if change.state in ("pending", "firing"):
+            if state is not None and (state, change.state) != ("pending", "firing"):
+                continue
+            opened[alert] = _row(change)
+            states[alert] = change.state
+        elif state == "pending":
+            opened.pop(alert, None)
+            del states[alert]
+        elif change.state == "resolved" and state in ("firing", "acknowledged"):
+            (opened if alert in opened else ended).setdefault(alert, {}).update(_end(change))
+            states[alert] = "resolved"
+        else:
+            continue
+        if states.get(alert) in ("firing", "resolved"):
+            events.append(Event(change.at_ms, "alert", _as_event(change)))
+    gone = [alert for alert, state in before.items() if state == "pending" and alert not in states]
+    _end_alerts(connection, gone, ended)
+    upsert(connection, alerts, list(opened.values()))
+    return events
 
 
-def _apply(connection: Connection, change: AlertChange) -> bool:
-    this = alerts.c.alert == change.alert
-    if change.state == "dropped":
-        pending = delete(alerts).where(this, alerts.c.state == "pending")
-        return connection.execute(pending).rowcount > 0
-    before = connection.execute(select(alerts.c.state).where(this)).scalar()
-    if change.state == "resolved":
-        if before not in OPEN:
-            return False
-        connection.execute(
-            update(alerts)
-            .where(this)
-            .values(
-                state="resolved",
-                resolved_event_ms=change.event_ms,
-                resolved_at_ms=change.at_ms,
-                text_en=change.text_en,
-                text_lo=change.text_lo,
-            )
-        )
-        return True
-    if before not in (None, "pending") or before == change.state:
-        return False
-    upsert(connection, alerts, [_row(change)])
-    return True
+def _states(connection: Connection, ids: set[str]) -> dict[str, str]:
+    """State of each alert that there is."""
+    found: dict[str, str] = {}
+    asked = sorted(ids)
+    for start in range(0, len(asked), IDS_AT_ONCE):
+        part = asked[start : start + IDS_AT_ONCE]
+        query = select(alerts.c.alert, alerts.c.state).where(alerts.c.alert.in_(part))
+        found.update(connection.execute(query.with_for_update()).all())
+    return found
+
+
+def _end_alerts(
+    connection: Connection, gone: Sequence[str], ended: dict[str, dict[str, Any]]
+) -> None:
+    """Delete alerts and resolve others, before new ones may open in their place."""
+    this = alerts.c.alert == bindparam("this")
+    if gone:
+        connection.execute(delete(alerts).where(this), [{"this": alert} for alert in gone])
+    if ended:
+        rows = [{"this": alert, **end} for alert, end in ended.items()]
+        connection.execute(update(alerts).where(this), rows)
 
 
 def _row(change: AlertChange) -> dict[str, Any]:
     low, high = change.expected or (None, None)
     row = {name: getattr(change, name) for name in _SHARED}
-    return {**row, "expected_low": low, "expected_high": high}
+    bounds = {"expected_low": low, "expected_high": high}
+    return {**row, **bounds, "resolved_event_ms": None, "resolved_at_ms": None}
+
+
+def _end(change: AlertChange) -> dict[str, Any]:
+    """What the end changes; the text that says why it fired stays."""
+    ended = {"resolved_event_ms": change.event_ms, "resolved_at_ms": change.at_ms}
+    return {"state": "resolved", **ended}
 
 
 _SHARED = (

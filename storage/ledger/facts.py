@@ -39,6 +39,14 @@ class Quarantined(NamedTuple):
     whole: bool
 
 
+class Replayed(NamedTuple):
+    """What became of a message that was replayed from quarantine. refusals: what remains."""
+
+    id: int
+    refusals: Sequence[Refusal]
+    whole: bool
+
+
 class DeviceSeen(NamedTuple):
     """A device that was heard: receive time, all its newest readings, its status if it sent one."""
 
@@ -55,7 +63,7 @@ class Facts:
     position: int
     alert_changes: list[AlertChange] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
-    replayed: list[tuple[int, Sequence[Refusal]]] = field(default_factory=list)
+    replayed: list[Replayed] = field(default_factory=list)
     device_seen: list[DeviceSeen] = field(default_factory=list)
     accounting: dict[tuple[str, int], tuple[int, int, int, int]] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
@@ -89,7 +97,7 @@ def _see_devices(connection: Connection, seen: Sequence[DeviceSeen], now_ms: int
         }
         for one in seen
     ]
-    upsert(connection, device_states, rows, keep=["first_seen_ms"])
+    upsert(connection, device_states, rows, keep=["first_seen_ms"], largest=["last_seen_ms"])
     statuses = [
         {"which": one.device, "said": one.status["state"], "all_said": one.status}
         for one in seen
@@ -140,19 +148,18 @@ def _quarantine(connection: Connection, quarantined: Sequence[Quarantined]) -> N
         connection.execute(insert(quarantine), rows)
 
 
-def _conclude_replays(
-    connection: Connection, replayed: Sequence[tuple[int, Sequence[Refusal]]], now_ms: int
-) -> None:
+def _conclude_replays(connection: Connection, replayed: Sequence[Replayed], now_ms: int) -> None:
     """A replayed message of which something is still refused is held on, for its new reasons."""
-    for number, refusals in replayed:
+    for one in replayed:
         values: dict[str, Any] = {"state": "replayed", "replayed_ms": now_ms}
-        if refusals:
+        if one.refusals:
             values = {
                 "state": "held",
-                "reason": refusals[0].reason,
-                "refusals": _plain(refusals),
+                "reason": one.refusals[0].reason,
+                "refusals": _plain(one.refusals),
+                "whole": one.whole,
             }
-        connection.execute(update(quarantine).where(quarantine.c.id == number).values(**values))
+        connection.execute(update(quarantine).where(quarantine.c.id == one.id).values(**values))
 
 
 def _account(connection: Connection, facts: Facts) -> None:

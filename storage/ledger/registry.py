@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from devices.registry import Device, Registry, Site, Uplink
 from storage.ledger.migrations import Ledger
@@ -17,15 +18,13 @@ IS_VERSION = meta.c.key == "registry_version"
 def add_registry(ledger: Ledger, added: Registry) -> int:
     """Add sites and devices, or replace those of the same id: all of them or none.
 
-    Returns the new version of the registry; a running ingest takes it up within a second.
+    Returns the new version of the registry; a running ingest takes it up within a second. Raises
+    RegistryError where what is registered would contradict what is added.
     """
-    site_rows = []
-    for site in added.sites.values():
-        row = asdict(site)
-        row["class"] = row.pop("site_class")
-        site_rows.append(row)
     with ledger.begin() as connection:
-        upsert(connection, sites, site_rows)
+        known = _load(connection)
+        Registry({**known.sites, **added.sites}, {**known.devices, **added.devices})
+        upsert(connection, sites, [_site_row(site) for site in added.sites.values()])
         upsert(connection, devices, [asdict(device) for device in added.devices.values()])
         version = int(connection.execute(select(meta.c.value).where(IS_VERSION)).scalar_one()) + 1
         connection.execute(update(meta).where(IS_VERSION).values(value=str(version)))
@@ -35,15 +34,24 @@ def add_registry(ledger: Ledger, added: Registry) -> int:
 def load_registry(ledger: Ledger) -> Registry:
     """Every site and device."""
     with ledger.read() as connection:
-        site_rows = connection.execute(select(sites)).mappings().all()
-        device_rows = connection.execute(select(devices)).mappings().all()
+        return _load(connection)
+
+
+def _load(connection: Connection) -> Registry:
     loaded = {}
-    for row in site_rows:
+    for row in connection.execute(select(sites)).mappings():
         facts = dict(row)
         facts["site_class"] = facts.pop("class")
         facts["uplinks"] = tuple(Uplink(**uplink) for uplink in facts["uplinks"])
         loaded[facts["site"]] = Site(**facts)
+    device_rows = connection.execute(select(devices)).mappings()
     return Registry(loaded, {row["device"]: Device(**row) for row in device_rows})
+
+
+def _site_row(site: Site) -> dict[str, Any]:
+    row = asdict(site)
+    row["class"] = row.pop("site_class")
+    return row
 
 
 def registry_version(ledger: Ledger) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,14 +17,6 @@ from storage.ledger.schema import meta, totals
 def url(directory: Path) -> str:
     """The URL of a ledger in a directory that need not exist."""
     return f"sqlite:///{directory / 'new' / 'ledger.db'}"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A new ledger."""
-    opened = open_ledger(url(tmp_path))
-    yield opened
-    opened.close()
 
 
 def versions(ledger: Ledger) -> dict[str, str]:
