@@ -77,7 +77,7 @@ def _read_csv(file: str, text: str, columns: dict[str, tuple[str, ...]], tables:
     name = "devices" if "device" in header else "sites"
     found = len(tables.problems)
     for column in dict.fromkeys((*columns[name], *header)):
-        if header.count(column) != 1:
+        if column and header.count(column) != 1:
             got = "there twice" if column in header else "missing"
             allowed = f"the columns {', '.join(columns[name])}"
             tables.problems.append(Problem(file, 1, column, got, allowed))

@@ -67,6 +67,7 @@ def test_other_forms_of_numbers_and_strings(payload: str, value: Any) -> None:
         ("7f4161ff", "bad-cbor"),  # bytes in a text
         ("7f7f6161ffff", "bad-cbor"),  # pieces of pieces
         ("a200010002", "bad-cbor"),  # a key twice
+        ("bf00010002ff", "bad-cbor"),  # the same without length
         ("a1f500", "bad-cbor"),  # a boolean key
         ("a1800100", "bad-cbor"),  # an array as key
         ("f7", "bad-cbor"),  # undefined

@@ -94,8 +94,9 @@ def test_one_yaml_file_holds_both(tmp_path: Path) -> None:
 
 def test_extra_columns_spaces_and_a_byte_order_mark_are_no_fault(directory: Path) -> None:
     """A file that a spreadsheet saved, with a column of its own, is read all the same."""
-    lines = (line + ", x " for line in SITES.splitlines())
-    (directory / "sites.csv").write_text("\n".join(lines).replace(",x", ",note", 1), "utf-8-sig")
+    head, row = SITES.splitlines()
+    text = f"{head}, note,,\n{row}, by hand,,\n"
+    (directory / "sites.csv").write_text(text, "utf-8-sig")
     assert read_registry([directory]).sites == {"s1": a_site()}
 
 
