@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +18,13 @@ import pytest
 
 from devices.registry_files import write_registry
 from tests.path.platform import one_office, reading
-from tests.project.broker import Installation, free_port, program, wait_for
+from tests.project.broker import ROOT, Installation, free_port, program, wait_for
+from tests.project.documents import documents, text_of
 from tests.project.test_compose import SERVICES
 
 pytestmark = pytest.mark.mosquitto
 
+ALL = ("mosquitto", "ingest", "api")
 GOVSENSE = [sys.executable, "-m", "runtime"]
 
 
@@ -68,6 +71,12 @@ class Deployment:
             process.terminate()
             assert process.wait(grace_s) == 0, (self.directory / f"{name}.log").read_text()
 
+    def get(self, path: str) -> httpx.Response:
+        """The API's answer."""
+        return httpx.get(
+            f"http://127.0.0.1:{self.http_port}{path}", timeout=5, trust_env=False
+        ).raise_for_status()
+
     def is_well(self, name: str) -> bool:
         """Whether the service's own health check succeeds."""
         kind, *test = SERVICES[name]["healthcheck"]["test"]
@@ -81,33 +90,60 @@ class Deployment:
         return done.returncode == 0
 
 
-def test_the_commands_of_the_compose_file_make_a_platform(tmp_path: Path) -> None:
-    """Every health check goes from bad to good, and a device's reading comes out of the API."""
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     program("mosquitto")
     program(shlex.split(SERVICES["mosquitto"]["healthcheck"]["test"][1])[0])
-    deployment = Deployment(tmp_path)
-    assert not any(map(deployment.is_well, ("mosquitto", "ingest", "api")))
+    deployment = Deployment(tmp_path_factory.mktemp("compose"))
+    assert not any(map(deployment.is_well, ALL))
     deployment.register()
-    with ExitStack() as stack:
-        stack.enter_context(deployment.installation.running())
-        for name in ("ingest", "api"):
-            stack.enter_context(deployment.service(name))
-        for name in ("mosquitto", "ingest", "api"):
+    with (
+        deployment.installation.running(),
+        deployment.service("ingest"),
+        deployment.service("api"),
+    ):
+        for name in ALL:
             wait_for(partial(deployment.is_well, name), f"{name} is well", within_s=30)
-        with deployment.installation.client("p0") as device:
-            payload = reading(time.time_ns() // 1_000_000, nat_rtt_p50_ms=21.4)
-            device.publish("gov/v1/LA-LP/p1/telemetry", payload)  # in another's name
-            device.publish("gov/v1/LA-LP/p0/telemetry", payload)
-        url = f"http://127.0.0.1:{deployment.http_port}/api/v1/devices"
+        yield deployment
 
-        def readings(device: str) -> list[dict[str, object]]:
-            answer = httpx.get(f"{url}/{device}/latest", timeout=5, trust_env=False)
-            found: list[dict[str, object]] = answer.json()["readings"]
-            return found
 
-        wait_for(lambda: bool(readings("p0")), "the reading is stored")
-        assert [r["value"] for r in readings("p0") if r["metric"] == "nat_rtt_p50_ms"] == [21.4]
-        assert readings("p1") == []
+def test_a_reading_comes_out_of_the_api(deployment: Deployment) -> None:
+    """What a device says in its own name is stored; what it says in another's is not."""
+    with deployment.installation.client("p0") as device:
+        payload = reading(time.time_ns() // 1_000_000, nat_rtt_p50_ms=21.4)
+        device.publish("gov/v1/LA-LP/p1/telemetry", payload)
+        device.publish("gov/v1/LA-LP/p0/telemetry", payload)
+
+    def readings(device: str) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = deployment.get(f"/api/v1/devices/{device}/latest").json()[
+            "readings"
+        ]
+        return found
+
+    wait_for(lambda: bool(readings("p0")), "the reading is stored")
+    assert [r["value"] for r in readings("p0") if r["metric"] == "nat_rtt_p50_ms"] == [21.4]
+    assert readings("p1") == []
+
+
+def test_the_metrics_that_operators_are_told_of_exist(deployment: Deployment) -> None:
+    """Every metric that docs/operations.md names is in the answer of /metrics."""
+    scraped = set(
+        re.findall(r"^(govsense_\w+?)(?:_bucket)?[{ ]", deployment.get("/metrics").text, re.M)
+    )
+    told = set(re.findall(r"\bgovsense_\w+", (ROOT / "docs/operations.md").read_text()))
+    told -= {"govsense_refused"}  # comes with the first refusal
+    assert told
+    assert told <= scraped
+
+
+def test_the_paths_that_the_documents_name_exist(deployment: Deployment) -> None:
+    """Every path below /api/v1 in the documents is one of the API's own description."""
+    known = deployment.get("/api/v1/openapi.json").json()["paths"]
+    patterns = [re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in known]
+    for document in documents():
+        for path in re.findall(r"/api/v1/[\w/{}.-]*\w}?", text_of(document)):
+            plain = path.removesuffix("/openapi.json")
+            assert any(re.fullmatch(p, plain) for p in patterns) or plain != path, (document, path)
 
 
 def test_ingest_is_unwell_without_its_broker(tmp_path: Path) -> None:
