@@ -66,9 +66,14 @@ class ShiftRules(NamedTuple):
 
 
 class StuckRules(NamedTuple):
-    """Arrays over METRICS. least_run: a run of equal values must have at least as many readings."""
+    """Arrays over METRICS.
+
+    least_run, least_ms: a run of equal values must have at least as many readings and last at
+    least as long.
+    """
 
     least_run: NDArray[np.int64]
+    least_ms: NDArray[np.int64]
     applies: NDArray[np.bool_]
 
 
@@ -135,9 +140,11 @@ def read_shift() -> ShiftRules:
 
 def read_stuck() -> StuckRules:
     """The table of the stuck detector."""
-    rules = StuckRules(np.ones(len(METRICS), np.int64), np.zeros(len(METRICS), np.bool_))
+    n = len(METRICS)
+    rules = StuckRules(np.ones(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_))
     for metric, cells in _rows("stuck.csv"):
         rules.least_run[metric.row] = int(cells["least_run"])
+        rules.least_ms[metric.row] = int(cells["least_s"]) * 1000
         rules.applies[metric.row] = True
     return rules
 

@@ -58,6 +58,17 @@ class _Scored(NamedTuple):
     limit: NDArray[np.float64]
 
 
+class _Turn(NamedTuple):
+    """What one reading did to n episodes; int8[n], bool[n], bool[n].
+
+    accepted: the episode ends because the new level is taken as normal. fired: it was firing.
+    """
+
+    steps: NDArray[np.int8]
+    accepted: NDArray[np.bool_]
+    fired: NDArray[np.bool_]
+
+
 class Shift:
     """Records on three statistics of each series, after the range that each has had so far.
 
@@ -91,11 +102,11 @@ class Shift:
             self.bank.put(wave.series, rows)
             return
         some, scored = rows[which], _Scored(*(column[which] for column in scored))
-        steps, accepted = self._follow(some, wave_some, scored)
-        _settle(some, scored, steps, accepted, y[which])
+        turn = self._follow(some, wave_some, scored)
+        _settle(some, scored, turn, y[which])
         rows[which] = some
         self.bank.put(wave.series, rows)
-        yield from self._steps(places[which], wave_some, some, scored, steps, accepted)
+        yield from self._steps(places[which], wave_some, some, scored, turn)
 
     def _scaled(self, wave: Wave) -> NDArray[np.float64]:
         rules, row = self._rules, wave.row
@@ -121,7 +132,7 @@ class Shift:
         stat = np.empty((len(y), 3))
         stat[:, JUMP], stat[:, RECORD], stat[:, LEVEL] = y - rows["base"], y, rows["mean"]
         n, age = rows["n"], wave.at_ms - rows["first"]
-        caution = 1 + 0.2 * (age < 8 * DAY_MS) + 0.3 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+        caution = 1 + 0.2 * (age < 8 * DAY_MS) + 0.8 * (age < DAY_MS) + 1.5 * (n < SURE_N)
         limit = np.maximum(rules.tau[row] * width * caution[:, None], least)
         learned = age >= rules.learn_ms[row]
         ready = rows["since"][:, None] >= SETTLED
@@ -131,15 +142,13 @@ class Shift:
         over = np.maximum(stat - rows["high"], rows["low"] - stat)
         return _Scored(stat, over, np.where(ready, limit, np.inf))
 
-    def _follow(
-        self, rows: Rows, wave: Wave, scored: _Scored
-    ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-        """Steps of the episodes, and which of them end because the new level is accepted."""
+    def _follow(self, rows: Rows, wave: Wave, scored: _Scored) -> _Turn:
         beyond = scored.over > scored.limit
         side = np.where(scored.stat > rows["high"], 1, -1).astype(np.int8)
         opening = rows["phase"] == CLOSED
         rows["side"] = np.where(opening[:, None], 0, rows["side"])
         rows["side"] = np.where(beyond, side, rows["side"])
+        fired = rows["phase"] == FIRING
         steps = advance(
             rows,
             out=np.any(beyond, axis=1),
@@ -154,7 +163,7 @@ class Shift:
         accepted = (rows["phase"] == FIRING) & old
         rows["phase"] = np.where(accepted, CLOSED, rows["phase"])
         steps[accepted] = CLEAR
-        return steps, accepted
+        return _Turn(steps, accepted, fired)
 
     def _steps(
         self,
@@ -162,18 +171,17 @@ class Shift:
         wave: Wave,
         rows: Rows,
         scored: _Scored,
-        steps: NDArray[np.int8],
-        accepted: NDArray[np.bool_],
+        turn: _Turn,
     ) -> Iterator[Step]:
-        for n in steps.nonzero()[0].tolist():
-            phase = PHASES[int(steps[n])]
+        for n in turn.steps.nonzero()[0].tolist():
+            phase = PHASES[int(turn.steps[n])]
             metric = int(wave.row[n])
             verdict = self._rules.verdicts[metric]
             early = int(rows["n"][n]) < SURE_N
             facts: dict[str, float | int | str] = {}
             value, expected = float(wave.value[n]), None
             if phase == "clear":
-                facts["accepted"] = int(accepted[n])
+                facts["accepted"] = int(turn.accepted[n])
             else:
                 share = scored.over[n] / scored.limit[n]
                 channel = int(np.nanargmax(share))
@@ -231,27 +239,21 @@ def _learn(
     rows["since"] += 1
 
 
-def _settle(
-    rows: Rows,
-    scored: _Scored,
-    steps: NDArray[np.int8],
-    accepted: NDArray[np.bool_],
-    y: NDArray[np.float64],
-) -> None:
+def _settle(rows: Rows, scored: _Scored, turn: _Turn, y: NDArray[np.float64]) -> None:
     """Widen the ranges by what an episode that ends has shown, however far out it was.
 
     What recurs (a door that opens every day) is thereby normal after a few times, and one wild
     value does not blind the detector.
     """
-    ended = steps == CLEAR
-    share = np.where(rows["good"] == 1, DROPPED_SHARE, 1.0)[:, None]
+    ended = (turn.steps == CLEAR)[:, None]
+    share = np.where(turn.fired, 1.0, DROPPED_SHARE)[:, None]
     more = np.where(np.isfinite(scored.limit), scored.limit, 0) * share
-    rows["low"] = np.where(ended[:, None] & (rows["side"] < 0), rows["low"] - more, rows["low"])
-    rows["high"] = np.where(ended[:, None] & (rows["side"] > 0), rows["high"] + more, rows["high"])
+    rows["low"] = np.where(ended & (rows["side"] < 0), rows["low"] - more, rows["low"])
+    rows["high"] = np.where(ended & (rows["side"] > 0), rows["high"] + more, rows["high"])
     for name in ("base", "mean", "slow"):
-        rows[name] = np.where(accepted, y, rows[name])
-    rows["since"] = np.where(accepted, 0, rows["since"])
-    new = np.where(accepted[:, None], y[:, None], np.nan)
+        rows[name] = np.where(turn.accepted, y, rows[name])
+    rows["since"] = np.where(turn.accepted, 0, rows["since"])
+    new = np.where(turn.accepted, y, np.nan)
     for channel in (RECORD, LEVEL):
-        rows["low"][:, channel] = np.fmin(rows["low"][:, channel], new[:, 0])
-        rows["high"][:, channel] = np.fmax(rows["high"][:, channel], new[:, 0])
+        rows["low"][:, channel] = np.fmin(rows["low"][:, channel], new)
+        rows["high"][:, channel] = np.fmax(rows["high"][:, channel], new)

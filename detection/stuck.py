@@ -98,7 +98,8 @@ class Stuck:
         movable = (value != self._ends[wave.row[which], 0]) & (
             value != self._ends[wave.row[which], 1]
         )
-        chosen: NDArray[np.intp] = which[movable & (rows["run"] >= need)]
+        lasted = wave.at_ms[which] - rows["since"] >= self._rules.least_ms[wave.row[which]]
+        chosen: NDArray[np.intp] = which[movable & lasted & (rows["run"] >= need)]
         return chosen
 
 
