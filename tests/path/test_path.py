@@ -130,7 +130,7 @@ def test_every_message_is_accounted_for(platform: Platform, client: Client) -> N
 def test_quarantine_is_replayed_after_a_fix(
     platform: Platform, client: Client, tmp_path: Path
 ) -> None:
-    """What an unregistered device sent is stored once it is registered and its messages replayed."""
+    """What an unregistered device sent is stored once it is registered and replayed."""
     at_ms = now_ms()
     client.publish("gov/v1/LA-LP/newcomer/telemetry", reading(at_ms, dns_ms=33.0))
     wait_for(lambda: platform.items("/quarantine", device="newcomer") != [], "the message is held")
@@ -152,7 +152,7 @@ def test_quarantine_is_replayed_after_a_fix(
 
 
 def test_kill_of_ingest_loses_nothing_and_stores_nothing_twice(tmp_path: Path) -> None:
-    """Every message acknowledged by the broker is stored exactly once, whenever ingest is killed."""
+    """What the broker acknowledged is stored exactly once, whenever ingest is killed."""
     with (
         running(tmp_path, one_office(), "broker", "ingest") as platform,
         Client().connected(platform.port) as client,
