@@ -211,7 +211,7 @@ async function refresh() {
     const [ready, provinces, alerts] = await Promise.all([
       answer("ready"),
       answer("provinces"),
-      answer(`alerts?state=firing,acknowledged&limit=${SHOWN_ALERTS}`),
+      answer(`alerts?state=open&limit=${SHOWN_ALERTS}`),
     ]);
     facts = { now: ready.now, checks: ready.checks, provinces: provinces.items, alerts };
     reachable = true;

@@ -28,6 +28,12 @@ async def index(lang: str = "en") -> Response:
     return _FILES["index.html"]
 
 
+@router.get("/favicon.ico")
+async def icon() -> Response:
+    """None: browsers ask for it all the same."""
+    return Response(status_code=204)
+
+
 @router.get("/page/page.css")
 async def style() -> Response:
     """Its style sheet."""

@@ -88,8 +88,8 @@ def world_in(directory: Path) -> Iterator[World]:
 
 
 @contextmanager
-def serving(world: World) -> Iterator[None]:
-    """The API over a world's stores, on a free port of the loopback interface."""
+def serving(world: World, *, port: int = 0) -> Iterator[int]:
+    """The API over a world's stores, on a port of the loopback interface, 0 for any."""
     app = create_app(
         ledger=world.ledger,
         series=world.series,
@@ -97,7 +97,8 @@ def serving(world: World) -> Iterator[None]:
         allowed_hosts="localhost,127.0.0.1,[::1]",
     )
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         listener.listen()
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -105,7 +106,7 @@ def serving(world: World) -> Iterator[None]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             with httpx.Client(base_url=url, timeout=10, trust_env=False) as world.client:
-                yield
+                yield listener.getsockname()[1]
         finally:
             server.should_exit = True
             thread.join(10)

@@ -1,0 +1,102 @@
+"""The plain page in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.ledger import stats
+from storage.ledger.facts import Facts, commit
+from storage.ledger.migrations import open_ledger
+from storage.series.sqlite import SqliteSeries
+from tests.api.browser import Browser, browser_in
+from tests.api.world import NOW_MS, World, change, serving
+
+CONNECTION = "document.getElementById('connection').dataset.state"
+SUMMARY = "document.getElementById('summary').textContent"
+NOTICE = "document.getElementById('unready')"
+LOADED = f"{CONNECTION} === 'connected' && document.querySelectorAll('#provinces tr').length === 18"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser_in(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+def show(browser: Browser, world: World, query: str = "", *, width: int = 1100) -> None:
+    """Open the page and wait until it is complete."""
+    browser.complaints.clear()
+    browser.open(f"{world.client.base_url}{query}", width=width)
+    browser.wait(LOADED)
+
+
+def test_the_page_shows_the_country_and_what_happens(own_world: World, browser: Browser) -> None:
+    """Counts, open alerts with symbol and word for their severity, and a new alert by itself."""
+    show(browser, own_world, "?lang=en")
+    assert browser.value(SUMMARY) == (
+        "1 of 5 devices heard, 2 silent, 2 never heard. 3 alerts open."
+    )
+    alerts = browser.value("document.getElementById('alerts').innerText")
+    assert "◆ Critical" in alerts
+    assert "▲ Warning" in alerts
+    hostile = "<img src=x onerror=alert(1)>"
+    fired = Facts(position=249, alert_changes=[change(50, text_en=hostile)])
+    commit(own_world.ledger, fired, now_ms=NOW_MS)
+    browser.wait("document.querySelectorAll('#stream li').length === 1")
+    browser.wait("document.querySelectorAll('#alerts li').length === 4")
+    assert hostile in browser.value("document.getElementById('alerts').innerText")
+    assert browser.complaints == []
+
+
+def test_lao_is_chosen_by_address_or_button_and_remembered(world: World, browser: Browser) -> None:
+    """The choice outlasts the visit, and the page says its language to readers and screens."""
+    show(browser, world, "?lang=lo")
+    assert browser.value("document.documentElement.lang") == "lo"
+    assert "ຕິດຕໍ່ໄດ້ 1 ຈາກ 5" in browser.value(SUMMARY)
+    assert "ຊ້າເກີນໄປ" in browser.value("document.getElementById('alerts').innerText")
+    show(browser, world)
+    assert browser.value("document.documentElement.lang") == "lo"
+    browser.value("document.getElementById('language').click()")
+    assert browser.value("document.documentElement.lang") == "en"
+    show(browser, world)
+    assert browser.value("document.documentElement.lang") == "en"
+
+
+@pytest.mark.parametrize("language", ["en", "lo"])
+def test_it_fits_a_small_telephone(world: World, browser: Browser, language: str) -> None:
+    """At 360 px nothing is cut off at the side, and lines are high enough for Lao."""
+    show(browser, world, f"?lang={language}", width=360)
+    assert browser.value("document.documentElement.scrollWidth") == 360
+    if language == "lo":
+        style = "getComputedStyle(document.getElementById('summary'))"
+        height = browser.value(f"parseFloat({style}.lineHeight) / parseFloat({style}.fontSize)")
+        assert height >= 1.7
+
+
+def test_nothing_heard_is_said_in_words(tmp_path: Path, browser: Browser) -> None:
+    """An empty platform does not look well."""
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    series = SqliteSeries.open(tmp_path / "series.db")
+    world = World(ledger, series)
+    with serving(world):
+        show(browser, world, "?lang=en")
+        assert "nothing is known" in browser.value(SUMMARY)
+        assert "nothing is being received" in browser.value(f"{NOTICE}.textContent")
+        assert "says nothing" in browser.value("document.getElementById('alerts-note').textContent")
+        browser.open("about:blank")
+    series.close()
+    ledger.close()
+
+
+def test_a_lost_connection_is_visible_and_comes_back(own_world: World, browser: Browser) -> None:
+    """While the platform is away the page says so; afterwards it goes on by itself."""
+    with serving(own_world) as port:
+        show(browser, own_world, "?lang=en")
+    browser.wait(f"{CONNECTION} === 'disconnected'")
+    stats.beat(own_world.ledger, "ingest", own_world.now_ms, {"broker_connected": True})
+    with serving(own_world, port=port):
+        browser.wait(f"{CONNECTION} === 'connected' && {NOTICE}.hidden")
+        browser.open("about:blank")
