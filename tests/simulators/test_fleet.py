@@ -25,7 +25,7 @@ from simulators.connection import Broker
 from simulators.fleet import Access, Fleet, Timebase
 from simulators.run import Run
 from tests.project.broker import Client, Installation, free_port, program, wait_for
-from tests.simulators.cable import Cable
+from tests.cable import Cable
 from tests.simulators.country import START_MS, country, run_of
 
 pytestmark = pytest.mark.mosquitto
