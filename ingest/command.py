@@ -21,7 +21,7 @@ from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
-from storage.ledger import stats
+from storage.ledger import events, stats
 from storage.ledger.migrations import LedgerError, open_ledger
 from storage.series.file import SeriesError
 from storage.series.retention import Retention
@@ -33,6 +33,7 @@ SMALL_BATCH = 500
 IDLE_S = 0.005
 CHORES_S = 1.0
 ROLL_UP_S, ROLL_UP_BUDGET_S, RETAIN_BUDGET_S = 5.0, 0.05, 0.05
+EVENTS_KEPT = 1_000_000  # a client of the live feed may be this far behind
 HEAD_WITHIN_S = 15.0
 
 
@@ -139,6 +140,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
             roll_up_at = began + ROLL_UP_S
             series.roll_up(clock.now_ms(), budget_s=ROLL_UP_BUDGET_S)
             series.retain(clock.now_ms(), retention, budget_s=RETAIN_BUDGET_S)
+            events.trim(ledger, keep=EVENTS_KEPT)
         if count < SMALL_BATCH:
             least = settings.ingest.batch_ms / 1000 if count else IDLE_S
             time.sleep(max(0.0, least - (time.monotonic() - began)))

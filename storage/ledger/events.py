@@ -12,7 +12,7 @@ from storage.ledger.schema import events
 
 
 class Event(NamedTuple):
-    """One thing that happened. type: alert, device or quarantine; data: a JSON object."""
+    """One thing that happened. type: alert or device; data: a JSON object."""
 
     at_ms: int
     type: str
@@ -42,13 +42,13 @@ def since(ledger: Ledger, after: int, limit: int) -> list[NumberedEvent]:
 
 
 def last_id(ledger: Ledger) -> int:
-    """The highest number given so far, 0 before the first event."""
+    """The number of the newest event, 0 before the first."""
     with ledger.read() as connection:
         return connection.execute(select(func.max(events.c.id))).scalar() or 0
 
 
 def trim(ledger: Ledger, keep: int) -> int:
-    """Delete all but the newest `keep` events; returns how many went."""
+    """Delete all but the newest `keep` events, 1 or more; returns how many went."""
     with ledger.begin() as connection:
         newest = connection.execute(select(func.max(events.c.id))).scalar() or 0
         return connection.execute(delete(events).where(events.c.id <= newest - keep)).rowcount

@@ -122,7 +122,7 @@ events = Table(  # what happened, in the order in which it was committed: the so
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("at_ms", BigInteger, nullable=False),
-    Column("type", String, nullable=False),  # alert, device, quarantine
+    Column("type", String, nullable=False),  # alert, device
     Column("data", JSON, nullable=False),
     sqlite_autoincrement=True,  # an id is never used twice, also after old events are deleted
 )
