@@ -236,7 +236,7 @@ function connect(after = "") {
     setConnection("disconnected");
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS, last);
   };
-  for (const type of ["alert", "device", "quarantine", "reset"]) {
+  for (const type of ["alert", "device", "reset"]) {
     source.addEventListener(type, (event) => {
       last = event.lastEventId;
       events.unshift({ type, data: JSON.parse(event.data) });

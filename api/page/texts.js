@@ -43,7 +43,6 @@ export const TEXTS = {
     state_offline: "offline",
     event_alert: "Alert",
     event_device: "Device",
-    event_quarantine: "Quarantine",
     event_reset: "The stream started anew",
   },
   lo: {
@@ -90,7 +89,6 @@ export const TEXTS = {
     state_offline: "ຂາດການເຊື່ອມຕໍ່",
     event_alert: "ການແຈ້ງເຕືອນ",
     event_device: "ອຸປະກອນ",
-    event_quarantine: "ຂໍ້ຄວາມທີ່ຖືກກັກໄວ້",
     event_reset: "ລາຍການເຫດການເລີ່ມຕົ້ນໃໝ່",
   },
 };

@@ -78,7 +78,7 @@ async def events(
     after: Annotated[int | None, Query(ge=0, le=LAST_ID, description="id of an event")] = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=LAST_ID)] = None,
 ) -> Response:
-    """Changes of alerts (`alert`), of devices (`device`) and of quarantine, as they are committed.
+    """Changes of alerts (`alert`) and of devices (`device`), as they are committed.
 
     Without `after` or `Last-Event-ID` the stream begins now; with one, behind that event. The
     event `reset` says that the stream could not be resumed there: read the lists anew. A comment

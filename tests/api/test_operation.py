@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from storage.ledger import stats
@@ -78,3 +80,16 @@ def test_the_summary_for_programs(world: World) -> None:
     assert summary["messages_pending"] == 1
     assert summary["event_to_alert_ms"] == {"p50": 10.0, "p99": 100.0, "count": 3}
     assert (summary["devices"], summary["devices_heard"], summary["alerts_open"]) == (5, 3, 3)
+
+
+def test_every_metric_and_path_is_documented(world: World) -> None:
+    """docs/api.md has a row for each."""
+    documented = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
+    families = text_string_to_metric_families(world.client.get("/metrics").text)
+    for family in families:
+        name = family.name + ("_total" if family.type == "counter" else "")
+        assert f"| `{name}" in documented, name
+    for path in world.get("/openapi.json")["paths"]:
+        resource = path.removeprefix("/api/v1").replace("{device}", "{id}")
+        resource = resource.replace("{site}", "{id}").replace("{alert}", "{id}")
+        assert f"{resource}`" in documented, resource
