@@ -21,7 +21,15 @@ from devices.wire.downlink import (
     encode_receipt,
     encode_resend,
 )
-from devices.wire.message import MAX_BYTES, Message, PayloadError, Refusal, Round, check_size
+from devices.wire.message import (
+    MAX_BYTES,
+    Message,
+    PayloadError,
+    Refusal,
+    Round,
+    check_size,
+    listed,
+)
 from devices.wire.native import decode_native, encode, encode_batch
 from devices.wire.senml import (
     decode_senml_cbor,
@@ -65,6 +73,11 @@ def decode(payload: bytes, kind: Kind, received_ms: int) -> Message:
     received_ms: receive time, milliseconds since 1970 UTC. Raises PayloadError, and nothing else,
     on any bytes.
     """
+    message = _decode(payload, kind, received_ms)
+    return listed(message) if message.refusals else message
+
+
+def _decode(payload: bytes, kind: Kind, received_ms: int) -> Message:
     if 0 < len(payload) <= MAX_BYTES and payload[0] == _OBJECT:
         return decode_native(payload, kind)
     check_size(payload)

@@ -3,7 +3,8 @@
 Arrays, maps with integer or text keys, integers, floats, decimal fractions, texts, byte strings,
 booleans and null, with definite and indefinite lengths. It allocates only for bytes that are
 there, reads no map of more than MAX_FIELDS members (a general decoder spends seconds on a map
-whose keys collide), and refuses every tag that would build an object.
+whose keys collide) and no array of more than MAX_RECORDS items, and refuses every tag that would
+build an object.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import struct
 from typing import Any
 
 from devices.wire import reasons
-from devices.wire.message import MAX_DEPTH, MAX_FIELDS, PayloadError, to_double
+from devices.wire.message import MAX_DEPTH, MAX_FIELDS, MAX_RECORDS, PayloadError, to_double
 
 _INDEFINITE = 31
 _BREAK = 0xFF
@@ -85,8 +86,9 @@ class _Reader:
     def _string(self, major: int, info: int) -> str | bytes:
         if info != _INDEFINITE:
             return self._chunk(major, info)
-        chunks = []
+        chunks: list[str | bytes] = []
         while not self._ends():
+            _check_count(chunks)
             chunk_major, chunk_info = self._head()
             if chunk_major != major or chunk_info == _INDEFINITE:
                 raise _malformed(f"a string in pieces of other types at byte {self.at}")
@@ -104,12 +106,10 @@ class _Reader:
 
     def _array(self, info: int, depth: int) -> list[Any]:
         items: list[Any] = []
-        if info == _INDEFINITE:
-            while not self._ends():
-                items.append(self.item(depth + 1))
-            return items
-        for _ in range(self._argument(info)):
-            items.append(self.item(depth + 1))  # noqa: PERF401 a list built at once would trust the length
+        count = None if info == _INDEFINITE else self._argument(info)
+        while not self._ends() if count is None else len(items) < count:
+            _check_count(items)
+            items.append(self.item(depth + 1))
         return items
 
     def _map(self, info: int, depth: int) -> dict[int | str, Any]:
@@ -145,6 +145,11 @@ class _Reader:
         form = _FLOATS[info]
         (number,) = struct.unpack(form, self._take(struct.calcsize(form)))
         return _finite(number, reasons.NOT_A_NUMBER)
+
+
+def _check_count(items: list[Any]) -> None:
+    if len(items) == MAX_RECORDS:
+        raise PayloadError(reasons.OVERSIZE, "", f"more than {MAX_RECORDS} items in one array")
 
 
 def _finite(number: float, reason: str) -> float:

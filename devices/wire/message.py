@@ -10,6 +10,8 @@ MAX_BYTES = 256 * 1024
 MAX_ROUNDS = 1000
 MAX_FIELDS = 256
 MAX_DEPTH = 8
+MAX_RECORDS = 16_384  # of a SenML pack: more than fit into MAX_BYTES when each says something
+MAX_REFUSALS = 256  # listed of one message; its payload is kept whole
 MAX_AT_MS = 8_640_000_000_000_000  # the year 275760: far inside int64, so that sums cannot overflow
 MAX_SEQ = 2**53 - 1  # integers that every JSON reader keeps exactly
 MAX_BOOT = 64
@@ -58,6 +60,16 @@ class Message(NamedTuple):
     rounds: list[Round]
     refusals: list[Refusal]
     uptime_s: float | None
+
+
+def listed(message: Message) -> Message:
+    """The message with at most MAX_REFUSALS of its refusals, and the number of the others."""
+    more = len(message.refusals) - MAX_REFUSALS
+    if more <= 0:
+        return message
+    refusals = message.refusals[:MAX_REFUSALS]
+    refusals.append(Refusal(message.refusals[-1].reason, "", f"and {more} more refusals"))
+    return message._replace(refusals=refusals)
 
 
 def shown(value: Any) -> str:

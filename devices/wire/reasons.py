@@ -33,7 +33,7 @@ JOURNAL_DAMAGED: Final = "journal-damaged"
 # reason: (what is refused, why)
 REASONS: dict[str, tuple[str, str]] = {
     EMPTY: ("message", "no payload, no rounds or no records"),
-    OVERSIZE: ("message", "more than 262,144 bytes or more than 1,000 rounds"),
+    OVERSIZE: ("message", "more than 262,144 bytes, 1,000 rounds or 16,384 records"),
     BAD_UTF8: ("message", "not UTF-8, or an escape that is half of a surrogate pair"),
     BAD_JSON: ("message", "not JSON, or neither an object nor an array"),
     BAD_CBOR: ("message", "not well-formed CBOR, or a type that SenML does not have"),

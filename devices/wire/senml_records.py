@@ -11,6 +11,7 @@ from devices.wire.message import (
     MAX_AT_MS,
     MAX_BOOT,
     MAX_FIELDS,
+    MAX_RECORDS,
     MAX_ROUNDS,
     MAX_SEQ,
     Message,
@@ -60,6 +61,9 @@ class Pack:
         """The message of a pack given as parsed JSON. Raises PayloadError."""
         if not isinstance(tree, list):
             raise PayloadError(reasons.BAD_SENML, "", "not an array of records")
+        if len(tree) > MAX_RECORDS:
+            detail = f"{len(tree)} records; allowed {MAX_RECORDS}"
+            raise PayloadError(reasons.OVERSIZE, "", detail)
         for index, record in enumerate(tree):
             self._read_record(record, f"[{index}]")
         if not self._values and not self._refusals:

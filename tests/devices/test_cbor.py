@@ -87,6 +87,8 @@ def test_other_forms_of_numbers_and_strings(payload: str, value: Any) -> None:
         ("c2588100" + "ff" * 128, "number-too-large"),
         ("c25880" + "ff" * 128, "number-too-large"),
         ("c4821b00ffffffffffffff01", "number-too-large"),
+        ("9f" + "a0" * 16_385 + "ff", "oversize"),
+        ("7f" + "60" * 16_385 + "ff", "oversize"),
         ("81" * 9 + "01", "too-deep"),
         ("c4" * 9 + "01", "too-deep"),
         ("9f" * 100_000, "too-deep"),

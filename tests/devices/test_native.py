@@ -196,6 +196,14 @@ def test_a_bad_round_does_not_block_the_others() -> None:
     assert [said.seq for said in message.rounds] == [1, 4]
 
 
+def test_a_long_list_of_refusals_is_cut() -> None:
+    """A payload made of faults does not fill the quarantine with their descriptions."""
+    message = read(batch(*[a_round(x=1)] * 1000))
+    assert len(message.rounds) == 1000
+    assert len(message.refusals) == 257
+    assert message.refusals[-1] == ("unknown-key", "", "and 744 more refusals")
+
+
 def test_an_unprintable_name_is_shown_as_text() -> None:
     """What a refusal shows is short and printable, whatever the payload holds."""
     (refusal,) = read(single(**{"x\x00\u202e" + "y" * 300: 1})).refusals

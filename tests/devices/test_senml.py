@@ -186,6 +186,7 @@ def test_an_unknown_field_does_not_block_its_record() -> None:
         ([{"n": "level_m", "u": "km", "v": 1e308}], "number-too-large", "[0].v"),
         ([{"n": "level_m", "t": n, "v": 1} for n in range(1001)], "oversize", "[1000]"),
         ([{"n": f"m{n}", "v": 1} for n in range(257)], "too-many-fields", "[256]"),
+        ([{}] * 16_385, "oversize", ""),
     ],
 )
 def test_a_bad_pack_is_refused(records: list[dict[str, Any]], reason: str, where: str) -> None:
