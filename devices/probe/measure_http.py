@@ -41,21 +41,19 @@ def measure_http(url: str, expect: str, *, timeout_s: float) -> dict[str, float 
     """
     phases = Phases()
     trust = ssl.create_default_context()  # the machine's own store, where an agency's CA is put
-    began_s = time.perf_counter()
     values: dict[str, float | bool | None] = {"http_status": None, "content_ok": None}
-    try:
-        with (
-            httpx.Client(timeout=timeout_s, verify=trust, trust_env=False) as client,
-            client.stream("GET", url, extensions={"trace": phases.trace}) as response,
-        ):
-            values["http_status"] = response.status_code
-            values["cert_days_left"] = _days_left(response)
-            body = _read(response, began_s + timeout_s)
-        values["http_total_ms"] = (time.perf_counter() - began_s) * 1000
-        if expect:
-            values["content_ok"] = expect.encode() in body
-    except (httpx.HTTPError, ssl.SSLError):
-        pass  # what was reached until then is known all the same
+    with httpx.Client(timeout=timeout_s, verify=trust, trust_env=False) as client:
+        began_s = time.perf_counter()
+        try:
+            with client.stream("GET", url, extensions={"trace": phases.trace}) as response:
+                values["http_status"] = response.status_code
+                values["cert_days_left"] = _days_left(response)
+                body = _read(response, began_s + timeout_s)
+            values["http_total_ms"] = (time.perf_counter() - began_s) * 1000
+            if expect:
+                values["content_ok"] = expect.encode() in body
+        except (httpx.HTTPError, ssl.SSLError):
+            pass  # what was reached until then is known all the same
     values["tcp_ms"] = phases.took_ms(
         "connection.connect_tcp.started", "connection.connect_tcp.complete"
     )

@@ -199,6 +199,8 @@ def test_https_times_the_handshake_and_reads_the_certificate(
     assert values["http_status"] == 200
     assert (values["tls_ms"] or 0) > 0
     assert values["cert_days_left"] == 39
+    phases = [float(values[name] or 0) for name in ("tcp_ms", "tls_ms", "ttfb_ms")]
+    assert sum(phases) <= float(values["http_total_ms"] or 0) + 0.2
 
 
 def test_a_whole_round_is_possible_by_the_table() -> None:

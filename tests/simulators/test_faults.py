@@ -11,6 +11,7 @@ import pytest
 from devices.kinds import KINDS
 from devices.wire import Message, PayloadError, decode
 from simulators.feed import Step
+from simulators.identity import Identity
 from simulators.malformed import MALFORMED
 from tests.simulators.country import START_MS, country, run_of
 
@@ -219,3 +220,14 @@ def test_steps_are_in_order_and_first_rounds_are_spread() -> None:
             first.setdefault(step.device, step.at_ms - START_MS)
     assert len(set(first.values())) > len(country().devices) / 2
     assert max(first.values()) < 60_000
+
+
+def test_a_boot_belongs_to_one_device_in_one_run() -> None:
+    """No two devices share a boot, and another start is another boot, as after a real restart."""
+    run = run_of(minutes=1)
+    boots = {identity.boot for identity in run.identities.values()}
+    assert len(boots) == len(run.identities)
+    assert boots == {identity.boot for identity in run_of(minutes=5).identities.values()}
+    device = country().devices[ENVIRONMENT]
+    later = Identity.of(device, country().sites[device.site], seed=1, start_ms=START_MS + 1)
+    assert later.boot not in boots
