@@ -72,15 +72,15 @@ def create_app(
         docs_url=None,  # its pages load scripts from elsewhere, which our policy forbids
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(check_parameters)],
         lifespan=_run_feed,
     )
     app.state.platform = Platform(ledger, series, now_ms, STALE_AFTER_MS * clock_speed)
     app.state.feed = events.feed_of(ledger)
     problems.install(app)
+    strict = [Depends(check_parameters)]
     for resource in RESOURCES:
-        app.include_router(resource.router, prefix=PREFIX)
-    app.include_router(metrics.router)
+        app.include_router(resource.router, prefix=PREFIX, dependencies=strict)
+    app.include_router(metrics.router, dependencies=strict)
     app.include_router(page.router)
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
     complete(app, [*described, *(("", route) for route in metrics.router.routes)])

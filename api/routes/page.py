@@ -23,8 +23,8 @@ _FILES = {name: _read(name) for name in ("index.html", "page.css", "page.js", "t
 
 
 @router.get("/")
-async def index(lang: str = "en") -> Response:
-    """The page; its script reads `lang`."""
+async def index() -> Response:
+    """The page; its script reads `?lang=`."""
     return _FILES["index.html"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from storage.ledger.alerts import acknowledge
 from storage.ledger.events import Event, add_events, last_id
 from storage.ledger.facts import Facts, commit
 from tests.api.world import NOW_MS, World, change, problem_of
+from tests.project.broker import wait_for
 
 
 class Said(NamedTuple):
@@ -137,6 +139,21 @@ def test_an_id_that_is_none_is_refused(world: World, asked: str) -> None:
     """In the header as in the parameter."""
     problem_of(world.client.get("/api/v1/events", params={"after": asked}), 422)
     problem_of(world.client.get("/api/v1/events", headers={"last-event-id": asked}), 422)
+
+
+def test_who_takes_nothing_is_dropped(
+    own_world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that does not read is given up on while it still holds its connection."""
+    monkeypatch.setattr("api.routes.events.SEND_WITHIN_S", 0.5)
+    caplog.set_level("INFO", "api.routes.events")
+    with own_world.ledger.begin() as connection:
+        add_events(connection, [Event(NOW_MS, "device", {"x": "x" * 4000})] * 3000)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", own_world.client.base_url.port))
+        deaf.sendall(b"GET /api/v1/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_for(lambda: "was dropped" in caplog.text, "the client is dropped")
 
 
 class Source:
