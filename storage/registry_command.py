@@ -44,7 +44,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         for problem in exc.problems[:SHOWN_PROBLEMS]:
             print(problem, file=sys.stderr)
         print(
-            f"govsense registry: nothing was changed, {len(exc.problems)} problems", file=sys.stderr
+            f"govsense registry: nothing was changed; problems: {len(exc.problems)}",
+            file=sys.stderr,
         )
     except (LedgerError, OSError) as exc:
         print(f"govsense registry: {exc}", file=sys.stderr)
