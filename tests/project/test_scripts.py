@@ -76,7 +76,7 @@ def test_a_name_that_is_no_device_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("code", [0, 3])
 def test_ci_hands_on_what_the_tests_say(tmp_path: Path, code: int) -> None:
     """.ci/run runs ./test strictly, without standard input, and ends with its exit code."""
-    for needed in ("mosquitto", "mosquitto_sub", "openssl"):
+    for needed in ("mosquitto", "mosquitto_sub", "openssl", "chromium"):
         program(needed)
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci/run").write_bytes((ROOT / ".ci/run").read_bytes())
