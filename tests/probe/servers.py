@@ -7,14 +7,18 @@ import socketserver
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import dns.flags
 import dns.message
 import dns.rrset
+
+HANDSHAKE_S = 0.1
 
 
 @contextmanager
@@ -82,7 +86,10 @@ def resolver(rcode: int, asked: list[str]) -> Iterator[int]:
 def page(
     answer: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None
 ) -> Iterator[int]:
-    """An HTTP server that answers every GET by calling `answer`; yields its port."""
+    """An HTTP server that answers every GET by calling `answer`; yields its port.
+
+    With TLS it lets the client wait for the handshake.
+    """
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -91,10 +98,16 @@ def page(
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, Any]:
+            sock, address = super().get_request()
+            if tls is None:
+                return sock, address
+            time.sleep(HANDSHAKE_S)  # the server's own slowness: what tls_ms is to show
+            return tls.wrap_socket(sock, server_side=True), address
+
+    server = Server(("127.0.0.1", 0), Page)
     server.daemon_threads = True
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
     with serving(server) as port:
         yield port
 

@@ -24,8 +24,8 @@ from devices.wire import decode, decode_status
 from simulators.connection import Broker
 from simulators.fleet import Access, Fleet, Timebase
 from simulators.run import Run
-from tests.project.broker import Client, Installation, free_port, program, wait_for
 from tests.cable import Cable
+from tests.project.broker import Client, Installation, free_port, program, wait_for
 from tests.simulators.country import START_MS, country, run_of
 
 pytestmark = pytest.mark.mosquitto
