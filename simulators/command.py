@@ -166,14 +166,25 @@ def _time(text: str) -> int:
 def _simulated(args: argparse.Namespace, clock: Clock) -> Play:
     registry = _registry(args)
     scenario = read_scenario(args.scenario) if args.scenario else Scenario("none")
+    start_ms = _start_ms(args, clock)
     end_ms = None
     if args.duration:
-        end_ms = clock.start_ms + parse_duration_ms(args.duration, "--duration")
-    run_of_all = prepare(registry, scenario, seed=args.seed, start_ms=clock.start_ms, end_ms=end_ms)
+        end_ms = start_ms + parse_duration_ms(args.duration, "--duration")
+    run_of_all = prepare(registry, scenario, seed=args.seed, start_ms=start_ms, end_ms=end_ms)
     if args.truth:
         run_of_all.write_truth(args.truth)
     faults = len(run_of_all.faults)
-    return Play(run_of_all.identities, run_of_all.steps(), clock.start_ms, faults)
+    return Play(run_of_all.identities, run_of_all.steps(), start_ms, faults)
+
+
+def _start_ms(args: argparse.Namespace, clock: Clock) -> int:
+    """Event time of the run's start: --start, else that of a fast clock, else now.
+
+    The start of a fast clock is the same for every process and in every run.
+    """
+    if args.start is not None or clock.speed != 1:
+        return clock.start_ms
+    return clock.now_ms()
 
 
 def _registry(args: argparse.Namespace) -> Registry:

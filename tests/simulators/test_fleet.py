@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devices.kinds import KINDS
-from devices.registry_files import write_registry
 from devices.topics import parse_topic
 from devices.wire import decode, decode_status
 from simulators.connection import Broker
@@ -198,84 +193,3 @@ def test_devices_log_in_as_themselves(tmp_path: Path) -> None:
         wrong = fleet_of(run, installation.port, speed=300, access=Access({PROBE: "wrong"}))
         with playing(wrong, run):
             wait_for(lambda: "uthori" in wrong.tally.refused, "the refusal is known")
-
-
-def simulate(directory: Path, port: int, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "runtime", "simulate", "--sites", str(directory)]
-    return subprocess.Popen(
-        [*command, *arguments],
-        env={**os.environ, "GOVSENSE_MQTT__PORT": str(port)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_the_command_stops_in_good_order(tmp_path: Path) -> None:
-    """SIGTERM makes every device say offline, and the last line sums the run up."""
-    port = free_port()
-    write_registry(country(1.0), tmp_path)
-    with mosquitto(tmp_path, port), Client().connected(port) as listener:
-        listener.subscribe("gov/v1/#")
-        with simulate(tmp_path, port, "--limit", "6", "--interval-s", "0.2") as process:
-            wait_for(lambda: len(rounds_in(listener.received)) > 20, "rounds", 20)
-            process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=15)
-        speaking = {parse_topic(topic).device for topic, _ in listener.received}
-        wait_for(
-            lambda: all(states(listener.received, d)[-1] == "offline" for d in speaking),
-            "farewells",
-        )
-    assert process.returncode == 0, err
-    summary: dict[str, Any] = json.loads(out.splitlines()[-1])
-    assert summary["devices"] == len(speaking) == 6
-    assert summary["pending"] == 0
-
-
-def test_a_capture_without_a_broker_is_the_same_every_time(tmp_path: Path) -> None:
-    """--no-broker writes the whole run at once, byte for byte the same for the same seed."""
-    write_registry(country(), tmp_path)
-    scenario = tmp_path / "scenario.yaml"
-    scenario.write_text(
-        "faults:\n"
-        "  - {fault: dark, type: silence, select: {kind: power}, start: 5m, duration: 5m}\n"
-        "  - {fault: bad, type: malformed, select: {kind: solar}, payload: bad-utf8}\n"
-    )
-    for name in ("a", "b"):
-        arguments = ["--no-broker", "--capture", str(tmp_path / f"{name}.jsonl"), "--truth",
-                     str(tmp_path / f"{name}.truth"), "--start", "2026-03-02T00:00:00Z",
-                     "--duration", "20m", "--scenario", str(scenario)]  # fmt: skip
-        with simulate(tmp_path, 0, *arguments) as process:
-            _, err = process.communicate(timeout=30)
-        assert process.returncode == 0, err
-    text = (tmp_path / "a.jsonl").read_text()
-    assert text == (tmp_path / "b.jsonl").read_text()
-    assert (tmp_path / "a.truth").read_text() == (tmp_path / "b.truth").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    assert [line["at"] for line in lines] == sorted(line["at"] for line in lines)
-    assert lines[0]["at"] == START_MS
-    assert sum("payload_b64" in line for line in lines) == 1
-    power = [json.loads(x["payload"]) for x in lines if "facility-power/status" in x["topic"]]
-    assert [status["state"] for status in power] == ["online", "offline", "online", "offline"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--no-broker"], "--capture FILE"),
-        (["--no-broker", "--capture", "c"], "--duration"),
-        (["--replay", "x.csv"], "--device and --metric"),
-        (["--limit", "0"], "--limit is 0"),
-        (["--start", "yesterday"], "2026-03-02T00:00:00Z"),
-        (["--scenario", "nowhere"], "built in: first-minute"),
-        (["--duration", "5"], "--duration is '5'"),
-    ],
-)
-def test_wrong_calls_are_explained(tmp_path: Path, arguments: list[str], words: str) -> None:
-    """Options that do not fit end with code 2 and one sentence that names the option."""
-    write_registry(country(), tmp_path)
-    with simulate(tmp_path, 1, *arguments) as process:
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert words in err
-    assert "Traceback" not in err
