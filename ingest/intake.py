@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.catalogue import Catalogue
-from devices.kinds import KINDS, Metric
+from devices.kinds import KINDS, METRICS, Metric
 from devices.readings import Readings
 from devices.registry import Device, Registry
 from devices.topics import TopicError, parse_topic
@@ -19,7 +19,11 @@ from ingest.journal import Record
 FUTURE_MS = 5 * 60_000  # a device's clock may run ahead of ours by this much
 EARLIEST_MS = 1_577_836_800_000  # 2020-01-01: an earlier time comes from a clock that was not set
 LEAST_LATENESS_MS = 120_000
+MOST_REFUSALS = 256  # listed of one message
+SHOWN = 80  # characters of a name in a refusal
 TOPIC_CACHE = 100_000  # topics of devices that do not exist must not fill the memory
+
+IS_BOOL = np.array([metric.is_bool for metric in METRICS])  # by row of the metric
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ class Intake:
                 else:
                     self._take_rounds(index, record, known, columns, refused)
             if refused:
-                refusals[index] = refused
+                refusals[index] = _bounded(refused)
         return self._batch(records, sources, refusals, statuses, columns)
 
     def _source(self, topic: str) -> Source | Refusal:
@@ -191,8 +195,7 @@ class Intake:
             if number is None:
                 metric = source.metrics.get(name)
                 if metric is None:
-                    detail = f"{source.device.kind} has no metric {name[:80]!r}"
-                    refused.append(Refusal(reasons.UNKNOWN_METRIC, f"m.{name[:80]}", detail))
+                    refused.append(_unknown_metric(source, name))
                     continue
                 number = self._catalogue.add(source.device, metric)
             columns.series.append(number)
@@ -213,8 +216,11 @@ class Intake:
     ) -> Batch:
         readings = Readings.of(columns.series, columns.at_ms, columns.received_ms, columns.value)
         reading_record = np.array(columns.record, np.int32)
-        possible = (readings.value >= self._catalogue.hard_min[readings.series]) & (
-            readings.value <= self._catalogue.hard_max[readings.series]
+        value = readings.value
+        possible = (
+            (value >= self._catalogue.hard_min[readings.series])
+            & (value <= self._catalogue.hard_max[readings.series])
+            & (~IS_BOOL[self._catalogue.metric_row[readings.series]] | (value == np.round(value)))
         )
         for n in np.flatnonzero(~possible):
             refusal = self._outside(int(readings.series[n]), float(readings.value[n]))
@@ -234,9 +240,26 @@ class Intake:
 
     def _outside(self, number: int, value: float) -> Refusal:
         metric = self._catalogue[number].metric
+        if metric.is_bool:
+            detail = f"{metric.name} {value:g} is neither 0 nor 1"
+            return Refusal(reasons.OUTSIDE_HARD_RANGE, f"m.{metric.name}", detail)
         low, high = self._catalogue.hard_min[number], self._catalogue.hard_max[number]
         detail = f"{metric.name} {value:g} {metric.unit} is outside {low:g}..{high:g}"
         return Refusal(reasons.OUTSIDE_HARD_RANGE, f"m.{metric.name}", detail)
+
+
+def _unknown_metric(source: Source, name: str) -> Refusal:
+    shown = name[:SHOWN]
+    detail = f"{source.device.kind} has no metric {shown!r}"
+    return Refusal(reasons.UNKNOWN_METRIC, f"m.{shown}", detail)
+
+
+def _bounded(refused: list[Refusal]) -> list[Refusal]:
+    """One message can hold ten thousands of faults: the first ones tell enough."""
+    if len(refused) <= MOST_REFUSALS:
+        return refused
+    more = f"and {len(refused) - MOST_REFUSALS} more; the payload is kept"
+    return [*refused[:MOST_REFUSALS], refused[-1]._replace(detail=more)]
 
 
 def _bad_clock(said: Round, received_ms: int) -> Refusal:

@@ -237,7 +237,7 @@ def _short(stats: dict[str, Any]) -> str:
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/api/v1/ready", timeout=2).status_code == 200
+        return httpx.get(f"{url}/api/v1/ready", timeout=2, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -89,6 +89,21 @@ def test_refusals_say_what_was_got_and_what_is_allowed() -> None:
     assert batch.refusals[0][0].detail == "nat_loss_pct 812 % is outside 0..100"
 
 
+def test_a_boolean_is_zero_or_one() -> None:
+    """Half a yes is refused; true, false, 0 and 1 are taken."""
+    batch = intake().take([record(native(content_ok=0.5)), record(native(content_ok=True))])
+    assert [refusal.reason for refusal in batch.refusals[0]] == ["outside-hard-range"]
+    assert batch.readings.value.tolist() == [1.0]
+
+
+def test_the_list_of_refusals_is_bounded() -> None:
+    """A batch of a thousand bad rounds lists the first faults and counts the rest."""
+    rounds = [{"seq": n, "ts": NOW, "m": {f"x{n}": 1}} for n in range(1000)]
+    batch = intake().take([record({"v": 1, "boot": "b", "r": rounds})])
+    assert len(batch.refusals[0]) == 257
+    assert batch.refusals[0][-1].detail == "and 744 more; the payload is kept"
+
+
 def test_a_changed_registry_is_used_at_once() -> None:
     """A device that is registered later is taken from then on."""
     taker = intake(Registry())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _has_started(platform: Platform, times: int) -> bool:
+    return platform.log("ingest").count("processing from") == times
+
+
 def alert_keys(platform: Platform) -> set[tuple[str, str, str, str]]:
     return {
         (alert["device"], alert["metric"] or "", alert["rule"], alert["event_time"])
@@ -68,11 +73,7 @@ def test_open_alerts_are_the_same_after_a_kill_and_resolve_once(tmp_path: Path) 
         for kill in range(3):
             platform.kill("ingest")
             platform.start("ingest")
-            wait_for(
-                lambda kills=kill: platform.log("ingest").count("processing from") == kills + 2,
-                "ingest is back",
-                30,
-            )
+            wait_for(partial(_has_started, platform, kill + 2), "ingest is back", 30)
         assert platform.items("/alerts", state="firing") == before
         send(6, 6, 80.0)
         send(6, 12, 0.0)
