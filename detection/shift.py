@@ -22,11 +22,11 @@ MEAN = 1 / 30  # weight of a reading in the mean of the level channel
 EARLY_N = 20  # readings before the first judgement, of low confidence ...
 SURE_N = 50  # ... and before an ordinary one
 LEVEL_N = 200  # readings before the level channel judges
+LEVEL_GROWTH = 1 / 300  # a range must follow its mean slowly, or it is never left
 SETTLED = np.array([5, 0, 30])  # readings after a gap until a channel judges and learns again
 CLEAR_SHARE = 0.3  # back inside is within the range and this share of the way to firing
 GOOD = 3  # readings back inside that end an episode
-ACCEPT_MS = 6 * 3_600_000  # a level that has lasted this long, ...
-ACCEPT_N = 30  # ... over so many readings, is the new normal
+ACCEPT_MS = 6 * 3_600_000  # a level that has lasted this long, gaps aside, is the new normal
 DROPPED_SHARE = 0.25  # what an unconfirmed episode widens the range by, of the way to firing
 
 BLANK = np.zeros(
@@ -96,7 +96,8 @@ class Shift:
         scored = self._score(rows, wave, y)
         out = (scored.over > scored.limit).any(axis=1)
         quiet = ~out & (rows["phase"] == CLOSED)
-        _learn(rows, wave, y, scored, quiet)
+        learned = wave.at_ms - rows["first"] >= self._rules.learn_ms[wave.row]
+        _learn(rows, wave, y, scored, quiet, learned)
         which, wave_some = wave.where(~quiet)
         if not len(which):
             self.bank.put(wave.series, rows)
@@ -159,8 +160,7 @@ class Shift:
             dwell_ms=0,
             good=GOOD,
         )
-        old = (wave.at_ms - rows["onset"] >= ACCEPT_MS) & (rows["count"] >= ACCEPT_N)
-        accepted = (rows["phase"] == FIRING) & old
+        accepted = (rows["phase"] == FIRING) & (rows["held"] >= ACCEPT_MS)
         rows["phase"] = np.where(accepted, CLOSED, rows["phase"])
         steps[accepted] = CLEAR
         return _Turn(steps, accepted, fired)
@@ -221,11 +221,16 @@ def _learn(
     y: NDArray[np.float64],
     scored: _Scored,
     quiet: NDArray[np.bool_],
+    learned: NDArray[np.bool_],
 ) -> None:
     """Take quiet readings into range and level; what is out, or in an episode, is left out."""
     settled = quiet[:, None] & (rows["since"][:, None] >= SETTLED)
     seen = np.where(settled, scored.stat, np.nan)
     low, high = np.fmin(rows["low"], seen), np.fmax(rows["high"], seen)
+    known = learned & ~np.isnan(rows["low"][:, LEVEL])
+    for end, now in ((low, rows["low"]), (high, rows["high"])):
+        slowly = now[:, LEVEL] + LEVEL_GROWTH * (end[:, LEVEL] - now[:, LEVEL])
+        end[:, LEVEL] = np.where(known, slowly, end[:, LEVEL])
     share = np.where(quiet, wave.dt_ms / FORGET_MS, 0)[:, None]
     centre = np.zeros((len(y), 3))
     centre[:, RECORD] = centre[:, LEVEL] = rows["slow"]

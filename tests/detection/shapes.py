@@ -45,7 +45,8 @@ def working(t: Values) -> Values:
 
 def tail(t: Values, rng: np.random.Generator, freedom: float = 5) -> Values:
     """White noise of unit spread with heavy tails."""
-    return rng.standard_t(freedom, len(t)) / np.sqrt(freedom / (freedom - 2))
+    noise: Values = rng.standard_t(freedom, len(t)) / np.sqrt(freedom / (freedom - 2))
+    return noise
 
 
 def wander(t: Values, rng: np.random.Generator, hours: float) -> Values:
@@ -84,7 +85,8 @@ def room(t: Values, rng: np.random.Generator) -> Values:
     """An office: daily swing, cooled in working hours."""
     outside = 27 + 4.5 * daily(t, 14.5) + 1.5 * wander(t, rng, 30)
     cooled = 3.0 * lag(working(t), t, 1200)
-    return outside * 0.7 + 8 - cooled + 0.12 * tail(t, rng)
+    values: Values = outside * 0.7 + 8 - cooled + 0.12 * tail(t, rng)
+    return values
 
 
 def outdoors(t: Values, rng: np.random.Generator) -> Values:
@@ -107,7 +109,7 @@ def smoke(t: Values, rng: np.random.Generator) -> Values:
     """Burning season: fine dust from 30 to some hundred over days, evening peaks, local fires."""
     season = 4.2 + 0.9 * wander(t, rng, 50) + 0.4 * daily(t, 20)
     fires = 0.7 * lag(visits(t, rng, 1.0, 40), t, 900)
-    dust = np.exp(season + fires)
+    dust: Values = np.exp(season + fires)
     return 480 * dust / (480 + dust) * np.exp(0.03 * tail(t, rng))
 
 
@@ -193,7 +195,8 @@ def loss(chance: float) -> Draw:
     """Share of ten packets lost; twice as many in working hours."""
 
     def draw(t: Values, rng: np.random.Generator) -> Values:
-        return 10.0 * rng.binomial(10, chance * (1 + working(t)))
+        lost = rng.binomial(10, chance * (1 + working(t)))
+        return lost.astype(np.float64) * 10
 
     return draw
 

@@ -1,0 +1,145 @@
+"""The alert book as a state machine, its ids and its snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from detection.alerts import AlertBook, AlertChange, alert_id
+from detection.findings import Finding, Phase
+
+KEYS = st.sampled_from(
+    [("d1", "temperature_c", "limits"), ("d1", "temperature_c", "stuck"), ("d2", "", "silence")]
+)
+FACTS: dict[str, Any] = {
+    "kind": "environment",
+    "held_s": 60.0,
+    "readings": 3,
+    "run": 9,
+    "longest": 2,
+    "interval_s": 60.0,
+}
+
+
+def finding(key: tuple[str, str, str], phase: Phase, at_ms: int, onset_ms: int) -> Finding:
+    """A finding of that rule."""
+    return Finding(
+        *key,
+        phase=phase,
+        nature="condition",
+        severity="warning",
+        onset_ms=onset_ms,
+        at_ms=at_ms,
+        value=None if key[2] == "silence" else 50.0,
+        expected=(0.0, 45.0) if key[2] == "limits" else None,
+        facts=FACTS,
+    )
+
+
+def site_of(device: str) -> str:
+    """The site of a device."""
+    return f"site-of-{device}"
+
+
+class Book(RuleBasedStateMachine):
+    """Any findings in any order, with restarts in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = AlertBook()
+        self.now_ms = 1_790_000_000_000
+        self.onsets: dict[tuple[str, str, str], int] = {}
+        self.state: dict[str, str] = {}  # what a reader of the changes believes
+        self.key_of: dict[str, tuple[str, str, str]] = {}
+        self.begun: dict[str, int] = {}
+
+    def apply(self, key: tuple[str, str, str], phase: Phase) -> None:
+        """One finding, as a detector would number its onset."""
+        self.now_ms += 60_000
+        onset_ms = self.onsets.setdefault(key, self.now_ms)
+        if phase == "clear":
+            del self.onsets[key]
+        for change in self.book.apply(
+            [finding(key, phase, self.now_ms, onset_ms)], self.now_ms, site_of
+        ):
+            self.follow(change)
+
+    def follow(self, change: AlertChange) -> None:
+        """Each change must be one that its alert can make."""
+        before = self.state.get(change.alert)
+        assert (
+            before
+            in {
+                "pending": (None,),
+                "firing": (None, "pending"),
+                "resolved": ("firing",),
+                "dropped": ("pending",),
+            }[change.state]
+        )
+        self.state[change.alert] = change.state
+        self.key_of[change.alert] = (change.device, change.metric, change.rule)
+        assert change.alert == alert_id(self.key_of[change.alert], self.began(change))
+        assert change.site == site_of(change.device)
+        assert change.at_ms == self.now_ms
+        assert change.text_en
+        assert change.text_lo
+
+    def began(self, change: AlertChange) -> int:
+        """The onset of a change's alert."""
+        if change.state in ("pending", "firing"):
+            self.begun[change.alert] = change.event_ms
+        return self.begun[change.alert]
+
+    @rule(key=KEYS)
+    def pending(self, key: tuple[str, str, str]) -> None:
+        """A detector sees the condition."""
+        self.apply(key, "pending")
+
+    @rule(key=KEYS)
+    def firing(self, key: tuple[str, str, str]) -> None:
+        """A detector is sure."""
+        self.apply(key, "firing")
+
+    @rule(key=KEYS)
+    def clear(self, key: tuple[str, str, str]) -> None:
+        """A detector sees the end."""
+        self.apply(key, "clear")
+
+    @rule()
+    def restart(self) -> None:
+        """The book goes on from its snapshot."""
+        state = self.book.snapshot()
+        before = self.book.open_alerts()
+        self.book = AlertBook()
+        self.book.restore(state)
+        assert self.book.open_alerts() == before
+
+    @invariant()
+    def one_open_for_each_key(self) -> None:
+        """What is open is what its readers believe is open, once for each key."""
+        believed = {a for a, state in self.state.items() if state in ("pending", "firing")}
+        assert {change.alert for change in self.book.open_alerts()} == believed
+        assert len({self.key_of[alert] for alert in believed}) == len(believed)
+
+
+TestBook = Book.TestCase
+
+
+def test_ids_depend_on_key_and_onset_alone() -> None:
+    """The same alert has the same id in every run; another onset or key has another."""
+    key = ("d1", "temperature_c", "limits")
+    assert alert_id(key, 5) == alert_id(key, 5) == "a6b585c4b8f63"
+    others = [alert_id(key, 6), alert_id(("d1", "temperature_c", "stuck"), 5)]
+    assert alert_id(key, 5) not in others
+
+
+def test_times_of_a_change() -> None:
+    """Firing carries the onset, resolved the end; both carry when the platform knew."""
+    book = AlertBook()
+    key = ("d1", "temperature_c", "limits")
+    (fired,) = book.apply([finding(key, "firing", 2000, 1000)], 2500, site_of)
+    (resolved,) = book.apply([finding(key, "clear", 9000, 1000)], 9500, site_of)
+    assert (fired.event_ms, fired.at_ms) == (1000, 2500)
+    assert (resolved.alert, resolved.event_ms, resolved.at_ms) == (fired.alert, 9000, 9500)

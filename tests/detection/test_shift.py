@@ -1,0 +1,126 @@
+"""Shift: spikes and steps are found, what recurs is learned, what is slow is left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detection.findings import Finding
+from tests.detection.feed import Feed, noisy, steps
+
+DAY = 1440  # readings of a day at one a minute
+
+
+def room(days: float, start: int = 0) -> list[float]:
+    """An office's temperature through the day, a reading a minute."""
+    t = np.arange(start, start + int(days * DAY)) / DAY
+    noise = np.random.default_rng(3).normal(0, 0.1, len(t))
+    values: list[float] = (25 + 4 * np.sin(2 * np.pi * t) + noise).tolist()
+    return values
+
+
+def shifts(found: list[Finding]) -> list[str]:
+    """Phases of the rule."""
+    return steps(found, "shift")
+
+
+def test_a_spike_fires_at_once_and_ends_with_the_third_good_reading() -> None:
+    """A value far beyond all before it is found with no delay."""
+    feed = Feed("environment", "temperature_c")
+    assert shifts(feed.say(noisy(24, 0.1, 300))) == []
+    (fired,) = feed.say([30.0])
+    assert (fired.rule, fired.phase, fired.facts["channel"]) == ("shift", "firing", "jump")
+    assert fired.expected is not None
+    assert 20 < fired.expected[0] < 23.7
+    assert 24.3 < fired.expected[1] < 28
+    assert shifts(feed.say([24.05, 23.95, 24.1])) == ["clear"]
+
+
+def test_no_judgement_before_twenty_readings_and_low_confidence_before_fifty() -> None:
+    """The first readings are learned from; then only the wildest are told, as information."""
+    early = Feed("environment", "temperature_c")
+    assert shifts(early.say([*noisy(24, 0.1, 18), 35.0])) == []
+    later = Feed("environment", "temperature_c")
+    (fired,) = [f for f in later.say([*noisy(24, 0.1, 25), 35.0]) if f.rule == "shift"]
+    assert fired.severity == "info"
+
+
+def test_a_day_is_no_shift() -> None:
+    """The first days of a daily rhythm, from the first reading on, are silent."""
+    feed = Feed("environment", "temperature_c")
+    assert feed.say(room(3)) == []
+
+
+def test_a_step_fires_and_is_accepted_after_six_hours() -> None:
+    """A level that lasts is told once, and is then the new normal, in both directions."""
+    feed = Feed("power", "mains_v")
+    feed.say(noisy(232, 0.7, 2 * DAY))
+    found = feed.say(noisy(210, 0.7, 360, 5))
+    assert shifts(found) == ["pending", "firing"]
+    (cleared,) = [f for f in feed.say(noisy(210, 0.7, 60, 6)) if f.rule == "shift"]
+    assert cleared.phase == "clear"
+    assert cleared.facts["accepted"]
+    assert shifts(feed.say(noisy(210, 0.7, DAY, 7))) == []
+
+
+def test_what_recurs_is_learned() -> None:
+    """A fridge whose door opens every hour for ten readings is told a few times, then no more."""
+    feed = Feed("cold-chain", "temperature_c")
+    feed.say(noisy(4, 0.1, DAY))
+    hours = [[*noisy(4, 0.1, 50, n), *noisy(7.5, 0.1, 10, n)] for n in range(48)]
+    fired = [shifts(feed.say(hour)).count("firing") for hour in hours]
+    assert 0 < sum(fired) <= 4
+    assert sum(fired[24:]) == 0
+
+
+def test_single_spiky_rounds_of_a_probe_never_fire() -> None:
+    """A round trip that is ten times as long for one or two rounds is not told."""
+    feed = Feed("connectivity-probe", "nat_rtt_p50_ms")
+    calm = [20 * np.exp(v) for v in noisy(0, 0.05, 2000)]
+    for n in range(100, 2000, 97):
+        calm[n] *= 10
+        calm[n + 1] *= 8
+    assert "firing" not in shifts(feed.say(calm))
+
+
+def test_a_longer_round_trip_fires_with_the_third_round() -> None:
+    """Times are judged by ratio: five times as long is found on a link of 20 ms, or of 600."""
+    for level in (20, 600):
+        feed = Feed("connectivity-probe", "nat_rtt_p50_ms")
+        feed.say([level * np.exp(v) for v in noisy(0, 0.05, 500)])
+        assert shifts(feed.say([5 * level, 5.1 * level])) == ["pending"]
+        assert shifts(feed.say([5.05 * level])) == ["firing"]
+
+
+def test_a_gap_is_no_jump() -> None:
+    """After hours unheard the level may be another one; it is taken up afresh."""
+    feed = Feed("environment", "temperature_c")
+    feed.say(room(2))
+    feed.pause(7 * 3600)
+    assert shifts(feed.say(room(1, start=2 * DAY + 7 * 60))) == []
+
+
+def test_one_wild_value_does_not_blind_it() -> None:
+    """After a spike to the end of the range a far smaller one is still found."""
+    feed = Feed("environment", "temperature_c")
+    feed.say([*noisy(24, 0.1, 2 * DAY), 60.0, *noisy(24, 0.1, 60)])
+    assert shifts(feed.say([33.0])) == ["firing"]
+
+
+def test_a_small_step_is_found_by_its_mean() -> None:
+    """A level that moves by less than a jump that counts is found within sixty readings."""
+    feed = Feed("water-quality", "chlorine_mgl", interval_s=300)
+    feed.say(noisy(0.7, 0.01, 4 * 288))
+    found = [f for f in feed.say(noisy(0.55, 0.01, 60, 2)) if f.rule == "shift"]
+    assert [(f.phase, f.facts["channel"]) for f in found] == [("firing", "level")]
+    assert found[0].value == pytest.approx(0.585, abs=0.02)
+
+
+def test_an_episode_that_settles_halfway_back_ends() -> None:
+    """A value that stays between normal and alarming does not keep an alert open for ever."""
+    feed = Feed("environment", "temperature_c")
+    feed.say(noisy(24, 0.1, 600))
+    (fired,) = feed.say([28.0])
+    assert fired.expected is not None
+    halfway = fired.expected[1] - 0.3
+    assert shifts(feed.say(noisy(halfway, 0.05, 400))) == ["clear"]

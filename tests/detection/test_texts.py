@@ -1,0 +1,133 @@
+"""Texts: every finding that the rules can make explains itself in both languages."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from typing import Any
+
+import pytest
+
+from detection.findings import Finding, Phase
+from detection.rules import read_limits, read_shift, read_silence, read_stuck
+from detection.texts import NAMES, TEXTS, explain
+from devices.kinds import METRICS, Metric
+
+FACTS: dict[str, Any] = {
+    "held_s": 185.0,
+    "readings": 3,
+    "run": 21,
+    "longest": 4,
+    "interval_s": 300.0,
+}
+JUDGED = {
+    "limits": [m for m in METRICS if read_limits().applies[m.row]],
+    "shift": [m for m in METRICS if read_shift().applies[m.row]],
+    "stuck": [m for m in METRICS if read_stuck().applies[m.row]],
+}
+ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
+LATIN_WORDS = {"TCP", "TLS", "DNS", "HTTP", "UPS", "MTU", "RSRP", "RSRQ", "SINR"}
+LATIN_WORDS |= {"CO", "PM", "pH", "Es", "N"}  # and units
+
+
+def finding(metric: Metric, rule: str, phase: Phase, **facts: Any) -> Finding:
+    """A finding on that metric, a little above its middle."""
+    return Finding(
+        "d1",
+        metric.name,
+        rule,
+        phase,
+        "condition",
+        "warning",
+        0,
+        0,
+        metric.hard_min + (metric.hard_max - metric.hard_min) * 0.61,
+        None if rule == "stuck" else (metric.hard_min, metric.hard_max),
+        {"kind": metric.kind, **FACTS, **facts},
+    )
+
+
+def test_every_metric_has_a_name_in_both_languages() -> None:
+    """A metric that the kinds know has a name, in Latin letters and in Lao ones."""
+    assert set(NAMES) == {metric.name for metric in METRICS}
+    for english, lao in NAMES.values():
+        assert english.isascii()
+        assert any("\u0e80" <= c <= "\u0eff" for c in lao)
+
+
+@pytest.mark.parametrize("phase", ["pending", "firing", "clear"])
+@pytest.mark.parametrize(("rule", "metric"), ALL, ids=[f"{r}-{m.kind}-{m.name}" for r, m in ALL])
+def test_every_rule_explains_itself_on_every_metric(
+    rule: str, metric: Metric, phase: Phase
+) -> None:
+    """The text names the metric and the value, has no hole, and says what to do while it lasts."""
+    english, lao = explain(finding(metric, rule, phase))
+    for said, language in ((english, 0), (lao, 1)):
+        assert "{" not in said
+        assert "  " not in said
+        assert NAMES[metric.name][language].lower() in said.lower()
+    assert ("Next: " in english) == ("ສິ່ງທີ່ຄວນເຮັດ: " in lao) == (phase != "clear")
+
+
+def test_seen_expected_and_why() -> None:
+    """A text carries the value and the range with their unit, as numbers that people write."""
+    loss = next(m for m in METRICS if m.name == "nat_loss_pct")
+    said = explain(finding(loss, "limits", "firing", side="high")._replace(value=35.0))
+    assert "35 %" in said.en
+    assert "35 %" in said.lo
+    assert "at most 100 %" in said.en
+    assert "ບໍ່ເກີນ 100 %" in said.lo
+    assert "3.1 min" in said.en
+    assert "3.1 ນາທີ" in said.lo
+
+
+def test_yes_and_no() -> None:
+    """A switch is told as yes or no."""
+    mains = next(m for m in METRICS if m.name == "mains_on")
+    said = explain(finding(mains, "limits", "firing", side="low")._replace(value=0.0))
+    assert "mains power = no" in said.en
+    assert "at least yes" not in said.en
+
+
+def test_silence_needs_no_metric() -> None:
+    """Silence of a whole device is told with its length and its interval."""
+    for kind in read_silence():
+        facts: dict[str, Any] = {"kind": kind, "held_s": 905.0, "interval_s": 300.0}
+        said = explain(
+            Finding(
+                "d1", "", "silence", "firing", "connectivity", "warning", 0, 0, None, None, facts
+            )
+        )
+        assert "15.1 min" in said.en
+        assert "every 5 min" in said.en
+        assert "15.1 ນາທີ" in said.lo
+        assert "5 ນາທີ" in said.lo
+
+
+def test_an_accepted_level_is_told_as_such() -> None:
+    """A shift that ends because its level lasted says that this is now normal."""
+    metric = next(m for m in METRICS if m.name == "humidity_pct")
+    assert "normal level" in explain(finding(metric, "shift", "clear", accepted=1)).en
+    assert "normal level" not in explain(finding(metric, "shift", "clear", accepted=0)).en
+
+
+def test_lao_is_lao() -> None:
+    """Lao texts are in Lao script but for known abbreviations, composed in one way."""
+    for source in (TEXTS, NAMES):
+        for key, (_, lao) in source.items():
+            assert unicodedata.normalize("NFC", lao) == lao
+            assert "\u0ecd\u0ec9\u0eb2" not in lao, f"{key}: two signs where U+0EB3 is meant"
+            plain = "".join(text for text, *_ in string.Formatter().parse(lao))
+            for word in "".join(c if c.isascii() and c.isalpha() else " " for c in plain).split():
+                assert word in LATIN_WORDS, f"{key}: {word}"
+
+
+def test_both_languages_fill_the_same_holes() -> None:
+    """Whatever number the English text shows, the Lao text shows too."""
+    for source in (TEXTS, NAMES):
+        for key, (english, lao) in source.items():
+            holes = [
+                {field for _, field, *_ in string.Formatter().parse(text) if field is not None}
+                for text in (english, lao)
+            ]
+            assert holes[0] == holes[1], key
