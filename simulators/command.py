@@ -242,6 +242,8 @@ def _publish(
     stopping: Callable[[], bool],
 ) -> int:
     mqtt = settings.mqtt
+    if not mqtt.port:
+        raise CallError("mqtt.port is 0; it must be the port of a broker that runs")
     began = time.monotonic()
     progress = Progress(f"{mqtt.host}:{mqtt.port}", clock.now_ms)
     with ExitStack() as files:

@@ -59,14 +59,14 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     stopping = stop_requested()
     try:
         config = read_config(args.config, _given(args))
+        if args.once:
+            measured = measure(config)
+            print(json.dumps({"m": measured.values, "a": measured.attributes}, indent=2))
+            return 0
         broker = _broker(settings, config)
     except (ProbeConfigError, OSError) as exc:
         print(f"govsense probe: {exc}", file=sys.stderr)
         return 2
-    if args.once:
-        measured = measure(config)
-        print(json.dumps({"m": measured.values, "a": measured.attributes}, indent=2))
-        return 0
     clock = clock_from(settings.clock)
     agent = Agent(config, broker, measure=measure, now_ms=clock.now_ms, speed=clock.speed)
     agent.run(stopping)
@@ -89,6 +89,8 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 def _broker(settings: Settings, config: ProbeConfig) -> Broker:
     mqtt = settings.mqtt
+    if not mqtt.port:
+        raise ProbeConfigError("mqtt.port is 0; it must be the port of a broker that runs")
     password = ""
     if mqtt.password_file:
         password = Path(mqtt.password_file).read_text("utf-8").split("\n", 1)[0].strip()

@@ -96,12 +96,13 @@ def test_a_capture_without_a_broker_is_the_same_every_time(tmp_path: Path) -> No
         (["--start", "yesterday"], "2026-03-02T00:00:00Z"),
         (["--scenario", "nowhere"], "built in: first-minute"),
         (["--duration", "5"], "--duration is '5'"),
+        (["--duration", "5s"], "mqtt.port is 0"),
     ],
 )
 def test_wrong_calls_are_explained(tmp_path: Path, arguments: list[str], words: str) -> None:
     """Options that do not fit end with code 2 and one sentence that names the option."""
     write_registry(country(), tmp_path)
-    with simulate(tmp_path, 1, *arguments) as process:
+    with simulate(tmp_path, 0, *arguments) as process:
         _, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert words in err
