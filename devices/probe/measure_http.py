@@ -61,7 +61,7 @@ def measure_http(url: str, expect: str, *, timeout_s: float) -> dict[str, float 
         "connection.start_tls.started", "connection.start_tls.complete"
     )
     values["ttfb_ms"] = phases.took_ms(
-        "http11.send_request_body.complete", "http11.receive_response_headers.complete"
+        "http11.send_request_headers.complete", "http11.receive_response_headers.complete"
     )
     return values
 

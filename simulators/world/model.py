@@ -15,7 +15,7 @@ from simulators.world.cold_chain import ColdChain
 from simulators.world.power import Power, Solar
 from simulators.world.presence import Presence
 from simulators.world.probe import Probe
-from simulators.world.water import WaterLevel, WaterQuality
+from simulators.world.water import WaterQuality, water_level
 
 Value = float | int | bool | None
 
@@ -34,7 +34,7 @@ MODELS: dict[str, Callable[[Random, Device, Site], Model]] = {
     "connectivity-probe": Probe,
     "environment": Environment,
     "air-quality": AirQuality,
-    "water-level": WaterLevel,
+    "water-level": water_level,
     "water-quality": WaterQuality,
     "power": Power,
     "solar": Solar,

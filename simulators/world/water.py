@@ -11,19 +11,41 @@ from simulators.world.air import Battery
 from simulators.world.chance import Bursts, Wander
 from simulators.world.climate import Outdoors
 
-TANK_HEIGHT_M = 4.0
 STEP_S = 60.0  # the pump is looked at once a minute, however rarely the device reports
 BAR_PER_M = 0.0981
 
 
-class WaterLevel:
+def water_level(random: Random, device: Device, site: Site) -> Tank | River:
+    """A tank where the device knows its height, else a river."""
+    if "height_m" in device.params:
+        return Tank(random, float(device.params["height_m"]))
+    return River(random)
+
+
+class River:
+    """A gauge on a river: slow in the dry season, higher and quicker in the rains."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._low_m = random.uniform(1.2, 3.0)
+        self._rise_m = random.uniform(3.0, 7.0)
+        self._flood = Wander(random, spread=0.25, memory_s=3 * 86_400)
+        self._battery = Battery(random)
+
+    def measure(self, at_ms: int, dt_s: float) -> dict[str, float | int | bool | None]:
+        rain = rhythm.rainy_season(at_ms)
+        stage = self._low_m + self._rise_m * rain * math.exp(self._flood.step(dt_s))
+        waves = self._random.gauss(0, 0.004 + 0.01 * rain)
+        return {"level_m": min(24.0, stage) + waves, "battery_v": self._battery.step(dt_s)}
+
+
+class Tank:
     """A tank that a town empties and a pump fills: a saw-tooth with the town's rhythm."""
 
-    def __init__(self, random: Random, device: Device, site: Site) -> None:
+    def __init__(self, random: Random, height_m: float) -> None:
         self._random = random
-        self._height_m = float(device.params.get("height_m", TANK_HEIGHT_M))
-        self._low_m = self._height_m * random.uniform(0.38, 0.46)
-        self._high_m = self._height_m * random.uniform(0.8, 0.88)
+        self._low_m = height_m * random.uniform(0.38, 0.46)
+        self._high_m = height_m * random.uniform(0.8, 0.88)
         self._level_m = random.uniform(self._low_m, self._high_m)
         self._pumping = random.random() < 0.3
         span_m = self._high_m - self._low_m

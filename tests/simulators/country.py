@@ -33,7 +33,8 @@ def country(interval_s: float = 60.0) -> Registry:
     devices: dict[str, Device] = {}
     for kind in KINDS:
         name = f"facility-{kind}"
-        devices[name] = Device(name, FACILITY.site, kind, interval_s, 1, {})
+        params = {"height_m": 4.0} if kind == "water-level" else {}
+        devices[name] = Device(name, FACILITY.site, kind, interval_s, 1, params)
     for link in LINK_TYPES:
         office = f"office-{link}"
         uplinks = (Uplink("Unitel", link, None, None),)

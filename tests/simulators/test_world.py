@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 
@@ -133,6 +134,16 @@ def test_a_tank_is_a_saw_tooth() -> None:
     assert statistics.mean(rising) > 0.005
     falling = [v["pump_on"] for _, v in rounds].count(False)
     assert falling > 60
+
+
+def test_a_river_rises_with_the_rains() -> None:
+    """A gauge without a tank's height has no pump, and stands higher in August than in March."""
+    gauge = replace(REGISTRY.devices["facility-water-level"], params={})
+    model = model_for(1, gauge, REGISTRY.sites[gauge.site])
+    march = model.measure(START_MS, 0.0)
+    august = model.measure(START_MS + 155 * DAY_MS, 155 * 86_400.0)
+    assert set(march) == {"level_m", "battery_v"}
+    assert 0 < float(march["level_m"] or 0) < float(august["level_m"] or 0) - 1
 
 
 def test_a_panel_gives_nothing_at_night() -> None:
