@@ -14,6 +14,7 @@ from devices.wire.message import Refusal
 from storage.ledger import device_states, events, progress, totals
 from storage.ledger.accounting import HOUR_MS, device_hours
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, Replayed, commit
+from storage.ledger.inventory import get_device
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.quarantine import (
     QuarantineFilter,
@@ -176,6 +177,16 @@ def test_an_old_message_does_not_make_a_device_older(ledger: Ledger) -> None:
     commit(ledger, Facts(position=1, device_seen=[seen(at_ms=NOW)]), now_ms=NOW)
     commit(ledger, Facts(position=1, device_seen=[seen(at_ms=NOW - HOUR_MS)]), now_ms=NOW)
     assert device_states.load_heard(ledger)["probe-s1"].last_seen_ms == NOW
+
+
+def test_the_first_time_a_device_was_heard_stays(ledger: Ledger) -> None:
+    """Accounting begins with a device's first message, however often it is heard."""
+    add_registry(ledger, registered([("s1", "LA-LP", "luangprabang")]))
+    for at_ms in (NOW, NOW + HOUR_MS):
+        commit(ledger, Facts(position=1, device_seen=[seen(at_ms=at_ms)]), now_ms=at_ms)
+    device = get_device(ledger, "probe-s1", now_ms=NOW + HOUR_MS)
+    assert device is not None
+    assert (device.first_seen_ms, device.last_seen_ms) == (NOW, NOW + HOUR_MS)
 
 
 def test_a_replayed_message_leaves_quarantine(ledger: Ledger) -> None:

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from storage.ledger.migrations import Ledger, LedgerError, open_ledger
+from storage.ledger.migrations import STEPS, Ledger, LedgerError, open_ledger
 from storage.ledger.schema import meta, totals
+
+FIRST = Path(__file__).with_name("ledger_v1.sql")
 
 
 def url(directory: Path) -> str:
@@ -37,8 +39,8 @@ def fail(connection: Connection) -> None:
 
 
 def test_a_new_ledger_is_made_with_its_directory(ledger: Ledger) -> None:
-    """A ledger that does not exist is made, directory included, at the first version."""
-    assert versions(ledger) == {"schema_version": "1", "registry_version": "0"}
+    """A ledger that does not exist is made, directory included, at the newest version."""
+    assert versions(ledger) == {"schema_version": str(1 + len(STEPS)), "registry_version": "0"}
 
 
 def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
         path = url(tmp_path / str(attempt))
         with ThreadPoolExecutor(8) as pool:
             opened = list(pool.map(open_ledger, [path] * 8))
-        assert [versions(one)["schema_version"] for one in opened] == ["1"] * 8
+        assert {versions(one)["registry_version"] for one in opened} == {"0"}
         for one in opened:
             one.close()
 
@@ -61,7 +63,7 @@ def test_commits_are_durable_and_readers_do_not_wait(ledger: Ledger) -> None:
 
 def test_an_older_ledger_is_migrated(tmp_path: Path) -> None:
     """Opening runs the steps that are missing, once, and keeps what is there."""
-    old = open_ledger(url(tmp_path))
+    old = open_ledger(url(tmp_path), steps=[])
     with old.begin() as connection:
         connection.execute(totals.insert(), {"name": "messages_stored", "value": 3})
     old.close()
@@ -77,10 +79,10 @@ def test_an_older_ledger_is_migrated(tmp_path: Path) -> None:
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     """Either every step is taken or none."""
-    open_ledger(url(tmp_path)).close()
+    open_ledger(url(tmp_path), steps=[]).close()
     with pytest.raises(ZeroDivisionError):
         open_ledger(url(tmp_path), steps=[add_column, fail])
-    old = open_ledger(url(tmp_path))
+    old = open_ledger(url(tmp_path), steps=[])
     with old.read() as connection:
         names = connection.execute(text("SELECT name FROM sqlite_master")).scalars().all()
         columns = connection.execute(text("PRAGMA table_info(totals)")).all()
@@ -94,7 +96,32 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     """A ledger of a newer govsense is not touched, and the error says what to do."""
     open_ledger(url(tmp_path), steps=[add_column]).close()
     with pytest.raises(LedgerError, match=r"has version 2, this govsense knows up to 1: install"):
-        open_ledger(url(tmp_path))
+        open_ledger(url(tmp_path), steps=[])
+
+
+def test_the_first_ledger_becomes_like_a_new_one(tmp_path: Path, ledger: Ledger) -> None:
+    """A ledger of version 1 has, once migrated, every table and index of a new one."""
+    path = tmp_path / "first.db"
+    with sqlite3.connect(path) as first:
+        first.executescript(FIRST.read_text(encoding="utf-8"))
+    first.close()
+    migrated = open_ledger(f"sqlite:///{path}")
+    assert described(migrated) == described(ledger)
+    assert versions(migrated) == versions(ledger)
+    migrated.close()
+
+
+def described(ledger: Ledger) -> dict[str, object]:
+    """Columns and indexes of every table, in any order."""
+    found = inspect(ledger.engine)
+    return {
+        table: (
+            sorted((c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(table)),
+            sorted((str(i["name"]), i["column_names"]) for i in found.get_indexes(table)),
+            found.get_pk_constraint(table)["constrained_columns"],
+        )
+        for table in found.get_table_names()
+    }
 
 
 def test_another_database_is_refused(tmp_path: Path) -> None:

@@ -103,6 +103,18 @@ def test_very_late_readings_are_rolled_up_before_anything_goes(store: SqliteSeri
     assert counts(store)[3] == 2
 
 
+def test_a_walk_waits_for_readings_that_come_meanwhile(store: SqliteSeries) -> None:
+    """Backfill into the time that is being deleted is rolled up before its series is reached."""
+    write(store, (1, MIDNIGHT, 1.0), (2, MIDNIGHT, 1.0))
+    later = MIDNIGHT + 11 * DAY_MS
+    assert store.retain(later, KEEP, budget_s=0) == 1
+    store.write(readings([(2, MIDNIGHT - DAY_MS, 2.0)]), first=1, last=2)
+    assert retain(store, later) == 0
+    store.roll_up(later, budget_s=1)
+    assert retain(store, later) == 2
+    assert counts(store)[3] == 3
+
+
 def test_a_walk_goes_on_where_its_budget_ended(store: SqliteSeries) -> None:
     """Each call makes some progress, and together they delete all."""
     write(store, *((n, MIDNIGHT, 1.0) for n in SERIES))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -74,6 +78,47 @@ def test_a_batch_that_is_written_again_gives_the_same_answer(tmp_path: Path) -> 
     assert store.write(batch, first=1, last=4).tolist() == new == [True, False, False]
     assert store.write(batch, first=4, last=7).tolist() == [False, False, False]
     store.close()
+
+
+def test_other_readings_under_the_same_positions_are_written(store: SqliteSeries) -> None:
+    """Only the very batch that was written last is taken for itself."""
+    store.write(readings([(1, BASE, 1.0)]), first=1, last=2)
+    assert store.write(readings([(2, BASE, 1.0)]), first=1, last=2).tolist() == [True]
+    assert store.write(readings([(2, BASE, 1.0)]), first=2, last=3).tolist() == [False]
+    assert everything(store) == {(1, BASE): 1.0, (2, BASE): 1.0}
+
+
+def test_a_kill_leaves_whole_batches(tmp_path: Path) -> None:
+    """A writer killed at any moment leaves each batch whole, and knows which was its last."""
+    code = (
+        "from tests.storage.test_series import *\n"
+        f"store = SqliteSeries.open(Path({str(tmp_path / 'series.db')!r}))\n"
+        "for n in range(100_000):\n"
+        "    store.write(readings(kill_batch(n)), first=n, last=n + 1)\n"
+        "    print(n, flush=True)\n"
+    )
+    told = -1
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout
+        for line in writer.stdout:
+            told = int(line)
+            if told == 30:
+                writer.kill()
+    store = SqliteSeries.open(tmp_path / "series.db")
+    applied = store.applied()
+    assert applied is not None
+    assert told <= applied.first <= told + 1
+    wanted = [key[:2] for n in range(applied.last) for key in kill_batch(n)]
+    assert sorted(everything(store, 50)) == sorted(wanted)
+    assert store.roll_up(BASE + DAY_MS, budget_s=5) == 50
+    store.close()
+
+
+def kill_batch(number: int) -> list[Reading]:
+    """One of the batches that the killed process writes."""
+    return [(series, BASE + number, float(number)) for series in range(50)]
 
 
 rows_strategy = st.lists(
@@ -203,6 +248,43 @@ def test_a_reader_sees_commits_of_the_writer_and_cannot_write(tmp_path: Path) ->
         reader.write(readings([(1, BASE, 2.0)]), first=1, last=2)
     reader.close()
     writer.close()
+
+
+def test_connections_are_used_again(tmp_path: Path) -> None:
+    """Threads that come and go, as a web server's do, leave no connection behind."""
+    store = SqliteSeries.open(tmp_path / "series.db")
+    store.write(readings([(1, BASE, 1.0)]), first=0, last=1)
+    before = len(psutil.Process().open_files())
+    for _ in range(20):
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(store.latest, [[1]] * 4)) == [{1: (BASE, 1.0)}] * 4
+    assert len(psutil.Process().open_files()) <= before + 2
+    store.close()
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Processes that start together all get the one file, none an error."""
+    for attempt in range(60):
+        path = tmp_path / str(attempt) / "series.db"
+        with ThreadPoolExecutor(8) as pool:
+            for store in pool.map(SqliteSeries.open, [path] * 8):
+                store.close()
+
+
+@pytest.mark.parametrize("content", ["text", "tables", "directory"])
+def test_another_file_is_refused(tmp_path: Path, content: str) -> None:
+    """What is not a file of telemetry stays as it is, and the error names it."""
+    path = tmp_path / "series.db"
+    if content == "text":
+        path.write_text("notes of last year, longer than the header of a database " * 50)
+    elif content == "tables":
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE accounts (a)")
+        connection.close()
+    else:
+        path.mkdir()
+    with pytest.raises(SeriesError, match=r"series\.db"):
+        SqliteSeries.open(path)
 
 
 def test_a_newer_file_is_refused_with_advice(tmp_path: Path) -> None:
