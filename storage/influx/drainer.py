@@ -1,0 +1,206 @@
+"""The drainer: takes lines from the spool to InfluxDB, with a cursor of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from storage.influx.answers import (
+    LONGEST_WAIT_S,
+    Meaning,
+    asked_wait_s,
+    meaning_of,
+    refuses_all,
+)
+from storage.influx.server import Answer, Server
+from storage.influx.spool import Refused, Spool
+
+LINES_A_REQUEST = 5_000
+FIRST_WAIT_S = 0.5  # doubled with each failure in a row
+IDLE_S = 0.05
+FAILURES_BEFORE_HALVING = 3
+
+State = Literal["idle", "draining", "waiting", "misconfigured"]
+
+
+class Condition(NamedTuple):
+    """How the drainer is. since_s: time at which this state began. problem: "" when there is none.
+
+    stored: lines that InfluxDB took, refused: lines that it never takes, requests: all of them,
+    since the process began.
+    """
+
+    state: State
+    since_s: float
+    problem: str
+    stored: int
+    refused: int
+    requests: int
+
+
+class Part:
+    """Lines that go out in one request, and how often that failed."""
+
+    def __init__(self, level_ms: int, lines: list[bytes]) -> None:
+        self.level_ms = level_ms
+        self.lines = lines
+        self.failures = 0  # answers 500 to exactly these lines
+        self.passed_before = 0  # requests that had gone well when the first of these came
+
+    def halves(self) -> list[Part]:
+        """Both halves, the second first: parts are taken from the end."""
+        middle = (len(self.lines) + 1) // 2
+        return [Part(self.level_ms, self.lines[middle:]), Part(self.level_ms, self.lines[:middle])]
+
+
+class Drainer:
+    """One for each spool. Every call to `step` makes one request at most."""
+
+    def __init__(self, spool: Spool, server: Server, *, chance: random.Random) -> None:
+        """chance: where the jitter comes from."""
+        self._spool = spool
+        self._server = server
+        self._chance = chance
+        self._parts: list[Part] = []  # of the batches up to _last; the next one is at the end
+        self._last = self._committed = 0
+        self._refused: list[Refused] = []
+        self._failures = 0  # answers in a row that were no answer
+        self._passed = 0  # requests that went well
+        self._state: State = "idle"
+        self._since_s = 0.0
+        self._problem = ""
+        self._stored = self._refused_count = self._requests = 0
+
+    @property
+    def condition(self) -> Condition:
+        """How it goes now."""
+        return Condition(
+            self._state,
+            self._since_s,
+            self._problem,
+            self._stored,
+            self._refused_count,
+            self._requests,
+        )
+
+    def run(
+        self,
+        stopping: Callable[[], bool],
+        *,
+        now_s: Callable[[], float],
+        sleep: Callable[[float], object],
+    ) -> None:
+        """Drain until told to stop. now_s: seconds since 1970. sleep: may return early."""
+        while not stopping():
+            until_s = now_s() + self.step(now_s())
+            while not stopping() and (left_s := until_s - now_s()) > 0:
+                sleep(min(left_s, IDLE_S))
+
+    def step(self, now_s: float) -> float:
+        """Send the next lines; returns after how many seconds the next call makes sense.
+
+        now_s: seconds since 1970. What is called too early is sent too early.
+        """
+        if not self._parts and not self._take():
+            self._commit(now_s)
+            self._become("idle", now_s)
+            return IDLE_S
+        part = self._parts[-1]
+        answer = self._server.write(part.level_ms, part.lines)
+        self._requests += 1
+        wait_s = self._follow(part, answer, now_s)
+        if not self._parts:
+            self._commit(now_s)
+        return wait_s
+
+    def _take(self) -> bool:
+        """Take the next batches; False where no line waits. What is damaged is passed over."""
+        while batches := self._spool.waiting(after=self._last, most_lines=LINES_A_REQUEST):
+            self._last = batches[-1].id
+            level_ms = batches[0].level_ms
+            lines = [line for batch in batches for line in batch.lines]
+            starts = range(0, len(lines), LINES_A_REQUEST)
+            self._parts = [Part(level_ms, lines[n : n + LINES_A_REQUEST]) for n in starts][::-1]
+            if self._parts:
+                return True
+        return False
+
+    def _commit(self, now_s: float) -> None:
+        """Move the cursor: everything up to _last is in InfluxDB or refused."""
+        if self._last > self._committed:
+            self._spool.drained(self._last, self._refused, round(now_s * 1000))
+            self._committed = self._last
+            self._refused = []
+
+    def _follow(self, part: Part, answer: Answer, now_s: float) -> float:
+        """Do what the table says; returns how long to wait."""
+        meaning = meaning_of(answer)
+        if meaning is Meaning.STORED:
+            return self._go_on(part, now_s)
+        self._problem = f"{answer.status}: {answer.text}" if answer.status else answer.text
+        if meaning is Meaning.MISCONFIGURED:
+            self._server.reset()
+            self._become("misconfigured", now_s)
+            return LONGEST_WAIT_S
+        if meaning is Meaning.REFUSED or (meaning is Meaning.TOO_LARGE and len(part.lines) == 1):
+            self._refuse(part, answer)
+            return 0.0
+        if meaning is Meaning.TOO_LARGE:
+            self._parts[-1:] = part.halves()
+            return 0.0
+        if meaning is Meaning.FAILED:
+            if part.failures == 0:
+                part.passed_before = self._passed
+            part.failures += 1
+            if part.failures >= FAILURES_BEFORE_HALVING:
+                return self._suspect(part, answer, now_s)
+        return self._wait(answer, now_s)
+
+    def _go_on(self, part: Part, now_s: float) -> float:
+        self._parts.pop()
+        self._stored += len(part.lines)
+        self._failures = 0
+        self._passed += 1
+        self._problem = ""
+        self._become("draining", now_s)
+        return 0.0
+
+    def _refuse(self, part: Part, answer: Answer) -> None:
+        """Keep what InfluxDB will never take; halve what may hold good lines."""
+        self._failures = 0
+        if len(part.lines) > 1 and not refuses_all(answer, len(part.lines)):
+            self._parts[-1:] = part.halves()
+            return
+        self._parts.pop()
+        self._refused_count += len(part.lines)
+        self._refused += [Refused(line.decode(), answer.status, answer.text) for line in part.lines]
+
+    def _suspect(self, part: Part, answer: Answer, now_s: float) -> float:
+        """500 again and again: either the server is ill, or one of these lines makes it so."""
+        if len(part.lines) > 1:
+            self._parts[-1:] = part.halves()
+        elif self._passed > part.passed_before:
+            self._refuse(part, answer)
+            return 0.0
+        else:  # the server's health is told by other lines
+            self._parts.pop()
+            if not self._parts:
+                self._take()
+            self._parts.insert(0, part)
+        return self._wait(answer, now_s)
+
+    def _wait(self, answer: Answer, now_s: float) -> float:
+        """Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter"""
+        self._become("waiting", now_s)
+        self._failures += 1
+        asked_s = asked_wait_s(answer, now_s)
+        if asked_s is not None:
+            return asked_s
+        doubled_s = FIRST_WAIT_S * 2 ** min(self._failures, 16)
+        return self._chance.uniform(0, min(LONGEST_WAIT_S, doubled_s))
+
+    def _become(self, state: State, now_s: float) -> None:
+        if state != self._state:
+            self._state = state
+            self._since_s = now_s

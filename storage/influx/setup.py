@@ -1,0 +1,129 @@
+"""Databases or buckets for raw readings and each level of roll-ups, with how long they are kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from storage.influx import questions
+from storage.influx.server import InfluxError, Server
+from storage.series.levels import DAY_MS, FIVE_MINUTES_MS, HOUR_MS, RAW
+from storage.series.retention import Retention
+
+FOR_EVER = 0
+DAY_S = 86_400
+OLDEST = (1, 5)  # the first of which we know that it answers bind parameters and time offsets
+
+
+class Wanted(NamedTuple):
+    """A database that there should be. days: FOR_EVER deletes nothing."""
+
+    name: str
+    days: int
+
+
+class UnsupportedError(Exception):
+    """This InfluxDB cannot do something that govsense needs; the text says what."""
+
+
+def wanted(server: Server, retention: Retention) -> list[Wanted]:
+    """The databases of raw readings, 5-minute, 1-hour and 1-day roll-ups."""
+    days = {
+        RAW: retention.raw_days,
+        FIVE_MINUTES_MS: retention.five_minute_days,
+        HOUR_MS: retention.hour_days,
+        DAY_MS: FOR_EVER,
+    }
+    return [Wanted(server.address.database_of(level), days[level]) for level in days]
+
+
+def create(server: Server, retention: Retention) -> list[str]:
+    """Make what is missing, and set what is there to the retention; returns what was done.
+
+    The token needs the rights of an administrator, which neither ingest nor the API has. Raises
+    UnsupportedError and InfluxError.
+    """
+    version = server.version()
+    if version < OLDEST:
+        raise UnsupportedError(
+            f"InfluxDB {_stated(version)} is too old; {_stated(OLDEST)} or later is needed"
+        )
+    make = {1: _make_v1, 2: _make_v2, 3: _make_v3}.get(version[0])
+    if make is None:
+        raise UnsupportedError(f"InfluxDB {_stated(version)} is not known to this govsense")
+    done = [make(server, one) for one in wanted(server, retention)]
+    check_questions(server)
+    return done
+
+
+def check_questions(server: Server) -> None:
+    """Ask one question of every form. Raises UnsupportedError where InfluxDB cannot answer it."""
+    for level_ms, question in questions.samples():
+        try:
+            server.query(level_ms, question, **questions.sample_values())
+        except InfluxError as exc:
+            if exc.status in (401, 403) or exc.status == 0:
+                raise
+            raise UnsupportedError(
+                f"InfluxDB {_stated(server.version())} cannot answer {question}: {exc}"
+            ) from exc
+
+
+def _make_v1(server: Server, one: Wanted) -> str:
+    name = questions.quoted(one.name)
+    duration = f"{one.days}d" if one.days else "INF"
+    found = server.ask("SHOW DATABASES").get("series", [{}])[0].get("values", [])
+    if [one.name] not in found:
+        server.ask(f'CREATE DATABASE {name} WITH DURATION {duration} NAME "autogen"')
+        return f"database {one.name} made, kept {_kept(one)}"
+    server.ask(f'ALTER RETENTION POLICY "autogen" ON {name} DURATION {duration}')
+    return f"database {one.name} was there, now kept {_kept(one)}"
+
+
+def _make_v2(server: Server, one: Wanted) -> str:
+    """https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostBuckets"""
+    rules = [{"type": "expire", "everySeconds": one.days * DAY_S}] if one.days else []
+    organisations = _json(server, "GET", f"/api/v2/orgs?org={server.address.org}")["orgs"]
+    if len(organisations) != 1:
+        raise UnsupportedError(f"there is no organisation {server.address.org!r}; set influx.org")
+    organisation = organisations[0]["id"]
+    listed = _json(server, "GET", f"/api/v2/buckets?orgID={organisation}&name={one.name}")
+    found = [bucket for bucket in listed.get("buckets", []) if bucket["name"] == one.name]
+    body = {"orgID": organisation, "name": one.name, "retentionRules": rules}
+    if found:
+        _json(server, "PATCH", f"/api/v2/buckets/{found[0]['id']}", body)
+        return f"bucket {one.name} was there, now kept {_kept(one)}"
+    _json(server, "POST", "/api/v2/buckets", body)
+    return f"bucket {one.name} made, kept {_kept(one)}"
+
+
+def _make_v3(server: Server, one: Wanted) -> str:
+    """https://docs.influxdata.com/influxdb3/core/admin/databases/create/"""
+    body: dict[str, object] = {"db": one.name}
+    if one.days:
+        body["retention_period"] = f"{one.days}d"
+    response = server.request("POST", "/api/v3/configure/database", body)
+    if response.status_code == 409:
+        return f"database {one.name} was there; InfluxDB 3 keeps its retention as it was"
+    if response.status_code >= 300:
+        raise InfluxError(response.text.strip(), response.status_code)
+    return f"database {one.name} made, kept {_kept(one)}"
+
+
+def _json(
+    server: Server, method: str, path: str, body: object = None
+) -> dict[str, list[dict[str, str]]]:
+    response = server.request(method, path, body)
+    if response.status_code == 404 and method == "GET":
+        return {"orgs": [], "buckets": []}
+    if response.status_code >= 300:
+        raise InfluxError(f"{method} {path}: {response.text.strip()}", response.status_code)
+    found: dict[str, list[dict[str, str]]] = response.json()
+    return found
+
+
+def _kept(one: Wanted) -> str:
+    return f"{one.days} days" if one.days else "for ever"
+
+
+def _stated(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
