@@ -11,17 +11,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from ingest.journal import JournalError, JournalReader, JournalWriter
-from ingest.processor import Limits, Processor
+from ingest.messenger import Messenger
+from ingest.processing import Processing
+from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
 from ingest.recovery import recover
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
-from storage.ledger import events, stats
 from storage.ledger.migrations import LedgerError, open_ledger
 from storage.series.file import SeriesError
 from storage.series.retention import Retention
@@ -29,11 +28,6 @@ from storage.series.sqlite import SqliteSeries
 
 log = logging.getLogger(__name__)
 
-SMALL_BATCH = 500
-IDLE_S = 0.005
-CHORES_S = 1.0
-ROLL_UP_S, ROLL_UP_BUDGET_S, RETAIN_BUDGET_S = 5.0, 0.05, 0.05
-EVENTS_KEPT = 1_000_000  # a client of the live feed may be this far behind
 HEAD_WITHIN_S = 15.0
 
 
@@ -85,18 +79,9 @@ def _both(
 
 
 def _receive(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
-    mqtt = settings.mqtt
-    broker = Broker(
-        host=mqtt.host,
-        port=mqtt.port,
-        client_id=mqtt.client_id,
-        username=mqtt.username,
-        password_file=mqtt.password_file,
-        tls_ca=mqtt.tls_ca,
-    )
     journal = JournalWriter(_journal(settings), max_bytes=settings.ingest.journal_max_mib * 2**20)
     receiver = Receiver(
-        broker,
+        _broker(settings),
         journal,
         now_ms=clock.now_ms,
         group_messages=settings.ingest.group_commit_messages,
@@ -124,45 +109,35 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
         limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
     )
     log.info("processing from journal position %d", reader.position)
-    retention = Retention(
-        settings.storage.raw_days, settings.storage.five_minute_days, settings.storage.hour_days
+    kept = settings.storage
+    messenger = Messenger(_broker(settings))
+    loop = Processing(
+        processor,
+        ledger=ledger,
+        series=series,
+        messenger=messenger,
+        retention=Retention(kept.raw_days, kept.five_minute_days, kept.hour_days),
+        now_ms=clock.now_ms,
     )
-    chores_at = roll_up_at = 0.0
-    while not stopping():
-        began = time.monotonic()
-        count = processor.step()
-        if began >= chores_at:
-            chores_at = began + CHORES_S
-            processor.reload_registry()
-            processor.replay_requested()
-            stats.beat(ledger, "ingest", clock.now_ms(), _gauges(processor))
-        if began >= roll_up_at:
-            roll_up_at = began + ROLL_UP_S
-            series.roll_up(clock.now_ms(), budget_s=ROLL_UP_BUDGET_S)
-            series.retain(clock.now_ms(), retention, budget_s=RETAIN_BUDGET_S)
-            events.trim(ledger, keep=EVENTS_KEPT)
-        if count < SMALL_BATCH:
-            least = settings.ingest.batch_ms / 1000 if count else IDLE_S
-            time.sleep(max(0.0, least - (time.monotonic() - began)))
-    processor.snapshot()
-    stats.beat(ledger, "ingest", clock.now_ms(), _gauges(processor))
+    loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
     log.info("stopped at journal position %d", reader.position)
+    messenger.close()
     reader.close()
     series.close()
     ledger.close()
     return 0
 
 
-def _gauges(processor: Processor) -> dict[str, object]:
-    return {
-        "messages_received": processor.received,
-        "messages_pending": processor.pending,
-        "broker_connected": processor.connected,
-        "series": len(processor.catalogue),
-        "resident_bytes": psutil.Process().memory_info().rss,
-        "event_to_stored_ms": processor.event_to_stored.summary(),
-        "event_to_alert_ms": processor.event_to_alert.summary(),
-    }
+def _broker(settings: Settings) -> Broker:
+    mqtt = settings.mqtt
+    return Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=mqtt.client_id,
+        username=mqtt.username,
+        password_file=mqtt.password_file,
+        tls_ca=mqtt.tls_ca,
+    )
 
 
 def _reader(directory: Path, stopping: Callable[[], bool]) -> JournalReader | None:

@@ -51,6 +51,7 @@ class Batch:
     round_record: NDArray[np.int32]  # [r]
     round_at_ms: NDArray[np.int64]  # [r] event time
     round_late: NDArray[np.bool_]  # [r] beyond its device's lateness bound
+    arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
 
     @property
     def live(self) -> NDArray[np.bool_]:
@@ -72,6 +73,7 @@ class _Columns:
     round_record: list[int] = field(default_factory=list)
     round_at_ms: list[int] = field(default_factory=list)
     round_late: list[bool] = field(default_factory=list)
+    arrivals: list[tuple[int, str, int]] = field(default_factory=list)
 
 
 class Intake:
@@ -170,7 +172,10 @@ class Intake:
             return
         refused.extend(message.refusals)
         latest_ms = record.received_ms + FUTURE_MS
+        boot = message.boot
         for said in message.rounds:
+            if boot is not None and said.seq is not None:
+                columns.arrivals.append((index, boot, said.seq))
             if EARLIEST_MS <= said.at_ms <= latest_ms:
                 self._take_round(index, record.received_ms, said, source, columns, refused)
             else:
@@ -236,6 +241,7 @@ class Intake:
             np.array(columns.round_record, np.int32),
             np.array(columns.round_at_ms, np.int64),
             np.array(columns.round_late, np.bool_),
+            columns.arrivals,
         )
 
     def _outside(self, number: int, value: float) -> Refusal:

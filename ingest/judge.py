@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 TICK_MS = 10_000  # silence is looked for at whole multiples of this
 
 
-class Snapshot(msgspec.Struct):
-    """What detectors and alert book know at one journal position."""
+class Known(msgspec.Struct):
+    """What detectors and alert book know at one time."""
 
     engine: bytes
     book: bytes
@@ -70,17 +70,16 @@ class Judge:
         """Ids of the alerts that are pending or firing."""
         return {change.alert for change in self._book.open_alerts()}
 
-    def state(self) -> bytes:
+    def state(self) -> Known:
         """Everything that is needed to go on from here."""
-        return msgspec.msgpack.encode(Snapshot(self._engine.snapshot(), self._book.snapshot()))
+        return Known(self._engine.snapshot(), self._book.snapshot())
 
-    def restore(self, state: bytes) -> bool:
+    def restore(self, known: Known) -> bool:
         """Go on from a state; False, and start afresh, where it is of another version."""
-        snapshot = msgspec.msgpack.decode(state, type=Snapshot)
         try:
-            self._engine.restore(snapshot.engine)
+            self._engine.restore(known.engine)
         except SnapshotError as exc:
             log.warning("the detectors start afresh: %s", exc)
             return False
-        self._book.restore(snapshot.book)
+        self._book.restore(known.book)
         return True

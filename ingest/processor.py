@@ -23,9 +23,10 @@ from devices.wire import reasons
 from ingest import tally
 from ingest.intake import Batch, Intake
 from ingest.journal import JournalReader, Record
-from ingest.judge import Judge
+from ingest.judge import Judge, Known
 from ingest.latency import Latency
 from ingest.latest import Latest
+from ingest.sequences import Downlink, Sequences
 from storage.ledger import quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
@@ -42,6 +43,13 @@ class Limits:
 
     batch_messages: int
     snapshot_s: float
+
+
+class Snapshot(msgspec.Struct):
+    """What is kept in memory between batches, as of one journal position."""
+
+    judge: Known
+    sequences: bytes
 
 
 class Processor:
@@ -66,6 +74,7 @@ class Processor:
         self.intake = Intake(registry, catalogue)
         self.judge = Judge(catalogue, self._site_of)
         self.latest = Latest(catalogue)
+        self.sequences = Sequences()
         self.event_to_stored = Latency()
         self.event_to_alert = Latency()
         self._ledger = ledger
@@ -109,6 +118,7 @@ class Processor:
         batch = self.intake.take(records)
         self._number_new_series()
         facts = self._store(batch, first=records[0].position)
+        self.sequences.take(batch)
         findings = self.judge.hear(batch) + self._tick(records)
         changes = self._commit(facts, findings)
         self._observe(batch, changes, findings)
@@ -117,6 +127,18 @@ class Processor:
         """Keep the detectors' state now, before a graceful stop."""
         self._snapshot_due = True
         self._commit(Facts(position=self.reader.position), [])
+
+    def downlinks(self) -> list[tuple[str, Downlink]]:
+        """What to tell devices now, each with its province; what is missing goes to the ledger."""
+        downlinks, rows = self.sequences.look(self._now_ms())
+        if rows:
+            self._commit(Facts(position=self.reader.position, sequences=rows), [])
+        known = self._registry.devices
+        return [
+            (self._registry.province_of(one.device), one)
+            for one in downlinks
+            if one.device in known
+        ]
 
     def reload_registry(self) -> None:
         """Use the registry of the ledger if it was changed since it was read last."""
@@ -197,7 +219,8 @@ class Processor:
         now_ms = self._now_ms()
         facts.alert_changes = self.judge.conclude(findings, now_ms)
         if self._snapshot_due or time.monotonic() - self._snapshot_at > self._limits.snapshot_s:
-            facts.snapshot = (facts.position, self.judge.state())
+            state = Snapshot(self.judge.state(), self.sequences.state())
+            facts.snapshot = (facts.position, msgspec.msgpack.encode(state))
             self._snapshot_due = False
             self._snapshot_at = time.monotonic()
         if facts != Facts(position=facts.position):

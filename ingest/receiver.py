@@ -44,6 +44,14 @@ class Broker:
     tls_ca: str = ""
 
 
+def read_password(file: str) -> str | None:
+    """The first line of a password file; None where no file is named."""
+    if not file:
+        return None
+    lines = Path(file).read_text(encoding="utf-8").splitlines()
+    return lines[0] if lines else ""
+
+
 class Receiver:
     """Moves messages from one broker session into one journal until told to stop."""
 
@@ -150,10 +158,7 @@ class Receiver:
             manual_ack=True,
         )
         if self._broker.username:
-            password = None
-            if self._broker.password_file:
-                lines = Path(self._broker.password_file).read_text(encoding="utf-8").splitlines()
-                password = lines[0] if lines else ""
+            password = read_password(self._broker.password_file)
             client.username_pw_set(self._broker.username, password)
         if self._broker.tls_ca:
             client.tls_set(ca_certs=self._broker.tls_ca)

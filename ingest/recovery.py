@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import msgspec
+
 from detection.alerts import AlertChange
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
 from devices.registry import Registry
 from ingest.journal import JournalReader, Record
-from ingest.processor import Limits, Processor
+from ingest.processor import Limits, Processor, Snapshot
 from storage.ledger import alerts as ledger_alerts
 from storage.ledger import device_states, progress
 from storage.ledger.facts import Facts, commit
@@ -53,11 +55,22 @@ def recover(
         processor.latest.put(device, heard.latest)
     cursor = progress.position(ledger)
     kept = progress.load_snapshot(ledger)
-    known = kept is not None and processor.judge.restore(kept.state)
-    _rebuild(processor, kept.position if kept and known else cursor, cursor, now_ms)
+    if kept is not None:
+        _restore(processor, kept.state)
+    _rebuild(processor, kept.position if kept else 0, cursor, now_ms)
     _resolve_orphans(processor, ledger, now_ms())
     _finish_interrupted_batch(processor, series, cursor)
     return processor
+
+
+def _restore(processor: Processor, state: bytes) -> None:
+    try:
+        snapshot = msgspec.msgpack.decode(state, type=Snapshot)
+    except msgspec.MsgspecError as exc:
+        log.warning("the snapshot is of another version (%s): detectors start afresh", exc)
+        return
+    processor.judge.restore(snapshot.judge)
+    processor.sequences.restore(snapshot.sequences)
 
 
 def _rebuild(processor: Processor, start: int, cursor: int, now_ms: Callable[[], int]) -> None:
@@ -67,7 +80,9 @@ def _rebuild(processor: Processor, start: int, cursor: int, now_ms: Callable[[],
         records = reader.read(max_records=min(REBUILD_RECORDS, cursor - reader.position))
         if not records:
             break
-        findings = processor.judge.hear(processor.intake.take(records))
+        batch = processor.intake.take(records)
+        processor.sequences.take(batch)
+        findings = processor.judge.hear(batch)
         processor.judge.conclude(findings, now_ms())
     reader.position = max(cursor, reader.position)
 

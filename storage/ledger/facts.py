@@ -23,6 +23,7 @@ from storage.ledger.schema import (
     snapshots,
     totals,
 )
+from storage.ledger.sequences import SequenceRow, put_sequences
 from storage.ledger.upsert import upsert
 
 Latest = dict[str, tuple[int, float]]
@@ -67,6 +68,7 @@ class Facts:
     device_seen: list[DeviceSeen] = field(default_factory=list)
     accounting: dict[tuple[str, int], tuple[int, int, int, int]] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    sequences: list[SequenceRow] = field(default_factory=list)
     snapshot: tuple[int, bytes] | None = None
 
 
@@ -79,6 +81,7 @@ def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
         _quarantine(connection, facts.quarantined)
         _conclude_replays(connection, facts.replayed, now_ms)
         _account(connection, facts)
+        put_sequences(connection, facts.sequences)
         upsert(connection, progress, [{"reader": READER, "position": facts.position}])
         if facts.snapshot is not None:
             position, state = facts.snapshot

@@ -24,11 +24,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from storage import wal
-from storage.ledger.schema import meta, metadata
+from storage.ledger.schema import meta, metadata, sequences
 
 Step = Callable[[Connection], None]
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (sequences.create,)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
 

@@ -154,6 +154,16 @@ accounting = Table(  # rounds per device and hour of event time
     Column("quarantined", Integer, nullable=False),
 )
 
+sequences = Table(  # version 2: the rounds of each boot of each device by their own numbers
+    "sequences",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("boot", String, primary_key=True),
+    Column("highest", BigInteger, nullable=False),
+    Column("waiting", JSON, nullable=False),  # [[first, last], ...] asked for again
+    Column("lost", JSON, nullable=False),  # [[first, last], ...] no longer waited for
+)
+
 totals = Table(  # exact counters, advanced in the transaction that moves the cursor
     "totals",
     metadata,

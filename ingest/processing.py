@@ -1,0 +1,85 @@
+"""The processor's loop: batches as they come, and between them what is due by time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import psutil
+
+from ingest.messenger import Messenger
+from ingest.processor import Processor
+from storage.ledger import events, stats
+from storage.ledger.migrations import Ledger
+from storage.series.retention import Retention
+from storage.series.sqlite import SqliteSeries
+
+SMALL_BATCH = 500
+IDLE_S = 0.005
+CHORES_S = 1.0
+ROLL_UP_S, ROLL_UP_BUDGET_S, RETAIN_BUDGET_S = 5.0, 0.05, 0.05
+EVENTS_KEPT = 1_000_000  # a client of the live feed may be this far behind
+
+
+class Processing:
+    """One processor with its stores and its word to devices, until it is told to stop."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        *,
+        ledger: Ledger,
+        series: SqliteSeries,
+        messenger: Messenger,
+        retention: Retention,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._processor = processor
+        self._ledger = ledger
+        self._series = series
+        self._messenger = messenger
+        self._retention = retention
+        self._now_ms = now_ms
+        self._chores_at = self._roll_up_at = 0.0
+
+    def run(self, should_stop: Callable[[], bool], *, batch_s: float) -> None:
+        """Process until `should_stop`; then keep the detectors' state.
+
+        batch_s: shortest time between two commits of small batches.
+        """
+        while not should_stop():
+            began = time.monotonic()
+            count = self._processor.step()
+            self._do_chores(began)
+            if count < SMALL_BATCH:
+                least_s = batch_s if count else IDLE_S
+                time.sleep(max(0.0, least_s - (time.monotonic() - began)))
+        self._processor.snapshot()
+        self._beat()
+
+    def _do_chores(self, now: float) -> None:
+        if now >= self._chores_at:
+            self._chores_at = now + CHORES_S
+            self._processor.reload_registry()
+            self._processor.replay_requested()
+            if self._messenger.is_connected:
+                self._messenger.tell(self._processor.downlinks())
+            self._beat()
+        if now >= self._roll_up_at:
+            self._roll_up_at = now + ROLL_UP_S
+            self._series.roll_up(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
+            self._series.retain(self._now_ms(), self._retention, budget_s=RETAIN_BUDGET_S)
+            events.trim(self._ledger, keep=EVENTS_KEPT)
+
+    def _beat(self) -> None:
+        processor = self._processor
+        gauges = {
+            "messages_received": processor.received,
+            "messages_pending": processor.pending,
+            "broker_connected": processor.connected,
+            "series": len(processor.catalogue),
+            "resident_bytes": psutil.Process().memory_info().rss,
+            "event_to_stored_ms": processor.event_to_stored.summary(),
+            "event_to_alert_ms": processor.event_to_alert.summary(),
+        }
+        stats.beat(self._ledger, "ingest", self._now_ms(), gauges)

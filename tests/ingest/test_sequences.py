@@ -1,0 +1,132 @@
+"""Receipts, requests to send again, and what is given up, as time passes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from devices.catalogue import Catalogue
+from devices.wire import Receipt, Resend
+from ingest.intake import Intake
+from ingest.journal import Record
+from ingest.sequences import GIVE_UP_AFTER_MS, Sequences
+from storage.ledger.sequences import SequenceRow
+from tests.path.platform import one_office
+
+NOW = 1_790_000_000_000
+
+
+class World:
+    """Sequences with an intake before them, at a time that the test moves."""
+
+    def __init__(self) -> None:
+        self.sequences = Sequences()
+        self.intake = Intake(one_office(), Catalogue())
+        self.now_ms = NOW
+        self.rows: list[SequenceRow] = []
+
+    def come(self, *numbers: int, boot: str = "b") -> None:
+        rounds = [{"seq": n, "ts": NOW + n, "m": {"dns_ms": 1.0}} for n in numbers]
+        payload: Any = {"v": 1, "boot": boot, "r": rounds}
+        record = Record(0, self.now_ms, "gov/v1/LA-LP/p0/telemetry", json.dumps(payload).encode())
+        self.sequences.take(self.intake.take([record]))
+
+    def pass_s(self, seconds: float) -> list[Receipt | Resend]:
+        """What is said after so many seconds, looked at every ten."""
+        said = []
+        until = self.now_ms + round(seconds * 1000)
+        while self.now_ms < until:
+            self.now_ms += 10_000
+            downlinks, rows = self.sequences.look(self.now_ms)
+            said += [one.said for one in downlinks]
+            self.rows += rows
+        return said
+
+
+def test_a_receipt_is_cumulative_and_at_most_every_ten_seconds() -> None:
+    """Many rounds give one receipt, for the last of them."""
+    world = World()
+    world.come(1, 2, 3)
+    assert world.pass_s(10) == [Receipt("b", 3)]
+    assert world.sequences.look(world.now_ms + 1) == ([], [])
+    world.come(4)
+    assert world.pass_s(10) == [Receipt("b", 4)]
+    assert world.pass_s(600) == []
+
+
+def test_a_gap_holds_the_receipt_and_is_asked_for() -> None:
+    """Nothing beyond a gap is receipted; the gap is asked for until it comes."""
+    world = World()
+    world.come(1, 2, 6, 7)
+    assert world.pass_s(10) == [Receipt("b", 2)]
+    assert Resend("b", 3, 5) in world.pass_s(60)
+    world.come(4)
+    world.come(3, 5)
+    assert world.pass_s(10) == [Receipt("b", 7)]
+    assert world.pass_s(600) == []
+
+
+def test_a_beginning_that_has_not_come_is_asked_for_too() -> None:
+    """A backlog that is still on its way is not receipted by the live rounds before it."""
+    world = World()
+    world.come(100, 101)
+    assert world.pass_s(20) == []
+    assert Resend("b", 1, 99) in world.pass_s(60)
+    world.come(*range(1, 100))
+    assert world.pass_s(10) == [Receipt("b", 101)]
+
+
+def test_what_never_comes_is_known_as_missing() -> None:
+    """After a bounded time without progress the gap is lost, listed, and the receipt goes on."""
+    world = World()
+    world.come(1, 2, 5)
+    said = world.pass_s(GIVE_UP_AFTER_MS / 1000 + 60)
+    assert said[-1] == Receipt("b", 5)
+    assert 5 <= said.count(Resend("b", 3, 4)) <= 11
+    assert world.rows[-1] == ("p0", "b", 5, [], [(3, 4)])
+    world.come(3)
+    world.pass_s(10)
+    assert world.rows[-1] == ("p0", "b", 5, [], [(4, 4)])
+
+
+def test_progress_keeps_a_slow_backlog_from_being_given_up() -> None:
+    """As long as missing rounds come, however slowly, none is given up."""
+    world = World()
+    world.come(40)
+    said = []
+    for number in range(39, 0, -1):
+        world.come(number)
+        said += world.pass_s(300)
+    assert [one for one in said if isinstance(one, Receipt)] == [Receipt("b", 40)]
+    assert world.rows[-1] == ("p0", "b", 40, [], [])
+
+
+def test_boots_are_told_apart() -> None:
+    """A restarted device counts anew; the old boot's rounds may still come."""
+    world = World()
+    world.come(1, 2, boot="old")
+    world.come(1, boot="new")
+    world.come(3, boot="old")
+    assert set(world.pass_s(10)) == {Receipt("old", 3), Receipt("new", 1)}
+
+
+def test_a_round_that_is_refused_is_receipted() -> None:
+    """What is in quarantine is on our disk: the device must not send it for ever."""
+    world = World()
+    payload = b'{"v":1,"boot":"b","seq":1,"ts":1000,"m":{"dns_ms":1}}'
+    record = Record(0, NOW, "gov/v1/LA-LP/p0/telemetry", payload)
+    world.sequences.take(world.intake.take([record]))
+    assert world.pass_s(10) == [Receipt("b", 1)]
+
+
+def test_a_state_goes_on_where_it_was() -> None:
+    """After a restart gaps and losses are as they were, and the receipt is said again."""
+    world = World()
+    world.come(1, 2, 5)
+    world.pass_s(20)
+    state = world.sequences.state()
+    world.sequences = Sequences()
+    world.sequences.restore(state)
+    assert world.pass_s(10) == [Receipt("b", 2)]
+    world.come(3, 4)
+    assert world.pass_s(10) == [Receipt("b", 5)]
