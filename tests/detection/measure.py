@@ -6,8 +6,8 @@ Each series lives three weeks at five minutes. False alarms: no fault at all, al
 minute. Recall: one fault a series, somewhere between day 6 and day 17; found is a fault that some
 rule fires on until an hour after its end. Beside the detectors stand two references on the same
 series: "beyond" fires on each value outside everything seen after the first 50 readings, "random"
-as often as the detectors do on healthy series, but anywhere. Tables were set on seeds 1 to 9; the
-figures are of seeds 101 and up.
+as often as the detectors do on healthy series, but anywhere. Tables were set on
+seeds 1 to 9 and 101 to 103; the figures are of 201 to 203.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seed", type=int, default=101)
+    parser.add_argument("--seed", type=int, default=201)
     seed = parser.parse_args().seed
     false_alarms(days=21, step_s=300, copies=20, seed=seed)
     false_alarms(days=14, step_s=60, copies=10, seed=seed + 1)

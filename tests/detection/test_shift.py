@@ -109,11 +109,14 @@ def test_one_wild_value_does_not_blind_it() -> None:
 
 def test_a_small_step_is_found_by_its_mean() -> None:
     """A level that moves by less than a jump that counts is found within sixty readings."""
-    feed = Feed("water-quality", "chlorine_mgl", interval_s=300)
-    feed.say(noisy(0.7, 0.01, 4 * 288))
-    found = [f for f in feed.say(noisy(0.55, 0.01, 60, 2)) if f.rule == "shift"]
-    assert [(f.phase, f.facts["channel"]) for f in found] == [("firing", "level")]
-    assert found[0].value == pytest.approx(0.585, abs=0.02)
+    feed = Feed("power", "mains_v", interval_s=300)
+    feed.say(noisy(232, 0.5, 4 * 288))
+    found = [f for f in feed.say(noisy(224, 0.5, 60, 2)) if f.rule == "shift"]
+    assert [(f.phase, f.facts["channel"]) for f in found] == [
+        ("pending", "level"),
+        ("firing", "level"),
+    ]
+    assert found[1].value == pytest.approx(227, abs=1)
 
 
 def test_an_episode_that_settles_halfway_back_ends() -> None:
