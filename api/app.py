@@ -25,6 +25,7 @@ from api.routes import (
     metrics,
     page,
     quarantine,
+    sequences,
     sites,
     stats,
     telemetry,
@@ -45,6 +46,7 @@ RESOURCES = (
     alerts,
     quarantine,
     accounting,
+    sequences,
     events,
 )
 DESCRIPTION = """Times are ISO 8601 in UTC; times in parameters need Z or an offset. Errors are RFC
