@@ -9,8 +9,10 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from runtime import log as log_format
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Answer until SIGTERM or SIGINT: 0. 1 where it cannot listen or open the stores, 2 if refused.
 
-    The port goes into `api.port` in the data directory as soon as it is bound.
+    While it runs, `api.port` in the data directory holds the port.
     """
     log_format.configure("api")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -78,23 +80,32 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _serve(app: object, listener: socket.socket, data_dir: Path) -> None:
-    host, port = listener.getsockname()[:2]
-    (data_dir / PORT_FILE).write_text(f"{port}\n", encoding="ascii")
-    print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
-    # uvicorn raises the signal that stopped it once more at its end: we end by returning instead.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(
+def _serve(app: FastAPI, listener: socket.socket, data_dir: Path) -> None:
+    server = uvicorn.Server(
         uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_WITHIN_S,
-            h11_max_incomplete_event_size=32 * 1024,
         )
-    ).run(sockets=[listener])
+    )
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    # uvicorn takes signals over while it serves, and raises the one that stopped it again at its
+    # end: with handlers of ours around it none is lost before, and we end by returning after.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    host, port = listener.getsockname()[:2]
+    port_file = data_dir / PORT_FILE
+    port_file.write_text(f"{port}\n", encoding="ascii")
+    print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        port_file.unlink(missing_ok=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:

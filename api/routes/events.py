@@ -12,10 +12,12 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
+from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from api.documentation import documented
 from api.feed import Feed, Frame, Listener
+from api.platform import PlatformNow
 from api.problems import ProblemError
 from api.times import EXAMPLE, iso
 from storage.ledger import events as ledger_events
@@ -40,9 +42,9 @@ STREAM_EXAMPLE = (
 class Stream(EventSourceResponse):
     """The stream of one listener; it ends quietly when its client does not take what is sent."""
 
-    def __init__(self, feed: Feed, listener: Listener, after: int | None) -> None:
+    def __init__(self, feed: Feed, listener: Listener, after: int | None, oldest: int) -> None:
         super().__init__(
-            _texts(feed, listener, after),
+            _texts(feed, listener, after, oldest),
             ping=HEARTBEAT_S,
             ping_message_factory=lambda: ServerSentEvent(comment="still here"),
             send_timeout=SEND_WITHIN_S,
@@ -75,6 +77,7 @@ def feed_of(ledger: Ledger) -> Feed:
 )
 async def events(
     request: Request,
+    platform: PlatformNow,
     after: Annotated[int | None, Query(ge=0, le=LAST_ID, description="id of an event")] = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=LAST_ID)] = None,
 ) -> Response:
@@ -87,15 +90,21 @@ async def events(
     feed: Feed = request.app.state.feed
     if len(feed) >= MOST_LISTENERS:
         raise ProblemError(503, "too many event streams are open", headers={"Retry-After": "30"})
-    listener = await feed.join()
-    return Stream(feed, listener, after if last_event_id is None else last_event_id)
+    begin = after if last_event_id is None else last_event_id
+    oldest = await run_in_threadpool(ledger_events.oldest_id, platform.ledger)
+    return Stream(feed, await feed.join(), begin, oldest)
 
 
-async def _texts(feed: Feed, listener: Listener, after: int | None) -> AsyncIterator[bytes]:
-    if after is not None and after > listener.since:
-        yield _text(listener.since, "reset", "{}")
-        after = None
-    async for frame in feed.frames(listener, listener.since if after is None else after):
+async def _texts(
+    feed: Feed, listener: Listener, after: int | None, oldest: int
+) -> AsyncIterator[bytes]:
+    """The stream from behind `after`; `oldest` is the first event that is still kept."""
+    if after is None:
+        after = listener.since
+    elif not oldest - 1 <= after <= listener.since:
+        after = listener.since
+        yield _text(after, "reset", "{}")
+    async for frame in feed.frames(listener, after):
         yield frame.text
 
 

@@ -47,6 +47,12 @@ def last_id(ledger: Ledger) -> int:
         return connection.execute(select(func.max(events.c.id))).scalar() or 0
 
 
+def oldest_id(ledger: Ledger) -> int:
+    """The number of the oldest event that is kept, 0 before the first."""
+    with ledger.read() as connection:
+        return connection.execute(select(func.min(events.c.id))).scalar() or 0
+
+
 def trim(ledger: Ledger, keep: int) -> int:
     """Delete all but the newest `keep` events, 1 or more; returns how many went."""
     with ledger.begin() as connection:

@@ -62,6 +62,7 @@ def test_it_prints_and_writes_the_port_that_it_took(tmp_path: Path) -> None:
         assert url == f"http://127.0.0.1:{port}"
         assert get(f"{url}/api/v1/health").json() == {"status": "ok"}
         assert get(f"{url}/api/v1/ready").status_code == 503
+    assert not (tmp_path / "new" / "api.port").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -15,7 +15,7 @@ import pytest
 
 from api.feed import BACKLOG, PAGE, Feed, Frame
 from storage.ledger.alerts import acknowledge
-from storage.ledger.events import Event, add_events, last_id
+from storage.ledger.events import Event, add_events, last_id, trim
 from storage.ledger.facts import Facts, commit
 from tests.api.world import NOW_MS, World, change, problem_of
 from tests.project.broker import wait_for
@@ -111,6 +111,17 @@ def test_an_id_from_another_ledger_starts_anew(own_world: World) -> None:
         assert next(stream).data["alert"] == "a030"
 
 
+def test_an_id_whose_followers_are_deleted_starts_anew(own_world: World) -> None:
+    """Who was away for so long that events are gone is told so, and not given half of them."""
+    fire(own_world, 30, 31, 32)
+    newest = last_id(own_world.ledger)
+    trim(own_world.ledger, keep=2)
+    with listening(own_world, path=f"/api/v1/events?after={newest - 3}") as stream:
+        assert next(stream).type == "reset"
+    with listening(own_world, path=f"/api/v1/events?after={newest - 2}") as stream:
+        assert [next(stream).data["alert"] for _ in range(2)] == ["a031", "a032"]
+
+
 def test_every_client_gets_every_event(own_world: World) -> None:
     """Many clients see the same events in the same order."""
     heard: list[list[int]] = []
@@ -169,6 +180,42 @@ class Source:
 
     def last_id(self) -> int:
         return self.last
+
+
+def test_what_is_read_and_handed_out_arrives_once() -> None:
+    """An event that is both in what a listener missed and in its queue is sent once."""
+
+    async def scenario() -> None:
+        source = Source()
+        source.last = 5
+        feed = Feed(source.read, source.last_id)
+        listener = await feed.join()
+        source.last = 7
+        await feed._poll()
+        stream = feed.frames(listener, 0)
+        assert [(await anext(stream)).id for _ in range(7)] == [1, 2, 3, 4, 5, 6, 7]
+        source.last = 8
+        await feed._poll()
+        assert (await anext(stream)).id == 8
+
+    asyncio.run(scenario())
+
+
+def test_all_listeners_are_served_by_one_read() -> None:
+    """The ledger is read once for any number of listeners, and not at all for none."""
+
+    async def scenario() -> None:
+        source = Source()
+        feed = Feed(source.read, source.last_id)
+        poller = asyncio.create_task(feed.run())
+        listeners = [await feed.join() for _ in range(100)]
+        source.last = 1
+        streams = [feed.frames(listener, 0) for listener in listeners]
+        assert [(await anext(stream)).id for stream in streams] == [1] * 100
+        assert source.reads == 1
+        poller.cancel()
+
+    asyncio.run(scenario())
 
 
 def test_who_falls_behind_is_cut_off_and_loses_nothing() -> None:

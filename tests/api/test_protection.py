@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from pathlib import Path
 
 import httpx
 import pytest
@@ -121,3 +123,33 @@ def test_strange_paths_are_the_callers_fault(world: World, path: bytes) -> None:
 def test_a_request_without_a_host_is_not_answered(world: World) -> None:
     """HTTP/1.0 without a Host header could come from anywhere."""
     assert raw(world, b"GET /api/v1/devices HTTP/1.0\r\n\r\n").split()[1] == b"421"
+
+
+def test_a_store_that_does_not_answer_is_a_503(own_world: World, tmp_path: Path) -> None:
+    """The caller is told to come back, and /ready says which store it is."""
+    with own_world.ledger.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE sites")
+        connection.exec_driver_sql("DROP TABLE process_stats")
+    answer = own_world.client.get("/api/v1/sites")
+    problem_of(answer, 503)
+    assert "retry-after" in answer.headers
+    checks = {check["name"]: check for check in own_world.problem(503, "/ready")["checks"]}
+    assert not checks["ledger"]["ok"]
+    assert checks["series"]["ok"]
+    with sqlite3.connect(tmp_path / "series.db") as other:
+        other.execute("DROP TABLE raw")
+    other.close()
+    own_world.problem(503, "/devices/p0/telemetry")
+
+
+def test_a_fault_of_ours_shows_nothing_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 500 is a problem as well, with the security headers and without the exception's text."""
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("the secret")
+
+    monkeypatch.setattr("api.routes.geography.province_counts", fail)
+    answer = world.client.get("/api/v1/provinces")
+    problem_of(answer, 500)
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers

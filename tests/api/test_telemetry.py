@@ -100,8 +100,8 @@ def test_a_metric_that_never_reported_gives_no_rows(world: World) -> None:
         ({"from": "0001-01-01T00:00:00Z"}, "from", "1970"),
         ({"to": "9999-12-31T23:59:59Z"}, "to", "3000"),
         ({"from": "2026-10-05T08:00:00 07:00"}, "from", "%2B"),
-        ({"from": "2000-01-01T00:00:00Z", "bucket": "5m"}, "bucket", "at most 20000"),
-        ({"from": "2025-01-01T00:00:00Z", "bucket": "121m"}, "bucket", "at most 200000"),
+        ({"from": "2000-01-01T00:00:00Z", "bucket": "5m"}, "bucket", "at most 20000:"),
+        ({"from": "2025-01-01T00:00:00Z", "bucket": "121m"}, "bucket", "at most 200000:"),
         ({"cursor": "AAAA"}, "cursor", "next"),
     ],
 )
