@@ -1,0 +1,144 @@
+"""Small HTTP servers: InfluxDBs that answer what 1.6.7 cannot, and a way to it over API 2."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+
+Headers = Mapping[str, str]
+
+
+@dataclass
+class Reply:
+    """What a server answers. status 0: it closes the connection instead."""
+
+    status: int
+    body: str = ""
+    headers: Headers = field(default_factory=dict)
+
+
+STORED = Reply(204)
+Decide = Callable[[list[bytes], Headers], Reply]
+
+
+class FakeInflux:
+    """Takes writes as InfluxDB does, and answers each as it is told."""
+
+    def __init__(self, decide: Decide, version: str = "v2.7.11") -> None:
+        self.decide = decide
+        self.version = version
+        self.url = ""
+        self.stored: list[bytes] = []
+        self.requests = 0
+
+    def answer(self, path: str, lines: list[bytes], headers: Headers) -> Reply:
+        """The reply to one request, and what it changes."""
+        if path == "/ping":
+            return Reply(204, headers={"X-Influxdb-Version": self.version})
+        self.requests += 1
+        reply = self.decide(lines, headers)
+        if reply.status == 204:
+            self.stored += lines
+        return reply
+
+    @contextmanager
+    def running(self) -> Iterator[FakeInflux]:
+        """Listen on a free port of the loopback interface."""
+        fake = self
+
+        class Handler(_Handler):
+            def reply(self, body: bytes) -> Reply:
+                lines = body.split(b"\n") if body else []
+                return fake.answer(urlsplit(self.path).path, lines, dict(self.headers))
+
+        with _serving(Handler) as self.url:
+            yield self
+
+
+@contextmanager
+def shim(url: str) -> Iterator[str]:
+    """The URL of a server that takes /api/v2/write, and hands everything on to a 1.x server.
+
+    It calls itself 1.8, the first version that takes such writes.
+    """
+    with httpx.Client(base_url=url, trust_env=False) as behind:
+
+        class Handler(_Handler):
+            def reply(self, body: bytes) -> Reply:
+                path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
+                asked = {name: values[0] for name, values in query.items()}
+                if path == "/api/v2/write":
+                    path = "/write"
+                    asked = {"db": asked["bucket"], "precision": asked["precision"]}
+                kept = {"Authorization", "Content-Type"}
+                headers = {name: value for name, value in self.headers.items() if name in kept}
+                answer = behind.request(
+                    self.command, f"{path}?{urlencode(asked)}", content=body, headers=headers
+                )
+                version = {"X-Influxdb-Version": "1.8.10"}
+                return Reply(answer.status_code, answer.text, version)
+
+        with _serving(Handler) as outside:
+            yield outside
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # an answer goes out in one piece
+
+    def reply(self, body: bytes) -> Reply:
+        raise NotImplementedError
+
+    def do_POST(self) -> None:  # the name is http.server's
+        self._handle()
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        reply = self.reply(body)
+        if reply.status == 0:
+            self.close_connection = True
+            self.connection.close()
+            return
+        self.send_response(reply.status)
+        content = reply.body.encode()
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if reply.status != 204:
+            self.wfile.write(content)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no fault."""
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with _Server(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
