@@ -27,6 +27,8 @@ from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.registry import add_registry
 from tests.storage.country import registered
 
+on_sqlite = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+
 NOW = 1_790_000_000_000
 END_OF_STORY = ("resolved", "dropped")
 
@@ -316,6 +318,7 @@ def test_a_list_says_where_the_alert_is(ledger: Ledger) -> None:
     assert (rows["a2"].province, rows["a2"].kind) == (None, None)
 
 
+@on_sqlite
 def test_an_index_serves_each_list(ledger: Ledger) -> None:
     """Listing alerts never sorts the whole table."""
     with ledger.read() as connection:

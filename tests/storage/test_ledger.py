@@ -13,6 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from storage.ledger.migrations import STEPS, Ledger, LedgerError, open_ledger
 from storage.ledger.schema import meta, totals
 
+on_sqlite = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+
 FIRST = Path(__file__).with_name("ledger_v1.sql")
 
 
@@ -54,6 +56,7 @@ def test_many_open_a_new_ledger_at_once(tmp_path: Path) -> None:
             one.close()
 
 
+@on_sqlite
 def test_commits_are_durable_and_readers_do_not_wait(ledger: Ledger) -> None:
     """SQLite runs in WAL mode with full synchronisation."""
     with ledger.read() as connection:
@@ -99,6 +102,7 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
         open_ledger(url(tmp_path), steps=[])
 
 
+@on_sqlite
 def test_the_first_ledger_becomes_like_a_new_one(tmp_path: Path, ledger: Ledger) -> None:
     """A ledger of version 1 has, once migrated, every table and index of a new one."""
     path = tmp_path / "first.db"
