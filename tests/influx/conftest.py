@@ -7,14 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from storage.influx.server import Address
+from storage.influx.server import FIRST_WITH_V2, Address, Server
 from tests.influx import influxd
+from tests.influx.servers import shim
 
 
 @pytest.fixture(scope="session")
 def influx_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an InfluxDB that runs."""
     with influxd.running(tmp_path_factory.mktemp("influxd")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def api_2_url(influx_url: str) -> Iterator[str]:
+    """The same server, written to by the client library and /api/v2/write."""
+    server = Server(Address(influx_url))
+    is_new = server.version() >= FIRST_WITH_V2
+    server.close()
+    if is_new:
+        yield influx_url
+        return
+    with shim(influx_url) as url:
         yield url
 
 

@@ -113,11 +113,13 @@ def database(url: str, directory: Path) -> Iterator[Address]:
     address = Address(url, name, os.environ.get("INFLUX_ORG", ""), token)
     server = Server(address)
     create(server, KEEP_ALL)
-    yield address
-    for level_ms in (RAW, *LEVELS_MS):
-        if server.version()[0] == 1:
-            server.ask(f'DROP DATABASE "{address.database_of(level_ms)}"')
-    server.close()
+    try:
+        yield address
+        for level_ms in (RAW, *LEVELS_MS):
+            if server.version()[0] == 1:
+                server.ask(f'DROP DATABASE "{address.database_of(level_ms)}"')
+    finally:
+        server.close()
 
 
 def describe(number: int) -> SeriesName:
@@ -160,6 +162,8 @@ def opened(address: Address, file: Path, *, now_ms: int = BASE) -> Iterator[Stor
         retention=KEEP_ALL,
         now_ms=lambda: now_ms,
     )
-    yield Store(spool, Drainer(spool, writing, chance=random.Random(1)), series)
-    series.close()
-    writing.close()
+    try:
+        yield Store(spool, Drainer(spool, writing, chance=random.Random(1)), series)
+    finally:
+        series.close()
+        writing.close()

@@ -54,7 +54,14 @@ def readings(rows: list[Reading]) -> Readings:
     )
 
 
-@pytest.fixture(params=["sqlite", pytest.param("influx", marks=pytest.mark.influx)])
+STORES = [
+    "sqlite",
+    pytest.param("influx", marks=pytest.mark.influx),
+    pytest.param("influx-api-2", marks=pytest.mark.influx),
+]
+
+
+@pytest.fixture(params=STORES)
 def open_store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Opened]]:
@@ -67,7 +74,8 @@ def open_store(
             series = SqliteSeries.open(directory / "series.db")
             closing.append(series.close)
             return Opened(series, lambda: None)
-        database = influxd.database(request.getfixturevalue("influx_url"), directory)
+        url = "influx_url" if request.param == "influx" else "api_2_url"
+        database = influxd.database(request.getfixturevalue(url), directory)
         closing.append(lambda: database.__exit__(None, None, None))
         opened = influxd.opened(database.__enter__(), directory / "spool.db")
         closing.append(lambda: opened.__exit__(None, None, None))
@@ -130,7 +138,7 @@ rows_strategy = st.lists(
 
 
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -181,14 +189,14 @@ def test_buckets_equal_those_of_raw_readings(store: Opened, bucket_ms: int) -> N
     rng = random.Random(bucket_ms)
     rows: dict[tuple[int, int], float] = {}
     now_ms = BASE
-    for step in range(6):
+    for step in range(4):
         batch = [
             (rng.randrange(3), now_ms + rng.randrange(-3 * DAY_MS, 0), rng.uniform(-5, 5))
-            for _ in range(150)
+            for _ in range(60)
         ]
         rows.update({(series, at): value for series, at, value in batch})
         store.write(batch, first=step)
-        if step % 3:
+        if step % 2:
             store.series.roll_up(now_ms, budget_s=10)
         now_ms += 2 * HOUR_MS
         wanted = wanted_buckets(rows, bucket_ms)
