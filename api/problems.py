@@ -136,7 +136,9 @@ async def _on_unavailable(request: Request, exc: Exception) -> Response:
 
 
 async def _on_bug(request: Request, exc: Exception) -> Response:
-    return respond(request, ProblemError(500, "a fault of ours; it is in the log of govsense api"))
+    # uvicorn closes the connection behind an exception: say so, lest a client sends more on it.
+    text = "a fault of ours; it is in the log of govsense api"
+    return respond(request, ProblemError(500, text, headers={"Connection": "close"}))
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
