@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from storage.influx import questions
 from storage.influx.server import InfluxError, Server
-from storage.series.levels import DAY_MS, FIVE_MINUTES_MS, HOUR_MS, RAW
+from storage.series.levels import DAY_MS, FIVE_MINUTES_MS, HOUR_MS, LEVELS_MS, RAW
 from storage.series.retention import Retention
 
 FOR_EVER = 0
@@ -50,9 +51,7 @@ def create(server: Server, retention: Retention) -> list[str]:
     make = {1: _make_v1, 2: _make_v2, 3: _make_v3}.get(version[0])
     if make is None:
         raise UnsupportedError(f"InfluxDB {_stated(version)} is not known to this govsense")
-    done = [make(server, one) for one in wanted(server, retention)]
-    check_questions(server)
-    return done
+    return [make(server, one) for one in wanted(server, retention)]
 
 
 def check_questions(server: Server) -> None:
@@ -82,18 +81,46 @@ def _make_v1(server: Server, one: Wanted) -> str:
 def _make_v2(server: Server, one: Wanted) -> str:
     """https://docs.influxdata.com/influxdb/v2/api/v2/#operation/PostBuckets"""
     rules = [{"type": "expire", "everySeconds": one.days * DAY_S}] if one.days else []
-    organisations = _json(server, "GET", f"/api/v2/orgs?org={server.address.org}")["orgs"]
-    if len(organisations) != 1:
-        raise UnsupportedError(f"there is no organisation {server.address.org!r}; set influx.org")
-    organisation = organisations[0]["id"]
-    listed = _json(server, "GET", f"/api/v2/buckets?orgID={organisation}&name={one.name}")
-    found = [bucket for bucket in listed.get("buckets", []) if bucket["name"] == one.name]
+    organisation = organisation_id(server)
+    known = bucket_ids(server, organisation).get(one.name)
     body = {"orgID": organisation, "name": one.name, "retentionRules": rules}
-    if found:
-        _json(server, "PATCH", f"/api/v2/buckets/{found[0]['id']}", body)
+    if known is not None:
+        put(server, "PATCH", f"/api/v2/buckets/{known}", body)
         return f"bucket {one.name} was there, now kept {_kept(one)}"
-    _json(server, "POST", "/api/v2/buckets", body)
+    put(server, "POST", "/api/v2/buckets", body)
     return f"bucket {one.name} made, kept {_kept(one)}"
+
+
+def organisation_id(server: Server) -> str:
+    """The id of the address's organisation in 2.x. Raises UnsupportedError."""
+    asked = server.request("GET", f"/api/v2/orgs?{urlencode({'org': server.address.org})}")
+    if asked.status_code == 401:
+        raise InfluxError("unauthorized: init needs an all-access token", 401)
+    found = asked.json().get("orgs", []) if asked.status_code == 200 else []
+    if len(found) != 1:
+        raise UnsupportedError(f"there is no organisation {server.address.org!r} at this InfluxDB")
+    return str(found[0]["id"])
+
+
+def bucket_ids(server: Server, organisation: str) -> dict[str, str]:
+    """The ids of our buckets in 2.x, by name."""
+    ours = {server.address.database_of(level_ms) for level_ms in (RAW, *LEVELS_MS)}
+    ids = {}
+    for name in sorted(ours):
+        asked = f"/api/v2/buckets?{urlencode({'orgID': organisation, 'name': name})}"
+        response = server.request("GET", asked)
+        if response.status_code == 200:
+            found = response.json().get("buckets", [])
+            ids.update({bucket["name"]: bucket["id"] for bucket in found if bucket["name"] == name})
+    return ids
+
+
+def put(server: Server, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """The JSON object that a request of API 2 answers. Raises InfluxError."""
+    response = server.request(method, path, body)
+    if response.status_code >= 300:
+        raise InfluxError(f"{method} {path}: {response.text.strip()}", response.status_code)
+    return dict(response.json()) if response.content else {}
 
 
 def _make_v3(server: Server, one: Wanted) -> str:
@@ -107,18 +134,6 @@ def _make_v3(server: Server, one: Wanted) -> str:
     if response.status_code >= 300:
         raise InfluxError(response.text.strip(), response.status_code)
     return f"database {one.name} made, kept {_kept(one)}"
-
-
-def _json(
-    server: Server, method: str, path: str, body: object = None
-) -> dict[str, list[dict[str, str]]]:
-    response = server.request(method, path, body)
-    if response.status_code == 404 and method == "GET":
-        return {"orgs": [], "buckets": []}
-    if response.status_code >= 300:
-        raise InfluxError(f"{method} {path}: {response.text.strip()}", response.status_code)
-    found: dict[str, list[dict[str, str]]] = response.json()
-    return found
 
 
 def _kept(one: Wanted) -> str:

@@ -34,6 +34,7 @@ class Influxd:
 
     directory: Path
     port: int = field(default_factory=free_port)
+    extra_http: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,7 +85,7 @@ store-enabled = false
 [http]
 bind-address = "127.0.0.1:{self.port}"
 log-enabled = false
-max-body-size = 25000000
+{self.extra_http}
 [continuous_queries]
 enabled = false
 """

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -36,27 +37,32 @@ class FakeInflux:
         self.version = version
         self.url = ""
         self.stored: list[bytes] = []
-        self.requests = 0
+        self.paths: list[str] = []
 
-    def answer(self, path: str, lines: list[bytes], headers: Headers) -> Reply:
+    def handle(self, method: str, path: str, body: bytes, headers: Headers) -> Reply:
         """The reply to one request, and what it changes."""
         if path == "/ping":
             return Reply(204, headers={"X-Influxdb-Version": self.version})
-        self.requests += 1
+        lines = body.split(b"\n")
+        self.paths.append(urlsplit(path).path)
         reply = self.decide(lines, headers)
         if reply.status == 204:
             self.stored += lines
         return reply
 
+    @property
+    def requests(self) -> int:
+        """How many writes there were."""
+        return len(self.paths)
+
     @contextmanager
-    def running(self) -> Iterator[FakeInflux]:
+    def running(self) -> Iterator[Self]:
         """Listen on a free port of the loopback interface."""
         fake = self
 
         class Handler(_Handler):
             def reply(self, body: bytes) -> Reply:
-                lines = body.split(b"\n") if body else []
-                return fake.answer(urlsplit(self.path).path, lines, dict(self.headers))
+                return fake.handle(self.command, self.path, body, dict(self.headers))
 
         with _serving(Handler) as self.url:
             yield self
@@ -99,8 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name is http.server's
         self._handle()
 
-    def do_GET(self) -> None:
-        self._handle()
+    do_GET = do_PATCH = do_DELETE = do_POST  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
