@@ -30,6 +30,13 @@ def test_every_hour_of_a_device_is_accounted_for(world: World) -> None:
     }  # fmt: skip
 
 
+def test_pages_that_begin_within_an_hour_repeat_none(world: World) -> None:
+    """A range from half past has every hour that it touches once."""
+    asked = {"from_": "2026-10-04T22:30:00Z", "to": "2026-10-05T01:30:00Z"}
+    hours = [row["hour"] for row in world.items("/devices/p0/accounting", limit=1, **asked)]
+    assert [hour[11:16] for hour in hours] == ["22:00", "23:00", "00:00", "01:00"]
+
+
 def test_the_sum_over_all_devices(world: World) -> None:
     """/accounting adds devices and hours; a province has its own."""
     everything = world.get("/accounting")

@@ -165,6 +165,15 @@ def test_who_takes_nothing_is_dropped(
         deaf.connect(("127.0.0.1", own_world.client.base_url.port))
         deaf.sendall(b"GET /api/v1/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_for(lambda: "was dropped" in caplog.text, "the client is dropped")
+        wait_for(lambda: not own_world.feed, "nothing is kept for it")
+
+
+def test_who_leaves_is_forgotten(own_world: World) -> None:
+    """A stream that its client closes leaves no listener behind."""
+    with listening(own_world):
+        assert own_world.feed is not None
+        assert len(own_world.feed) == 1
+    wait_for(lambda: not own_world.feed, "the listener has gone")
 
 
 class Source:

@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from api.feed import Feed
 from detection.alerts import AlertChange
 from devices.readings import Readings
 from devices.registry import Device, Registry, Site, Uplink
@@ -39,6 +40,7 @@ class World:
     series: SqliteSeries
     now_ms: int = NOW_MS
     client: httpx.Client = field(default_factory=httpx.Client)
+    feed: Feed | None = None
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a GET below /api/v1 that succeeds; `from_` is sent as `from`."""
@@ -96,6 +98,7 @@ def serving(world: World, *, port: int = 0) -> Iterator[int]:
         now_ms=lambda: world.now_ms,
         allowed_hosts="localhost,127.0.0.1,[::1]",
     )
+    world.feed = app.state.feed
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
