@@ -82,9 +82,8 @@ class Receiver:
         while not should_stop():
             client = self._client()
             try:
-                if self._connect(client, should_stop):
+                if self._connect(client) and self._receive(client, should_stop):
                     failures = 0
-                    self._receive(client, should_stop)
             except JournalFullError as exc:
                 log.error("intake stopped, the broker holds what comes: %s", exc)
                 client.disconnect()
@@ -95,13 +94,21 @@ class Receiver:
             failures += 1
             self._back_off(failures, should_stop)
 
-    def _receive(self, client: mqtt.Client, should_stop: Callable[[], bool]) -> None:
+    def _receive(self, client: mqtt.Client, should_stop: Callable[[], bool]) -> bool:
+        """Receive while the connection holds; whether the broker had taken us.
+
+        A backlog may come before the answer to our subscription: it is committed in groups too.
+        """
         misc_at = 0.0
+        deadline = time.monotonic() + CONNECT_WITHIN_S
         while not should_stop():
             socket = client.socket()
-            if socket is None:
+            if socket is None and self._subscribed:
                 log.warning("connection to the broker lost")
-                return
+                return True
+            if socket is None or self._refusal or self._waited_beyond(deadline):
+                log.warning("the broker did not take us: %s", self._refusal or "no answer")
+                return False
             writers = [socket] if client.want_write() else []
             select.select([socket], writers, [], QUIET_S if self._pending else 0.25)
             if writers:
@@ -112,10 +119,14 @@ class Receiver:
                 self._commit(client)
             if now >= misc_at:
                 client.loop_misc()
-                self._beat(self._connections)
+                self._beat(self._connections if self._subscribed else 0)
                 misc_at = now + 0.5
         if client.is_connected():
             self._commit(client)
+        return self._subscribed
+
+    def _waited_beyond(self, deadline: float) -> bool:
+        return not self._subscribed and not self._pending and time.monotonic() > deadline
 
     def _drain(self, client: mqtt.Client) -> bool:
         """Read what is there, at most one group; True when nothing came."""
@@ -168,25 +179,14 @@ class Receiver:
         client.on_message = self._on_message
         return client
 
-    def _connect(self, client: mqtt.Client, should_stop: Callable[[], bool]) -> bool:
-        """Connect and subscribe; False, with the reason in the log, where that fails."""
-        where = f"{self._broker.host}:{self._broker.port}"
+    def _connect(self, client: mqtt.Client) -> bool:
+        """Open the connection; False, with the reason in the log, where nothing listens."""
         self._subscribed, self._refusal = False, ""
         try:
             client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
         except OSError as exc:
-            log.warning("no broker at %s: %s", where, exc)
+            log.warning("no broker at %s:%d: %s", self._broker.host, self._broker.port, exc)
             return False
-        deadline = time.monotonic() + CONNECT_WITHIN_S
-        while not self._subscribed:
-            client.loop(0.1)
-            if self._refusal or client.socket() is None or time.monotonic() > deadline:
-                log.warning("broker %s did not take us: %s", where, self._refusal or "no answer")
-                return False
-            if should_stop():
-                return False
-        log.info("connected to the broker at %s as %s", where, self._broker.client_id)
-        self._connections += 1
         return True
 
     def _on_connect(self, client, userdata, flags, reason, properties) -> None:  # type: ignore[no-untyped-def]
@@ -197,8 +197,15 @@ class Receiver:
 
     def _on_subscribe(self, client, userdata, mid, reasons, properties) -> None:  # type: ignore[no-untyped-def]
         refused = [str(reason) for reason in reasons if reason.is_failure]
-        self._refusal = f"subscription refused: {', '.join(refused)}" if refused else ""
-        self._subscribed = not refused
+        if refused:
+            self._refusal = f"subscription refused: {', '.join(refused)}"
+            return
+        self._subscribed = True
+        self._connections += 1
+        broker = self._broker
+        log.info(
+            "connected to the broker at %s:%d as %s", broker.host, broker.port, broker.client_id
+        )
 
     def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         try:
