@@ -21,11 +21,11 @@ from devices.readings import Readings
 from storage.influx import questions
 from storage.influx.lines import NANOSECONDS, Describe, SeriesName, head
 from storage.influx.server import InfluxError, Server
-from storage.influx.spool import Spool, newest_batch
+from storage.influx.spool import Spool, counts_of, newest_batch, set_count
 from storage.series.batches import repeated
 from storage.series.levels import DAY_MS, LEVELS_MS, RAW
 
-CHUNK = 500  # marks taken between two looks at the clock
+CHUNK = 100  # marks taken between two looks at the clock
 NEVER = np.iinfo(np.int64).min
 
 
@@ -37,24 +37,19 @@ class Marks(NamedTuple):
     starts: NDArray[np.int64]
 
 
-class RollUps:
-    """What marks buckets, and makes roll-ups of marks; for the writing thread alone.
+class Marker:
+    """What marks buckets; for the writing thread.
 
     A mark says which batch of the spool made it. A bucket that is known to be marked is not marked
     again, until all that is known is forgotten at a checkpoint: the number of the newest batch at
-    some time. So what was marked up to a checkpoint and not after it holds no reading of a later
-    batch, and may be rolled up once the drainer has passed the checkpoint.
+    that time. So what was marked up to a checkpoint, and not after it, holds no reading of a later
+    batch. There is no new checkpoint before the last one was rolled up.
     """
 
-    def __init__(
-        self, spool: Spool, server: Server, describe: Describe, local_offset_ms: int
-    ) -> None:
+    def __init__(self, spool: Spool, local_offset_ms: int) -> None:
         self._spool = spool
-        self._server = server
-        self._describe = describe
         self._local_offset_ms = local_offset_ms
         self._marked = {level_ms: np.full(0, NEVER, np.int64) for level_ms in LEVELS_MS}
-        self._checkpoint: int | None = None
 
     def mark(self, connection: sqlite3.Connection, batch: Readings, number: int) -> list[Marks]:
         """Mark the buckets that a batch changes, and say which; `batch` is sorted."""
@@ -65,24 +60,15 @@ class RollUps:
         for level_ms, series, starts in marks:
             self._marked[level_ms][series] = starts
 
-    def step(self, now_ms: int, *, budget_s: float) -> int:
-        """Roll up what can be, for about `budget_s`; returns how many buckets."""
-        until = time.monotonic() + budget_s
-        rolled = 0
-        if self._is_drained():
-            for level_ms in LEVELS_MS:
-                while marks := self._ended(level_ms, now_ms):
-                    if time.monotonic() > until:
-                        return rolled
-                    try:
-                        self._roll(level_ms, marks)
-                    except InfluxError:
-                        return rolled  # the drainer tells the operator
-                    rolled += len(marks)
-            self._checkpoint = None
-        if self._checkpoint is None:
-            self._set_checkpoint()
-        return rolled
+    def set_checkpoint(self) -> None:
+        """Let be rolled up what has been marked until now, if the last checkpoint is done with."""
+        with self._spool.transaction() as connection:
+            counts = counts_of(connection)
+            if counts.rolled < counts.checkpoint:
+                return
+            set_count(connection, "checkpoint", newest_batch(connection))
+        for marked in self._marked.values():
+            marked[:] = NEVER
 
     def _mark(
         self, connection: sqlite3.Connection, batch: Readings, number: int, level_ms: int
@@ -92,15 +78,11 @@ class RollUps:
         buckets = Readings(batch.series, starts, batch.received_ms, batch.value)
         marked = self._marked_of(level_ms, int(batch.series.max()) + 1)
         marks = buckets.take(~repeated(buckets) & (marked[batch.series] != starts))
+        pairs = zip(marks.series.tolist(), marks.at_ms.tolist(), strict=True)
         connection.executemany(
             "INSERT INTO marks (level_ms, start_ms, series, batch) VALUES (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET batch = excluded.batch",
-            [
-                (level_ms, start_ms, series, number)
-                for series, start_ms in zip(
-                    marks.series.tolist(), marks.at_ms.tolist(), strict=True
-                )
-            ],
+            [(level_ms, start_ms, series, number) for series, start_ms in pairs],
         )
         return Marks(level_ms, marks.series, marks.at_ms)
 
@@ -111,22 +93,49 @@ class RollUps:
             self._marked[level_ms] = marked
         return marked
 
-    def _is_drained(self) -> bool:
-        return self._checkpoint is not None and self._spool.counts().drained >= self._checkpoint
 
-    def _set_checkpoint(self) -> None:
-        with self._spool.transaction("BEGIN") as connection:
-            self._checkpoint = newest_batch(connection)
-        for marked in self._marked.values():
-            marked[:] = NEVER
+class Roller:
+    """What makes roll-ups of marks; beside the drainer, because it waits for InfluxDB."""
 
-    def _ended(self, level_ms: int, now_ms: int) -> list[tuple[int, int, int]]:
+    def __init__(
+        self, spool: Spool, server: Server, describe: Describe, *, local_offset_ms: int
+    ) -> None:
+        """server: one that may be read. local_offset_ms: as the series have it."""
+        self._spool = spool
+        self._server = server
+        self._describe = describe
+        self._local_offset_ms = local_offset_ms
+
+    def step(self, now_ms: int, *, budget_s: float) -> int:
+        """Roll up buckets that have ended and are drained, the oldest first, for about `budget_s`.
+
+        Returns how many. now_ms: platform time. Where InfluxDB does not answer, they wait.
+        """
+        until = time.monotonic() + budget_s
+        counts = self._spool.counts()
+        if not counts.rolled < counts.checkpoint <= counts.drained:
+            return 0
+        rolled = 0
+        for level_ms in LEVELS_MS:
+            while marks := self._ended(level_ms, now_ms, counts.checkpoint):
+                if rolled and time.monotonic() > until:
+                    return rolled
+                try:
+                    self._roll(level_ms, marks)
+                except InfluxError:
+                    return rolled  # the drainer tells the operator
+                rolled += len(marks)
+        with self._spool.transaction() as connection:
+            set_count(connection, "rolled", counts.checkpoint)
+        return rolled
+
+    def _ended(self, level_ms: int, now_ms: int, checkpoint: int) -> list[tuple[int, int, int]]:
         """(start_ms, series, batch) of buckets up to the checkpoint that have ended, in order."""
         with self._spool.transaction("BEGIN") as connection:
             return connection.execute(
                 "SELECT start_ms, series, batch FROM marks WHERE level_ms = ? AND start_ms <= ?"
                 " AND batch <= ? ORDER BY start_ms LIMIT ?",
-                (level_ms, now_ms - level_ms, self._checkpoint, CHUNK),
+                (level_ms, now_ms - level_ms, checkpoint, CHUNK),
             ).fetchall()
 
     def _roll(self, level_ms: int, marks: list[tuple[int, int, int]]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from devices.readings import Readings
 from storage.influx import questions, stored_times
 from storage.influx.lines import LAG, Describe, Formatter, SeriesName
-from storage.influx.roll_ups import RollUps
+from storage.influx.roll_ups import Marker
 from storage.influx.server import Server
 from storage.influx.spool import Spool
 from storage.influx.stored_times import StoredTimes
@@ -55,7 +55,7 @@ class InfluxSeries:
         self._local_offset_ms = local_offset_ms
         self._formatter = Formatter(describe)
         self._times = StoredTimes()
-        self._roll_ups = RollUps(spool, server, describe, local_offset_ms)
+        self._marker = Marker(spool, local_offset_ms)
 
     def close(self) -> None:
         """Close the spool and the connections; no call may be under way."""
@@ -93,12 +93,12 @@ class InfluxSeries:
             added = batch.take(fresh)
             self._times.add(connection, added)
             number = self._spool.append(connection, lines)
-            marks = self._roll_ups.mark(connection, batch, number)
+            marks = self._marker.mark(connection, batch, number)
             new = np.zeros(len(batch), np.bool_)
             new[order] = fresh
             keep_applied(connection, Applied(first, last, new), digest)
         self._times.committed(added)
-        self._roll_ups.committed(marks)
+        self._marker.committed(marks)
         return new
 
     def applied(self) -> Applied | None:
@@ -179,11 +179,9 @@ class InfluxSeries:
         return found
 
     def roll_up(self, now_ms: int, *, budget_s: float) -> int:
-        """Roll up closed buckets that changed and whose readings InfluxDB has; returns how many.
-
-        The rows go to InfluxDB by the spool. Without an answer from InfluxDB the buckets wait.
-        """
-        return self._roll_ups.step(now_ms, budget_s=budget_s)
+        """Let the Roller, who waits for InfluxDB elsewhere, roll up what changed; returns 0."""
+        self._marker.set_checkpoint()
+        return 0
 
     def retain(self, now_ms: int, retention: Retention, *, budget_s: float) -> int:
         """Forget times of which InfluxDB has deleted the readings; returns how many rows went.

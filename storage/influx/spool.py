@@ -31,7 +31,8 @@ CREATE TABLE refused (
 );
 CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counts VALUES
-    ('bytes', 0), ('lines', 0), ('drained', 0), ('refused', 0), ('damaged', 0);
+    ('bytes', 0), ('lines', 0), ('drained', 0), ('refused', 0), ('damaged', 0),
+    ('checkpoint', 0), ('rolled', 0);
 CREATE TABLE marks (
     level_ms INTEGER, start_ms INTEGER, series INTEGER, batch INTEGER NOT NULL,
     PRIMARY KEY (level_ms, start_ms, series)
@@ -62,9 +63,11 @@ class Refused(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """bytes, lines: waiting now. drained: last batch that left. The others since the beginning.
+    """How much waits, and what became of the rest.
 
-    damaged: lines that were lost because the file does not hold what was written to it.
+    bytes, lines: waiting now. refused, damaged: lines since the beginning; damaged ones are lost,
+    because the file does not hold what was written to it. drained: last batch that left.
+    checkpoint: batch up to which roll-ups may be made, rolled: up to which they were.
     """
 
     bytes: int
@@ -72,6 +75,8 @@ class Counts(NamedTuple):
     drained: int
     refused: int
     damaged: int
+    checkpoint: int
+    rolled: int
 
 
 class Spool:
@@ -122,7 +127,7 @@ class Spool:
         """
         text = "\n".join(lines).encode()
         packed = zlib.compress(text, COMPRESSION)
-        if counts(connection).bytes + len(packed) > self.max_bytes:
+        if counts_of(connection).bytes + len(packed) > self.max_bytes:
             raise SpoolFullError(f"the spool {self._path} holds {self.max_bytes >> 20} MiB")
         added = connection.execute(
             "INSERT INTO batches (level_ms, count, crc, lines) VALUES (?, ?, ?, ?)",
@@ -169,7 +174,7 @@ class Spool:
                 refused=len(refused),
                 damaged=damaged,
             )
-            connection.execute("UPDATE counts SET value = ? WHERE name = 'drained'", (last,))
+            set_count(connection, "drained", last)
 
     def refused(self, *, limit: int, before: int | None = None) -> list[tuple[int, int, Refused]]:
         """(id, at_ms, line) of lines that InfluxDB refused, the newest first."""
@@ -184,7 +189,7 @@ class Spool:
     def counts(self) -> Counts:
         """How much waits, and what became of the rest."""
         with self.transaction("BEGIN") as connection:
-            return counts(connection)
+            return counts_of(connection)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -217,10 +222,15 @@ class Spool:
             connection.execute("COMMIT")
 
 
-def counts(connection: sqlite3.Connection) -> Counts:
+def counts_of(connection: sqlite3.Connection) -> Counts:
     """`Spool.counts` within a transaction."""
     found = dict(connection.execute("SELECT name, value FROM counts").fetchall())
     return Counts(**found)
+
+
+def set_count(connection: sqlite3.Connection, name: str, value: int) -> None:
+    """Set one of the counts within a transaction."""
+    connection.execute("UPDATE counts SET value = ? WHERE name = ?", (value, name))
 
 
 def newest_batch(connection: sqlite3.Connection) -> int:

@@ -15,12 +15,14 @@ from pathlib import Path
 from devices.kinds import KINDS, METRICS
 from storage.influx.drainer import Drainer
 from storage.influx.lines import SeriesName
+from storage.influx.roll_ups import Roller
 from storage.influx.series import InfluxSeries
 from storage.influx.server import Address, InfluxError, Server
 from storage.influx.setup import create
 from storage.influx.spool import Spool
 from storage.series.levels import LEVELS_MS, RAW
 from storage.series.retention import Retention
+from storage.series.sqlite import LOCAL_OFFSET_MS
 from tests.project.broker import free_port, program, wait_for
 
 BASE = 1_790_000_000_000
@@ -141,7 +143,13 @@ class Store:
 
     spool: Spool
     drainer: Drainer
+    roller: Roller
     series: InfluxSeries
+
+    def roll_up(self, now_ms: int) -> int:
+        """One turn of the loops: the writer's checkpoint, and the roller; returns how many."""
+        self.series.roll_up(now_ms, budget_s=20)
+        return self.roller.step(now_ms, budget_s=20)
 
     def drain(self, within_s: float = 20.0) -> None:
         """Drain until the spool is empty."""
@@ -164,7 +172,9 @@ def opened(address: Address, file: Path, *, now_ms: int = BASE) -> Iterator[Stor
         now_ms=lambda: now_ms,
     )
     try:
-        yield Store(spool, Drainer(spool, writing, chance=random.Random(1)), series)
+        drainer = Drainer(spool, writing, chance=random.Random(1))
+        roller = Roller(spool, writing, describe, local_offset_ms=LOCAL_OFFSET_MS)
+        yield Store(spool, drainer, roller, series)
     finally:
         series.close()
         writing.close()

@@ -30,6 +30,7 @@ class Opened:
 
     series: SqliteSeries | InfluxSeries
     drain: Callable[[], None]
+    roll_up: Callable[[int], int]
 
     def write(self, rows: list[Reading], *, first: int) -> list[bool]:
         """Write readings and wait until they can be read."""
@@ -73,14 +74,14 @@ def open_store(
         if request.param == "sqlite":
             series = SqliteSeries.open(directory / "series.db")
             closing.append(series.close)
-            return Opened(series, lambda: None)
+            return Opened(series, lambda: None, lambda now_ms: series.roll_up(now_ms, budget_s=10))
         url = "influx_url" if request.param == "influx" else "api_2_url"
         database = influxd.database(request.getfixturevalue(url), directory)
         closing.append(lambda: database.__exit__(None, None, None))
         opened = influxd.opened(database.__enter__(), directory / "spool.db")
         closing.append(lambda: opened.__exit__(None, None, None))
         store = opened.__enter__()
-        return Opened(store.series, store.drain)
+        return Opened(store.series, store.drain, store.roll_up)
 
     yield open_one
     while closing:
@@ -197,7 +198,7 @@ def test_buckets_equal_those_of_raw_readings(store: Opened, bucket_ms: int) -> N
         rows.update({(series, at): value for series, at, value in batch})
         store.write(batch, first=step)
         if step % 2:
-            store.series.roll_up(now_ms, budget_s=10)
+            store.roll_up(now_ms)
         now_ms += 2 * HOUR_MS
         wanted = wanted_buckets(rows, bucket_ms)
         found = store.series.buckets(
