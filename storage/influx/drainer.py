@@ -90,10 +90,15 @@ class Drainer:
         *,
         now_s: Callable[[], float],
         sleep: Callable[[float], object],
+        chore: Callable[[], object],
     ) -> None:
-        """Drain until told to stop. now_s: seconds since 1970. sleep: may return early."""
+        """Drain until told to stop. now_s: seconds since 1970. sleep: may return early.
+
+        chore: called after every step, and at least once a minute.
+        """
         while not stopping():
             until_s = now_s() + self.step(now_s())
+            chore()
             while not stopping() and (left_s := until_s - now_s()) > 0:
                 sleep(min(left_s, IDLE_S))
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage import wal
-from storage.series import retention, roll_ups
+from storage.series import batches, retention, roll_ups
 
 SCHEMA_VERSION = 1
 # The last page of every series is written in turn: 2,000 series fit, the next ones are read from
@@ -22,11 +22,7 @@ CREATE TABLE raw (
     series INTEGER, at_ms INTEGER, value REAL NOT NULL, lag_ms INTEGER NOT NULL,
     PRIMARY KEY (series, at_ms)
 ) WITHOUT ROWID;
-CREATE TABLE applied (
-    first INTEGER NOT NULL, last INTEGER NOT NULL, digest BLOB NOT NULL,
-    count INTEGER NOT NULL, new BLOB NOT NULL
-);
-{roll_ups.SCHEMA}
+{batches.SCHEMA}{roll_ups.SCHEMA}
 {retention.SCHEMA}
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from devices.readings import Readings
 from storage.series import retention as retaining
 from storage.series import roll_ups
+from storage.series.batches import Applied, digest_of, keep_applied, load_applied, repeated
 from storage.series.file import SeriesFile
 from storage.series.levels import FIVE_MINUTES_MS, HOUR_MS, LEVELS_MS, start_of
 from storage.series.retention import Retention, Walk
@@ -22,14 +22,6 @@ from storage.series.roll_ups import Bucket, Span
 LOCAL_OFFSET_MS = 7 * HOUR_MS  # days are those of Asia/Vientiane: UTC+7, no daylight saving
 WALK_EVERY_MS = HOUR_MS  # of platform time: what is too old goes in steps of this
 NEVER = np.iinfo(np.int64).min
-
-
-class Applied(NamedTuple):
-    """The last batch that was written: journal positions [first, last), which readings were new."""
-
-    first: int
-    last: int
-    new: NDArray[np.bool_]
 
 
 class Row(NamedTuple):
@@ -78,14 +70,14 @@ class SqliteSeries:
         """
         if not len(readings):
             return np.zeros(0, np.bool_)
-        digest = _digest(readings)
+        digest = digest_of(readings)
         order = np.lexsort((readings.at_ms, readings.series))  # is stable
         batch = readings.take(order)
         with self._file.transaction("BEGIN IMMEDIATE") as connection:
-            kept = _applied(connection, digest)
+            kept = load_applied(connection, digest)
             if kept and kept[:2] == (first, last):
                 return kept.new
-            fresh = ~_repeated(batch) & ~self._stored(connection, batch)
+            fresh = ~repeated(batch) & ~self._stored(connection, batch)
             connection.executemany(
                 "INSERT INTO raw VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET value = excluded.value, lag_ms = excluded.lag_ms",
@@ -100,11 +92,7 @@ class SqliteSeries:
             marks = self._mark(connection, batch)
             new = np.zeros(len(batch), np.bool_)
             new[order] = fresh
-            connection.execute("DELETE FROM applied")
-            connection.execute(
-                "INSERT INTO applied VALUES (?, ?, ?, ?, ?)",
-                (first, last, digest, len(new), np.packbits(new).tobytes()),
-            )
+            keep_applied(connection, Applied(first, last, new), digest)
         self._marked[marks.series] = marks.at_ms
         np.maximum.at(self._newest, batch.series, batch.at_ms)
         return new
@@ -112,7 +100,7 @@ class SqliteSeries:
     def applied(self) -> Applied | None:
         """The batch that was written last, None before the first."""
         with self._file.connection() as connection:
-            return _applied(connection)
+            return load_applied(connection)
 
     def latest(self, numbers: Iterable[int]) -> dict[int, tuple[int, float]]:
         """(event time in ms, value) of the newest reading of each series that has one."""
@@ -238,35 +226,9 @@ class SqliteSeries:
         """
         starts = batch.at_ms // FIVE_MINUTES_MS * FIVE_MINUTES_MS
         buckets = Readings(batch.series, starts, batch.received_ms, batch.value)
-        marks = buckets.take(~_repeated(buckets) & (self._marked[batch.series] != starts))
+        marks = buckets.take(~repeated(buckets) & (self._marked[batch.series] != starts))
         connection.executemany(
             "INSERT INTO dirty VALUES (?, ?) ON CONFLICT DO NOTHING",
             zip(marks.series.tolist(), marks.at_ms.tolist(), strict=True),
         )
         return marks
-
-
-def _repeated(batch: Readings) -> NDArray[np.bool_]:
-    """bool[n]: True where a sorted batch holds the same identity just before."""
-    repeated = np.zeros(len(batch), np.bool_)
-    repeated[1:] = (batch.series[1:] == batch.series[:-1]) & (batch.at_ms[1:] == batch.at_ms[:-1])
-    return repeated
-
-
-def _digest(readings: Readings) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for column in (readings.series, readings.at_ms, readings.received_ms, readings.value):
-        digest.update(np.ascontiguousarray(column).data)
-    return digest.digest()
-
-
-def _applied(connection: sqlite3.Connection, digest: bytes | None = None) -> Applied | None:
-    """The kept batch, of any or of one digest."""
-    row = connection.execute(
-        "SELECT first, last, count, new FROM applied WHERE digest = coalesce(?, digest)", (digest,)
-    ).fetchone()
-    if row is None:
-        return None
-    first, last, count, new = row
-    bits = np.unpackbits(np.frombuffer(new, np.uint8), count=count)
-    return Applied(first, last, bits.astype(np.bool_))

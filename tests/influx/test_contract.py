@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from devices.kinds import METRICS
 from devices.readings import Readings
-from storage.influx.series import InfluxSeries
 from storage.series.levels import DAY_MS, FIVE_MINUTES_MS, HOUR_MS
 from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 from tests.influx import influxd
 from tests.influx.influxd import BASE
 
@@ -28,7 +28,7 @@ Reading = tuple[int, int, float]
 class Opened:
     """A store, and how to see what was written to it."""
 
-    series: SqliteSeries | InfluxSeries
+    series: SeriesStore
     drain: Callable[[], None]
     roll_up: Callable[[int], int]
 

@@ -253,8 +253,16 @@ def test_the_drainer_runs_until_it_is_told_to_stop(store: Store) -> None:
         slept.append(seconds)
         time.sleep(seconds)
 
-    store.drainer.run(lambda: len(slept) > 2, now_s=time.time, sleep=sleep)
+    rolled: list[int] = []
+    store.series.roll_up(BASE + DAY_MS, budget_s=1)
+    store.drainer.run(
+        lambda: len(slept) > 2,
+        now_s=time.time,
+        sleep=sleep,
+        chore=lambda: rolled.append(store.roller.step(BASE + DAY_MS, budget_s=1)),
+    )
     assert stored(store) == {(0, BASE): 1.0}
+    assert sum(rolled) == 3
     assert store.drainer.condition.state == "idle"
 
 
