@@ -77,7 +77,7 @@ class JournalReader:
             self._offset += READ_BYTES - PREFIX.size - MAX_RECORD_BYTES
             return
         for segment in segments(self.directory):
-            if self._segment and segment.first > self._segment.first:
+            if self._segment and segment > self._segment:
                 self._use(segment)
                 return
         self._skip_to(head)
@@ -90,8 +90,8 @@ class JournalReader:
         found = segments(self.directory)
         if not found:
             raise JournalError(f"{self.directory} has a head but no segment: restore its files")
-        at_or_before = [segment for segment in found if segment.first <= position]
-        return self._use(at_or_before[-1] if at_or_before else found[0])
+        first = max((one.first for one in found if one.first <= position), default=found[0].first)
+        return self._use(next(one for one in found if one.first == first))
 
     def _use(self, segment: Segment) -> Segment:
         if self._file >= 0:

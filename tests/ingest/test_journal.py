@@ -144,6 +144,19 @@ def test_a_torn_tail_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None
     assert reader.damaged == 0
 
 
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_a_torn_first_group_of_a_segment_hides_nothing(tmp_path: Path, seed: int) -> None:
+    """A segment without a sound record does not stand before the one that takes its position."""
+    written(tmp_path, [entries(5)])
+    torn = encode(5, entries(1)[0], seed)[:-7]
+    (tmp_path / f"{5:020d}-{seed:08x}.seg").write_bytes(torn)
+    written(tmp_path, [entries(3)])
+    for position in (0, 5):
+        reader = JournalReader(tmp_path, position)
+        assert [r.position for r in read_all(reader)] == list(range(position, 8))
+        assert reader.damaged == 0
+
+
 @pytest.mark.parametrize("head_survives", [True, False])
 def test_any_flipped_bit_costs_at_most_its_record(tmp_path: Path, head_survives: bool) -> None:
     """With one bit flipped anywhere, the other records are read and the loss is counted."""
