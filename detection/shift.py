@@ -115,13 +115,16 @@ class Shift:
         return np.where(rules.log[row], logs, wave.value)
 
     def _start(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> None:
-        """Begin a new series, and take up the level afresh after a gap."""
+        """Begin a new series, and take up the level afresh after a gap.
+
+        An open episode goes on over a gap: it still compares with the level from before.
+        """
         new = rows["n"] == 0
         rows["first"] = np.where(new, wave.at_ms, rows["first"])
         rows["slow"] = np.where(new, y, rows["slow"])
-        rows["base"] = np.where(wave.gap, y, rows["base"])
-        rows["mean"] = np.where(wave.gap, y, rows["mean"])
-        rows["since"] = np.where(wave.gap, 0, rows["since"])
+        afresh = wave.gap & (rows["phase"] == CLOSED)
+        rows["mean"] = np.where(afresh, y, rows["mean"])
+        rows["since"] = np.where(afresh, 0, rows["since"])
 
     def _score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> _Scored:
         rules, row = self._rules, wave.row

@@ -143,3 +143,12 @@ def test_times_of_a_change() -> None:
     (resolved,) = book.apply([finding(key, "clear", 9000, 1000)], 9500, site_of)
     assert (fired.event_ms, fired.at_ms) == (1000, 2500)
     assert (resolved.alert, resolved.event_ms, resolved.at_ms) == (fired.alert, 9000, 9500)
+
+
+def test_an_open_alert_keeps_its_onset() -> None:
+    """A finding of another onset for the same key goes to the open alert and its times."""
+    book = AlertBook()
+    key = ("d1", "temperature_c", "limits")
+    (pending,) = book.apply([finding(key, "pending", 1000, 1000)], 1500, site_of)
+    (fired,) = book.apply([finding(key, "firing", 3000, 2000)], 3500, site_of)
+    assert (fired.alert, fired.event_ms) == (pending.alert, 1000)

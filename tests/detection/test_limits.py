@@ -100,6 +100,22 @@ def test_a_mended_registry_counts_from_the_next_tick() -> None:
     assert "clear" in steps(feed.say([25.6, 25.5, 25.4, 25.5, 25.6]), "limits")
 
 
+@pytest.mark.parametrize(
+    ("kind", "metric", "value", "side"),
+    [
+        ("connectivity-probe", "nat_jitter_ms", 400, "high"),
+        ("connectivity-probe", "rsrp_dbm", -125, "low"),
+        ("environment", "temperature_c", 50, None),
+    ],
+)
+def test_a_limit_on_one_side_says_which(
+    kind: str, metric: str, value: float, side: str | None
+) -> None:
+    """Where only one end matters the text must not speak of a range."""
+    (pending,) = Feed(kind, metric).say([value])
+    assert pending.facts.get("side") == side
+
+
 def test_metrics_without_a_row_are_never_judged() -> None:
     """Counters and switches have no limits and no past that matters."""
     feed = Feed("power", "energy_kwh")

@@ -127,3 +127,32 @@ def test_an_episode_that_settles_halfway_back_ends() -> None:
     assert fired.expected is not None
     halfway = fired.expected[1] - 0.3
     assert shifts(feed.say(noisy(halfway, 0.05, 400))) == ["clear"]
+
+
+def test_an_episode_goes_on_over_a_gap() -> None:
+    """A level that was wrong before a gap and still is does not count as back to normal."""
+    feed = Feed("power", "mains_v")
+    feed.say(noisy(232, 0.7, 2 * DAY))
+    assert shifts(feed.say(noisy(212, 0.7, 10))) == ["pending", "firing"]
+    feed.pause(2 * 3600)
+    assert shifts(feed.say(noisy(212, 0.7, 10))) == []
+    assert shifts(feed.say(noisy(232, 0.7, 10))) == ["clear"]
+
+
+def test_one_wild_value_does_not_move_the_mean() -> None:
+    """After a spike to the end of the range the level is not out as well."""
+    feed = Feed("water-quality", "chlorine_mgl", interval_s=300)
+    feed.say(noisy(0.7, 0.01, 4 * 288))
+    assert shifts(feed.say([19.9, *noisy(0.7, 0.01, 3)])) == ["firing", "clear"]
+
+
+def test_trust_grows_with_age() -> None:
+    """The same values make a narrower expectation after a day, and again after eight days."""
+    widths = []
+    for days in (0.2, 2, 9):
+        feed = Feed("environment", "temperature_c", interval_s=300)
+        feed.say([20.0, 28.0] * round(days * 144))
+        fired = next(f for f in feed.say([44.9]) if f.rule == "shift")
+        assert fired.expected is not None
+        widths.append(fired.expected[1] - fired.expected[0])
+    assert widths[0] > widths[1] + 2 > widths[2] + 2.5

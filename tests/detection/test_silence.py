@@ -118,6 +118,19 @@ def test_time_that_we_were_away_counts_for_nobody() -> None:
     assert fired.onset_ms == START_MS + MINUTE
 
 
+def test_a_snapshot_remembers_that_we_were_away() -> None:
+    """The grace after our absence holds over a snapshot."""
+    ears = Ears()
+    ears.hear(0)
+    back = 8 * 3_600_000
+    ears.engine.resumed(START_MS + back)
+    state = ears.engine.snapshot()
+    ears.engine = Engine(ears.catalogue)
+    ears.engine.restore(state)
+    assert ears.tick(back + TIMEOUT) == []
+    assert len(ears.tick(back + TIMEOUT + 1)) == 1
+
+
 def test_a_silence_that_was_open_stays_open_over_our_absence() -> None:
     """Coming back neither ends a silence nor tells it again."""
     ears = Ears()

@@ -81,6 +81,16 @@ def test_seen_expected_and_why() -> None:
     assert "3.1 ນາທີ" in said.lo
 
 
+def test_advice_follows_the_nature() -> None:
+    """A bad water reading asks for a sample; a bad water sensor asks for the sensor."""
+    turbidity = next(m for m in METRICS if m.name == "turbidity_ntu")
+    real = finding(turbidity, "limits", "firing")
+    faulty = real._replace(nature="data_quality")
+    assert "sample" in explain(real).en
+    assert "sample" not in explain(faulty).en
+    assert "sensor" in explain(faulty).en
+
+
 def test_yes_and_no() -> None:
     """A switch is told as yes or no."""
     mains = next(m for m in METRICS if m.name == "mains_on")
