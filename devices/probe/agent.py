@@ -1,19 +1,31 @@
-"""The agent's loop: measure a round, keep it, publish it; say who it is whenever it connects."""
+"""The agent's loop: measure a round, keep it, publish it until the platform has it."""
 
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
-from devices.probe.buffer import Buffer
 from devices.probe.config import ProbeConfig
 from devices.probe.measure import KIND, Measured
 from devices.probe.measure_self import measure_self
+from devices.probe.outbox import Outbox, Parcel
+from devices.probe.outbox_file import OutboxError
 from devices.probe.session import Broker, Session
 from devices.topics import topic
-from devices.wire import Message, Round, Status, encode, encode_batch, encode_status
+from devices.wire import (
+    Message,
+    PayloadError,
+    Round,
+    Status,
+    decode_receipt,
+    decode_resend,
+    encode,
+    encode_batch,
+    encode_status,
+)
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +43,7 @@ class Agent:
         config: ProbeConfig,
         broker: Broker,
         *,
+        outbox: Outbox,
         measure: Callable[[ProbeConfig], Measured],
         now_ms: Callable[[], int],
         speed: float = 1.0,
@@ -39,12 +52,13 @@ class Agent:
         self._measure = measure
         self._now_ms = now_ms
         self._speed = speed
-        self.boot = secrets.token_hex(4)
-        self.buffer = Buffer(config.buffer_rounds)
-        self._seq = 0
+        self._outbox = outbox
+        self._in_flight: dict[int, Parcel] = {}
+        self._backlog: int | None = None  # the message of it that is in flight
+        self._is_subscribed = False
         self._trouble = ""
         self._interval_ms = max(1, round(config.interval_s * 1000))
-        farewell = encode_status(Status("offline", boot=self.boot))
+        farewell = encode_status(Status("offline", boot=outbox.boot))
         self._farewell = (self._topic("status"), farewell)
         self._session = Session(broker, config.device, self._farewell)
 
@@ -66,49 +80,115 @@ class Agent:
 
     def _keep_round(self, now_ms: int) -> None:
         measured = self._measure(self._config)
-        oldest_ms = self.buffer.oldest_ms()
+        oldest_ms = self._outbox.oldest_unsent_ms()
         values = measured.values | {
-            "backlog_msgs": len(self.buffer),
+            "backlog_msgs": self._outbox.unsent,
             "backlog_oldest_s": 0 if oldest_ms is None else max(0, now_ms - oldest_ms) // 1000,
-            "dropped_msgs": self.buffer.dropped,
+            "dropped_msgs": self._outbox.dropped,
         }
-        self.buffer.add(Round(self._seq, now_ms, values, measured.attributes or None))
-        self._seq += 1
+        said = Round(None, now_ms, values, measured.attributes or None)
+        with self._disk():
+            self._outbox.add(said)
+            return
+        self._send_unkept(said)
+
+    def _send_unkept(self, said: Round) -> None:
+        """A round that the disk does not take goes without a number, or is dropped."""
+        if self._session.is_connected:
+            message = Message(None, [said], [], self._uptime_s())
+            self._session.publish(self._topic("telemetry"), encode(message))
+        else:
+            self._outbox.dropped += 1
 
     def _listen(self) -> None:
         """Take what the session has heard."""
         while self._session.heard:
             heard = self._session.heard.popleft()
             if heard.what == "acknowledged":
-                self.buffer.acknowledged(heard.message)
+                self._acknowledge(heard.message)
+            elif heard.what == "arrived":
+                self._read(heard.topic, heard.payload)
             elif heard.what == "connected":
-                self._trouble = ""
-                log.info("connected to the broker")
-                self._session.publish(self._topic("status"), self._birth(), retain=True)
-            elif heard.reason != self._trouble:
-                self._trouble = heard.reason
-                log.warning("no connection to the broker: %s", heard.reason)
+                self._greet(heard.is_new)
+            elif heard.what == "subscribed":
+                self._is_subscribed = True
+            else:
+                self._mourn(heard.reason)
+
+    def _greet(self, is_new: bool) -> None:
+        self._trouble = ""
+        log.info("connected to the broker")
+        self._is_subscribed = False
+        if is_new:
+            self._outbox.session_lost()
+        self._session.subscribe(self._topic("receipt"), self._topic("resend"))
+        self._session.publish(self._topic("status"), self._birth(), retain=True)
+
+    def _acknowledge(self, message: int) -> None:
+        parcel = self._in_flight.pop(message, None)
+        if message == self._backlog:
+            self._backlog = None
+        if parcel is not None:
+            with self._disk():
+                self._outbox.acknowledged(parcel)
+
+    def _read(self, source: str, payload: bytes) -> None:
+        """Do what the platform says."""
+        try:
+            if source == self._topic("receipt"):
+                receipt = decode_receipt(payload)
+                with self._disk():
+                    self._outbox.receipt(receipt.boot, receipt.seq)
+            elif source == self._topic("resend"):
+                asked = decode_resend(payload)
+                self._outbox.resend(asked.boot, asked.from_seq, asked.to_seq)
+        except PayloadError as exc:
+            self._mourn(f"{source}: {exc}")
+
+    def _mourn(self, trouble: str) -> None:
+        """Say what is wrong, once until something else is."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning("%s", trouble)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """What the disk refuses is said; it comes again by itself."""
+        try:
+            yield
+        except OutboxError as exc:
+            self._mourn(str(exc))
 
     def _send(self) -> None:
-        """Send what waits: fresh rounds live, each by itself; older ones in batches."""
+        """Send what waits: each fresh round by itself and first, older ones a batch at a time."""
+        self._outbox.overdue(round(time.monotonic() * 1000 * self._speed))
         since_ms = self._now_ms() - LIVE_INTERVALS * self._interval_ms
-        while self._session.is_connected and self.buffer.messages_in_flight < IN_FLIGHT:
-            fresh = self.buffer.take_live(since_ms)
-            rounds = self.buffer.take_old(BATCH_ROUNDS) if fresh is None else [fresh]
-            if not rounds:
+        while self._session.is_connected and len(self._in_flight) < IN_FLIGHT:
+            parcel = self._outbox.next_live(since_ms)
+            if parcel is not None:
+                self._publish("telemetry", encode(self._message(parcel)), parcel)
+                continue
+            if self._backlog is None and self._is_subscribed:  # receipts come before
+                parcel = self._outbox.next_backlog(BATCH_ROUNDS)
+            if parcel is None:
                 return
-            said = Message(self.boot, rounds, [], self._uptime_s())
-            if fresh is not None:
-                number = self._session.publish(self._topic("telemetry"), encode(said))
-            else:
-                number = self._session.publish(self._topic("backfill"), encode_batch(said))
-            self.buffer.sent(number, rounds)
+            payload = encode_batch(self._message(parcel))
+            self._backlog = self._publish("backfill", payload, parcel)
+
+    def _message(self, parcel: Parcel) -> Message:
+        uptime_s = self._uptime_s() if parcel.boot == self._outbox.boot else None
+        return Message(parcel.boot, parcel.rounds, [], uptime_s)
+
+    def _publish(self, channel: str, payload: bytes, parcel: Parcel) -> int:
+        message = self._session.publish(self._topic(channel), payload)
+        self._in_flight[message] = parcel
+        return message
 
     def _birth(self) -> bytes:
         return encode_status(
             Status(
                 "online",
-                boot=self.boot,
+                boot=self._outbox.boot,
                 kind=KIND,
                 fw=version("govsense"),
                 interval_s=self._config.interval_s,

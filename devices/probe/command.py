@@ -11,6 +11,7 @@ from typing import Any
 from devices.probe.agent import Agent
 from devices.probe.config import ProbeConfig, ProbeConfigError, read_config
 from devices.probe.measure import measure
+from devices.probe.outbox import Outbox
 from devices.probe.session import Broker
 from runtime import log as log_format
 from runtime.clock import clock_from
@@ -24,7 +25,8 @@ EPILOG = """examples:
       --dns-zone probe.example.la --http-url https://portal.example.la/ --http-expect Welcome
 
 probe.toml holds the same keys: device, province, interval_s, timeout_s, packets, dns_server,
-dns_zone, http_url, http_expect, buffer_rounds, and a table [targets] with gw, isp, nat, int.
+dns_zone, http_url, http_expect, outbox, buffer_rounds, and a table [targets] with gw, isp, nat,
+int. What has no receipt of the platform yet is kept in the outbox, a file of this device alone.
 A target is a host or an address; gateway is this machine's own; tcp:// never tries ICMP.
 Only what is asked for is measured. The broker's address and login are in the settings (mqtt.*);
 with a password and no user name the device's id is the user name.
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dns-zone", metavar="ZONE", help="ask for random names under it")
     parser.add_argument("--http-url", metavar="URL", help="fetch this page")
     parser.add_argument("--http-expect", metavar="TEXT", help="that the page must hold")
+    parser.add_argument("--outbox", metavar="FILE", help="default: in the data directory")
     parser.add_argument("--once", action="store_true", help="print one round, publish nothing")
     parser.add_argument(
         "--self-test",
@@ -64,12 +67,17 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             print(json.dumps({"m": measured.values, "a": measured.attributes}, indent=2))
             return 0
         broker = _broker(settings, config)
+        file = config.outbox or settings.data_dir / f"outbox-{config.device}.db"
+        outbox = Outbox(file, config.buffer_rounds)
     except (ProbeConfigError, OSError) as exc:
         print(f"govsense probe: {exc}", file=sys.stderr)
         return 2
     clock = clock_from(settings.clock)
-    agent = Agent(config, broker, measure=measure, now_ms=clock.now_ms, speed=clock.speed)
+    agent = Agent(
+        config, broker, outbox=outbox, measure=measure, now_ms=clock.now_ms, speed=clock.speed
+    )
     agent.run(stopping)
+    outbox.close()
     return 0
 
 
@@ -80,7 +88,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         given["http_url"] = args.self_test
     for name in (
         "device", "province", "interval_s", "timeout_s", "packets", "targets", "dns_server",
-        "dns_zone", "http_url", "http_expect",
+        "dns_zone", "http_url", "http_expect", "outbox",
     ):  # fmt: skip
         if getattr(args, name) is not None:
             given[name] = getattr(args, name)

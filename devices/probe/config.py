@@ -44,7 +44,8 @@ class ProbeConfig:
     target has. targets: by tier; what is not there is not measured. dns_server: an address, or
     "system" for the machine's own; dns_zone: a random label is asked under it, "" asks nothing.
     http_url: a page, "" asks none; http_expect: a text that its body must hold, "" any.
-    buffer_rounds: rounds kept while the broker is away; beyond, the oldest is dropped.
+    outbox: file of the rounds without a receipt, "" for one in the data directory. buffer_rounds:
+    rounds kept in it; beyond, the oldest is dropped.
     """
 
     device: str
@@ -57,6 +58,7 @@ class ProbeConfig:
     dns_zone: str = ""
     http_url: str = ""
     http_expect: str = ""
+    outbox: str = ""
     buffer_rounds: int = 10_000
 
 

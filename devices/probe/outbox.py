@@ -66,6 +66,7 @@ class Outbox:
     def __init__(self, path: Path | str, size: int, *, boot: str = "") -> None:
         self.boot = boot or secrets.token_hex(4)
         self.dropped = 0  # in this boot
+        self.unsent = 0  # rounds that the broker does not have yet
         self._size = size
         self._db = open_file(path)
         self._seq = 0
@@ -82,14 +83,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._kept)
 
-    @property
-    def unsent(self) -> int:
-        """Rounds that the broker does not have yet."""
-        return sum(not kept.sent for kept in self._kept.values())
-
     def oldest_unsent_ms(self) -> int | None:
         """Event time of the oldest round that the broker does not have yet, None without one."""
-        return next((self._kept[key].at_ms for key in sorted(self._unsent_keys())), None)
+        oldest = min((key for key, kept in self._kept.items() if not kept.sent), default=None)
+        return None if oldest is None else self._kept[oldest].at_ms
 
     def add(self, said: Round) -> int:
         """Keep a round and return its seq: 1 for the first of this boot, then one more each time.
@@ -105,12 +102,12 @@ class Outbox:
             drop = self._oldest(len(self._kept) - self._size + 1)
             db.executemany("DELETE FROM rounds WHERE boot = ? AND seq = ?", drop)
             db.execute("INSERT INTO rounds (boot, seq, at_ms, said) VALUES (?, ?, ?, ?)", row)
-        for gone in drop:
-            del self._kept[gone]
+        self._forget(drop)
         self.dropped += len(drop)
         self._seq = seq
         self._kept[key] = _Kept(said.at_ms, _State.FRESH)
         self._fresh.append(key)
+        self.unsent += 1
         return seq
 
     def next_live(self, since_ms: int) -> Parcel | None:
@@ -154,6 +151,7 @@ class Outbox:
                 continue
             if not kept.sent:
                 fresh.append(key)
+                self.unsent -= 1
             kept.sent, kept.state, kept.again_ms = True, _State.RESTING, None
         if fresh:
             with self._writing() as db:
@@ -169,8 +167,7 @@ class Outbox:
         if keys:
             with self._writing() as db:
                 db.executemany("DELETE FROM rounds WHERE boot = ? AND seq = ?", keys)
-        for key in keys:
-            del self._kept[key]
+        self._forget(keys)
         return len(keys)
 
     def resend(self, boot: str, first: int, last: int) -> int:
@@ -220,10 +217,15 @@ class Outbox:
             self._kept[number, seq] = _Kept(at_ms, state, bool(sent))
             if not sent:
                 self._waiting.append((number, seq))
+                self.unsent += 1
         if damaged:  # SQLite has no checksums, and one bad round must not stop every start
             with self._writing() as db:
                 db.executemany("DELETE FROM rounds WHERE boot = ? AND seq = ?", damaged)
             self.dropped += len(damaged)
+
+    def _forget(self, keys: list[Key]) -> None:
+        for key in keys:
+            self.unsent -= not self._kept.pop(key).sent
 
     def _oldest(self, count: int) -> list[Key]:
         if count <= 0:
@@ -260,9 +262,6 @@ class Outbox:
 
     def _is_resting(self, key: Key) -> bool:
         return self._kept[key].state is _State.RESTING
-
-    def _unsent_keys(self) -> list[Key]:
-        return [key for key, kept in self._kept.items() if not kept.sent]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -29,16 +29,24 @@ class Broker:
 
 
 class Heard(NamedTuple):
-    """One thing that happened: connected, refused, lost (with a reason), or acknowledged."""
+    """One thing that happened.
+
+    connected (is_new: the broker has no session of ours), subscribed, acknowledged (the number of
+    the message), arrived (topic and payload), and refused or lost, with a reason.
+    """
 
     what: str
     message: int = 0
     reason: str = ""
+    is_new: bool = False
+    topic: str = ""
+    payload: bytes = b""
 
 
 class Session:
     """Connects, reconnects with a backoff, and keeps what is published until it is acknowledged.
 
+    The broker keeps the session, and with it what arrives for the device, while it is away.
     paho's callbacks run in its own thread, which an exception in one would end unseen: they only
     append to `heard` and wake the agent.
     """
@@ -48,7 +56,10 @@ class Session:
         self._wake = threading.Event()
         self.heard: deque[Heard] = deque()
         self._client = client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
         )
         if broker.username:
             client.username_pw_set(broker.username, broker.password)
@@ -60,6 +71,8 @@ class Session:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
 
     @property
     def is_connected(self) -> bool:
@@ -74,6 +87,10 @@ class Session:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Publish with QoS 1; the number that comes back with the acknowledgement."""
         return self._client.publish(topic, payload, 1, retain).mid
+
+    def subscribe(self, *topics: str) -> None:
+        """Subscribe with QoS 1; `subscribed` or `refused` is heard."""
+        self._client.subscribe([(topic, 1) for topic in topics])
 
     def wait(self, seconds: float) -> None:
         """Until something is heard, at most so long."""
@@ -101,7 +118,8 @@ class Session:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        self._tell(Heard("refused" if reason.is_failure else "connected", reason=str(reason)))
+        what = "refused" if reason.is_failure else "connected"
+        self._tell(Heard(what, reason=str(reason), is_new=not flags.session_present))
 
     def _on_connect_fail(self, client: mqtt.Client, userdata: object) -> None:
         self._tell(Heard("refused", reason="the broker cannot be reached"))
@@ -125,3 +143,18 @@ class Session:
         properties: Properties,
     ) -> None:
         self._tell(Heard("acknowledged", message=mid))
+
+    def _on_subscribe(
+        self,
+        client: mqtt.Client,
+        userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        properties: Properties,
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._tell(Heard("refused", reason="the broker does not let us read our receipts"))
+        self._tell(Heard("subscribed"))
+
+    def _on_message(self, client: mqtt.Client, userdata: object, said: mqtt.MQTTMessage) -> None:
+        self._tell(Heard("arrived", topic=said.topic, payload=bytes(said.payload)))

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from devices.kinds import KINDS
 from devices.probe.agent import Agent
-from devices.probe.config import ProbeConfig, Target
+from devices.probe.config import ProbeConfig
 from devices.probe.measure import measure
+from devices.probe.outbox import Outbox
 from devices.probe.session import Broker
-from devices.wire import Message, Round, Status, decode, decode_status
+from devices.wire import (
+    Message,
+    Receipt,
+    Resend,
+    Round,
+    Status,
+    decode,
+    decode_status,
+    encode_receipt,
+    encode_resend,
+)
 from tests.cable import Cable
 from tests.probe import servers
 from tests.project.broker import Client, Installation, free_port, wait_for
@@ -52,15 +65,23 @@ def rounds(client: Client, *channels: str) -> list[Round]:
     return [one for message in said for one in message.rounds]
 
 
+def numbers(client: Client) -> set[int | None]:
+    return {one.seq for one in rounds(client, "telemetry", "backfill")}
+
+
 @contextmanager
-def probing(config: ProbeConfig, broker: Broker) -> Iterator[Agent]:
-    """An agent in a thread."""
+def probing(
+    config: ProbeConfig, broker: Broker, outbox: Outbox | None = None, *, speed: float = 1.0
+) -> Iterator[Outbox]:
+    """An agent in a thread, with an outbox in memory unless one is given."""
     stop = threading.Event()
-    agent = Agent(config, broker, measure=measure, now_ms=now_ms)
+    if outbox is None:
+        outbox = Outbox(":memory:", config.buffer_rounds)
+    agent = Agent(config, broker, outbox=outbox, measure=measure, now_ms=now_ms, speed=speed)
     thread = threading.Thread(target=agent.run, args=(stop.is_set,))
     thread.start()
     try:
-        yield agent
+        yield outbox
     finally:
         stop.set()
         thread.join(15)
@@ -68,10 +89,11 @@ def probing(config: ProbeConfig, broker: Broker) -> Iterator[Agent]:
 
 
 @contextmanager
-def probe_process(port: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def probe_process(directory: Path, port: int, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "runtime", "probe", "--device", "probe-7"]
     command += ["--province", "LA-LP", "--interval-s", str(INTERVAL_S), *arguments]
     environment = {**os.environ, "GOVSENSE_MQTT__PORT": str(port)}
+    environment["GOVSENSE_PLATFORM__DATA_DIR"] = str(directory / "probe-data")
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -88,7 +110,7 @@ def test_the_command_measures_and_says_goodbye(tmp_path: Path) -> None:
         listener.subscribe("gov/v1/#")
         with servers.listener() as target:
             targets = f"nat=tcp://127.0.0.1:{target}"
-            with probe_process(port, "--targets", targets, "--packets", "3") as process:
+            with probe_process(tmp_path, port, "--targets", targets, "--packets", "3") as process:
                 wait_for(lambda: len(rounds(listener, "telemetry")) >= 3, "rounds", 20)
                 process.send_signal(signal.SIGTERM)
                 assert process.wait(10) == 0
@@ -99,7 +121,7 @@ def test_the_command_measures_and_says_goodbye(tmp_path: Path) -> None:
     assert not any(message.refusals for message in said)
     assert {message.boot for message in said} == {birth.boot}
     live = rounds(listener, "telemetry")
-    assert [one.seq for one in live] == list(range(len(live)))
+    assert [one.seq for one in live] == list(range(1, len(live) + 1))
     assert live[0].values["nat_rcvd"] == 3
     assert live[0].attributes == {"nat_by": "tcp"}
     assert abs(live[0].at_ms - now_ms()) < 60_000
@@ -110,7 +132,7 @@ def test_a_killed_probe_leaves_its_will(tmp_path: Path) -> None:
     port = free_port()
     with mosquitto(tmp_path, port), Client().connected(port) as listener:
         listener.subscribe("gov/v1/#")
-        with probe_process(port) as process:
+        with probe_process(tmp_path, port) as process:
             wait_for(lambda: bool(statuses(listener)), "the birth", 20)
             process.kill()
             wait_for(lambda: len(statuses(listener)) == 2, "the Will")
@@ -129,38 +151,38 @@ def test_an_outage_is_backfilled_and_nothing_is_missing(tmp_path: Path) -> None:
         Cable(cut_port, port).laid() as cable,
     ):
         listener.subscribe("gov/v1/#")
-        with probing(config, Broker("127.0.0.1", cut_port)) as agent:
+        with probing(config, Broker("127.0.0.1", cut_port)) as outbox:
             wait_for(lambda: len(rounds(listener, "telemetry")) >= 2, "live rounds")
             cable.cut()
-            wait_for(lambda: len(agent.buffer) >= 8, "the buffer fills")
+            wait_for(lambda: outbox.unsent >= 8, "the outbox fills")
             cable.mend()
             wait_for(lambda: bool(rounds(listener, "backfill")), "backfill")
             count = len(rounds(listener, "telemetry"))
             wait_for(lambda: len(rounds(listener, "telemetry")) >= count + 2, "live again")
-            wait_for(lambda: len(agent.buffer) <= 1, "the buffer empties")
+            wait_for(lambda: outbox.unsent <= 1, "the backlog is sent")
     late = rounds(listener, "backfill")
     assert len(late) >= 4
     assert [one.at_ms for one in late] == sorted(one.at_ms for one in late)
     everything = {one.seq for one in rounds(listener, "telemetry", "backfill")}
-    assert everything == set(range(len(everything)))
+    assert everything == set(range(1, len(everything) + 1))
     backlog = max(one.values["backlog_msgs"] for one in rounds(listener, "telemetry", "backfill"))
     assert backlog >= 7
     assert [status.state for status in statuses(listener)][:3] == ["online", "offline", "online"]
 
 
-def test_a_full_buffer_drops_the_oldest_and_says_so(tmp_path: Path) -> None:
-    """While the broker is away longer than the buffer lasts, dropped_msgs counts what went."""
+def test_a_full_outbox_drops_the_oldest_and_says_so(tmp_path: Path) -> None:
+    """While the broker is away longer than the outbox lasts, dropped_msgs counts what went."""
     port = free_port()
     config = ProbeConfig("probe-7", "LA-LP", interval_s=0.02, buffer_rounds=5)
-    with probing(config, Broker("127.0.0.1", port)) as agent:
-        wait_for(lambda: agent.buffer.dropped >= 4, "rounds are dropped")
+    with probing(config, Broker("127.0.0.1", port)) as outbox:
+        wait_for(lambda: outbox.dropped >= 4, "rounds are dropped")
         with mosquitto(tmp_path, port), Client().connected(port) as listener:
             listener.subscribe("gov/v1/#")
             wait_for(lambda: bool(rounds(listener, "telemetry")), "live rounds")
             wait_for(
                 lambda: rounds(listener, "telemetry")[-1].values["dropped_msgs"] >= 4, "the count"
             )
-            assert len(agent.buffer) <= 5
+            assert len(outbox) <= 5
 
 
 def test_the_password_of_a_device_lets_it_in(tmp_path: Path) -> None:
@@ -173,25 +195,27 @@ def test_the_password_of_a_device_lets_it_in(tmp_path: Path) -> None:
     try:
         with installation.running(), installation.client("ingest") as ingest:
             ingest.subscribe("gov/v1/#")
-            with probe_process(installation.port):
+            with probe_process(tmp_path, installation.port):
                 wait_for(lambda: bool(rounds(ingest, "telemetry")), "a round", 20)
     finally:
         del os.environ["GOVSENSE_MQTT__PASSWORD_FILE"]
 
 
-def test_once_prints_a_round() -> None:
+def test_once_prints_a_round(tmp_path: Path) -> None:
     """--once measures, prints JSON and needs no broker."""
     with servers.listener() as target:
         targets = f"int=127.0.0.1:{target}"
-        with probe_process(1, "--once", "--targets", targets, "--packets", "2") as process:
+        with probe_process(
+            tmp_path, 1, "--once", "--targets", targets, "--packets", "2"
+        ) as process:
             out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
     assert '"int_rcvd": 2' in out
 
 
-def test_a_wrong_call_is_explained() -> None:
+def test_a_wrong_call_is_explained(tmp_path: Path) -> None:
     """A wrong target ends with code 2 and one sentence."""
-    with probe_process(1, "--targets", "lan=10.0.0.1") as process:
+    with probe_process(tmp_path, 1, "--targets", "lan=10.0.0.1") as process:
         _, err = process.communicate(timeout=20)
     assert process.returncode == 2
     assert "targets.lan" in err
@@ -200,8 +224,111 @@ def test_a_wrong_call_is_explained() -> None:
 
 def test_every_start_is_another_boot() -> None:
     """The boot is random, so that numbers of two starts are never taken for one sequence."""
-    config = ProbeConfig("probe-7", "LA-LP", targets={"gw": Target("127.0.0.1")})
-    agents = [
-        Agent(config, Broker("127.0.0.1", 1), measure=measure, now_ms=now_ms) for _ in range(2)
-    ]
-    assert agents[0].boot != agents[1].boot
+    assert Outbox(":memory:", 1).boot != Outbox(":memory:", 1).boot
+
+
+def test_a_receipt_empties_the_outbox_and_a_resend_is_answered(tmp_path: Path) -> None:
+    """What has no receipt stays and comes again when it is asked for; a retained receipt counts."""
+    port = free_port()
+    config = ProbeConfig("probe-7", "LA-LP", interval_s=INTERVAL_S)
+    with mosquitto(tmp_path, port), Client().connected(port) as platform:
+        platform.subscribe("gov/v1/#")
+        with probing(config, Broker("127.0.0.1", port)) as outbox:
+            wait_for(lambda: len(rounds(platform, "telemetry")) >= 5, "live rounds")
+            platform.publish(f"{TOPIC}/receipt", b"not a receipt")
+            platform.publish(f"{TOPIC}/resend", encode_resend(Resend(outbox.boot, 2, 4)))
+            wait_for(lambda: bool(rounds(platform, "backfill")), "what was asked for")
+            assert [one.seq for one in rounds(platform, "backfill")] == [2, 3, 4]
+            receipt = encode_receipt(Receipt(outbox.boot, 4))
+            platform.publish(f"{TOPIC}/receipt", receipt, retain=True)
+            wait_for(lambda: len(outbox) <= 4, "it lets go")
+            platform.publish(f"{TOPIC}/resend", encode_resend(Resend(outbox.boot, 1, 5)))
+            wait_for(lambda: len(rounds(platform, "backfill")) == 4, "what is left of a range")
+            assert rounds(platform, "backfill")[-1].seq == 5
+    live = [one.seq or 0 for one in rounds(platform, "telemetry")]
+    assert live == sorted(set(live)), "live rounds are sent once"
+
+
+def test_a_broker_that_forgot_gets_again_what_has_no_receipt(tmp_path: Path) -> None:
+    """A killed broker took with it what it had acknowledged: the outbox sends all of it again."""
+    port = free_port()
+    config = ProbeConfig("probe-7", "LA-LP", interval_s=INTERVAL_S)
+    outbox = Outbox(tmp_path / "outbox.db", 1000)
+    with ExitStack() as agent:
+        with mosquitto(tmp_path, port) as broker, Client().connected(port) as platform:
+            platform.subscribe("gov/v1/#")
+            agent.enter_context(probing(config, Broker("127.0.0.1", port), outbox))
+            wait_for(lambda: len(rounds(platform, "telemetry")) >= 6, "live rounds")
+            platform.publish(f"{TOPIC}/receipt", encode_receipt(Receipt(outbox.boot, 4)))
+            wait_for(lambda: len(outbox) <= 4, "the receipt is heard")
+            broker.kill()
+        with mosquitto(tmp_path, port), Client().connected(port) as platform:
+            platform.subscribe("gov/v1/#")
+            wait_for(lambda: bool(rounds(platform, "telemetry")), "live again", 20)
+            wanted = set(range(5, (rounds(platform, "telemetry")[-1].seq or 0) + 1))
+            wait_for(lambda: wanted <= numbers(platform), "everything without a receipt")
+            assert not {1, 2, 3, 4} & numbers(platform)
+    outbox.close()
+
+
+def test_a_session_that_the_broker_kept_repeats_nothing(tmp_path: Path) -> None:
+    """After a short cut only what was not sent is sent; without a receipt it goes again later."""
+    port, cut_port = free_port(), free_port()
+    config = ProbeConfig("probe-7", "LA-LP", interval_s=INTERVAL_S)
+    with (
+        mosquitto(tmp_path, port),
+        Client().connected(port) as platform,
+        Cable(cut_port, port).laid() as cable,
+    ):
+        platform.subscribe("gov/v1/#")
+        with probing(config, Broker("127.0.0.1", cut_port)) as outbox:
+            wait_for(lambda: len(rounds(platform, "telemetry")) >= 5, "live rounds")
+            sent = len(outbox) - outbox.unsent
+            cable.cut()
+            wait_for(lambda: outbox.unsent >= 5, "an outage")
+            cable.mend()
+            wait_for(lambda: bool(rounds(platform, "backfill")), "backfill")
+            wait_for(lambda: outbox.unsent <= 1, "the backlog is sent")
+    assert not {one.seq for one in rounds(platform, "backfill")} & set(range(1, sent))
+
+
+def test_what_gets_no_receipt_goes_again(tmp_path: Path) -> None:
+    """Five minutes (played 1,000 times as fast) after the broker took it, it is sent again."""
+    port = free_port()
+    config = ProbeConfig("probe-7", "LA-LP", interval_s=INTERVAL_S)
+    with mosquitto(tmp_path, port), Client().connected(port) as platform:
+        platform.subscribe("gov/v1/#")
+        with probing(config, Broker("127.0.0.1", port), speed=1000):
+            wait_for(lambda: bool(rounds(platform, "backfill")), "it comes again")
+    assert rounds(platform, "backfill")[0].seq == 1
+
+
+def test_the_next_start_sends_what_the_last_one_could_not(tmp_path: Path) -> None:
+    """Rounds of a probe that was killed off line come from the next process, as its boot's."""
+    port = free_port()
+    file = tmp_path / "kept.db"
+    with probe_process(tmp_path, port, "--outbox", str(file)) as process:
+        wait_for(lambda: kept_in(file) >= 3, "rounds are kept", 20)
+        process.kill()
+        process.wait()
+    with mosquitto(tmp_path, port), Client().connected(port) as platform:
+        platform.subscribe("gov/v1/#")
+        with probe_process(tmp_path, port, "--outbox", str(file)):
+            wait_for(lambda: bool(messages(platform, "backfill")), "backfill", 20)
+    early, now = messages(platform, "backfill")[0], statuses(platform)[0]
+    assert early.boot != now.boot
+    assert [one.seq for one in early.rounds[:3]] == [1, 2, 3]
+
+
+def kept_in(file: Path) -> int:
+    """The rounds in a copy of an outbox that a process holds."""
+    copy = file.with_name("copy.db")
+    for suffix in ("", "-wal"):
+        if not Path(f"{file}{suffix}").exists():
+            return 0
+        shutil.copyfile(f"{file}{suffix}", f"{copy}{suffix}")
+    with closing(sqlite3.connect(copy)) as db:
+        try:
+            return int(db.execute("SELECT count(*) FROM rounds").fetchone()[0])
+        except sqlite3.Error:  # copied in the middle of a write
+            return 0

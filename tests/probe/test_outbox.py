@@ -236,12 +236,13 @@ def test_every_round_is_kept_receipted_or_dropped(steps: list[tuple[str, int]], 
             outbox.overdue(now_ms)
         assert len(outbox) + receipted + outbox.dropped == added
         assert len(outbox) <= size
-        assert outbox.unsent >= len(outbox) - len(handed)
+        assert len(outbox) - len(handed) <= outbox.unsent <= len(outbox)
     for parcel in under_way:
         outbox.acknowledged(parcel)
     outbox.session_lost()
     everything = [n for _, numbers in drained(outbox) for n in numbers]
     assert len(everything) == len(set(everything)) == len(outbox)
+    assert outbox.unsent == 0
     assert outbox.receipt(outbox.boot, added) == len(everything)
     outbox.close()
 
