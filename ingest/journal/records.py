@@ -14,6 +14,7 @@ BODY = struct.Struct("<QqBH")
 CHECKED_FROM = 6  # the checksum covers the record from its length on
 RETAINED = 1
 MAX_RECORD_BYTES = 2**20  # a length beyond is damage: the wire allows 256 KiB and a topic
+MAX_PAYLOAD_BYTES = MAX_RECORD_BYTES - 2**16 - BODY.size  # beside the longest topic
 
 
 class JournalError(Exception):
@@ -61,9 +62,10 @@ def segments(directory: Path) -> list[Segment]:
 
 
 def encode(position: int, entry: Entry, seed: int) -> bytes:
-    """The bytes of one record."""
+    """The bytes of one record. Of a payload beyond MAX_PAYLOAD_BYTES the beginning is kept."""
     topic = entry.topic.encode()
-    body = BODY.pack(position, entry.received_ms, entry.flags, len(topic)) + topic + entry.payload
+    head = BODY.pack(position, entry.received_ms, entry.flags, len(topic))
+    body = head + topic + entry.payload[:MAX_PAYLOAD_BYTES]
     length = len(body).to_bytes(4, "little")
     crc = zlib.crc32(body, zlib.crc32(length, seed))
     return MAGIC + crc.to_bytes(4, "little") + length + body

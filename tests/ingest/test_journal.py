@@ -81,6 +81,18 @@ def test_a_long_journal_is_read_across_buffers(tmp_path: Path) -> None:
     assert reader.damaged == 0
 
 
+def test_the_beginning_of_a_huge_payload_is_kept(tmp_path: Path) -> None:
+    """What no broker should let through is not damage: enough is kept to refuse it as too long."""
+    huge = Entry(1, "t" * 65_535, b"x" * 2**21)
+    written(tmp_path, [[*entries(1), huge, *entries(1)]])
+    reader = JournalReader(tmp_path, 0)
+    found = read_all(reader)
+    assert [r.position for r in found] == [0, 1, 2]
+    assert reader.damaged == 0
+    assert len(found[1].payload) > 512 * 1024
+    assert huge.payload.startswith(found[1].payload)
+
+
 def test_released_segments_are_gone_and_the_rest_still_reads(tmp_path: Path) -> None:
     """Space behind all readers is given back, never a segment that is still needed."""
     written(tmp_path, [entries(10, size=400) for _ in range(20)], bound=160_000)
