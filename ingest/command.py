@@ -21,6 +21,7 @@ from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
+from storage.ledger import progress
 from storage.ledger.migrations import LedgerError, open_ledger
 from storage.series.file import SeriesError
 from storage.series.retention import Retention
@@ -79,7 +80,11 @@ def _both(
 
 
 def _receive(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
-    journal = JournalWriter(_journal(settings), max_bytes=settings.ingest.journal_max_mib * 2**20)
+    journal = JournalWriter(
+        _journal(settings),
+        max_bytes=settings.ingest.journal_max_mib * 2**20,
+        begin=lambda: _processed(settings),
+    )
     receiver = Receiver(
         _broker(settings),
         journal,
@@ -100,6 +105,8 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     if reader is None:
         return 0
     ledger = open_ledger(settings.ledger_url)
+    if not _is_reached(progress.position(ledger), reader, stopping):
+        return 0
     series = SqliteSeries.open(settings.series_path)
     processor = recover(
         reader=reader,
@@ -150,6 +157,34 @@ def _reader(directory: Path, stopping: Callable[[], bool]) -> JournalReader | No
             raise JournalError(f"no journal in {directory}: is the receiver running?")
         time.sleep(0.05)
     return None
+
+
+def _is_reached(cursor: int, reader: JournalReader, stopping: Callable[[], bool]) -> bool:
+    """Whether the journal reaches to what was processed of it; False when told to stop before.
+
+    After a loss of power the head may be older than the ledger, until the receiver corrects it.
+    """
+    deadline = time.monotonic() + HEAD_WITHIN_S
+    while reader.head.position < cursor:
+        if stopping():
+            return False
+        if time.monotonic() > deadline:
+            raise JournalError(
+                f"{reader.directory} ends at position {reader.head.position}, but the ledger has"
+                f" processed up to {cursor}: is the receiver running? If it is, the journal is not"
+                " the one of this ledger: stop ingest, move the journal away and start again"
+            )
+        time.sleep(0.05)
+    return True
+
+
+def _processed(settings: Settings) -> int:
+    """How far the ledger has come in the journal: where one that was lost begins again."""
+    ledger = open_ledger(settings.ledger_url)
+    try:
+        return progress.position(ledger)
+    finally:
+        ledger.close()
 
 
 def _journal(settings: Settings) -> Path:

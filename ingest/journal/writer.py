@@ -7,7 +7,7 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingest.journal.head import Head
@@ -29,14 +29,19 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class JournalWriter:
     """The one writer. `append` returns only after its records are on disk."""
 
-    def __init__(self, directory: Path, *, max_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, *, max_bytes: int, begin: Callable[[], int] = lambda: 0
+    ) -> None:
+        """begin: the first position of a journal of which nothing is there, not even its head."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._max_bytes = max_bytes
         self._segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)  # space comes back in eighths
         self._lock = _lock(directory)
+        is_new = not (directory / "head").exists() and not segments(directory)
+        first = begin() if is_new else _end(directory)
         self.head = Head(directory, create=True)
-        self._position = max(_end(directory), self.head.kept_position())
+        self._position = max(first, self.head.kept_position())
         self._segment = self._new_segment()
         self._file = self._open(self._segment)
         self._size = 0
@@ -78,9 +83,9 @@ class JournalWriter:
         return free > ROOM_BYTES and self._used() + ROOM_BYTES <= self._max_bytes
 
     def close(self) -> None:
-        """Release the files; an empty last segment is removed."""
+        """Release the files; an empty last segment goes unless it alone tells the position."""
         os.close(self._file)
-        if not self._size:
+        if not self._size and len(segments(self.directory)) > 1:
             self._segment.path.unlink()
         self.head.close()
         os.close(self._lock)

@@ -73,6 +73,17 @@ def test_reading_starts_at_any_position(tmp_path: Path) -> None:
         assert [r.position for r in found] == list(range(position, 100))
 
 
+def test_a_reader_can_go_back(tmp_path: Path) -> None:
+    """After seek the records come again from there, also across segments."""
+    written(tmp_path, [entries(10, size=400) for _ in range(20)], bound=160_000)
+    reader = JournalReader(tmp_path, 0)
+    read_all(reader)
+    for position in (199, 0, 57):
+        reader.seek(position)
+        assert [r.position for r in read_all(reader)] == list(range(position, 200))
+    assert reader.damaged == 0
+
+
 def test_a_long_journal_is_read_across_buffers(tmp_path: Path) -> None:
     """Records that cross the reader's buffer are neither lost nor repeated."""
     written(tmp_path, [entries(40, size=200_000)])
@@ -100,6 +111,28 @@ def test_released_segments_are_gone_and_the_rest_still_reads(tmp_path: Path) -> 
     read_all(reader)
     assert reader.release(below=105) > 0
     assert [r.position for r in read_all(JournalReader(tmp_path, 105))] == list(range(105, 200))
+
+
+def test_a_lost_head_does_not_start_positions_again(tmp_path: Path) -> None:
+    """A journal that was emptied goes on behind what it held, also without its head."""
+    written(tmp_path, [entries(60)])
+    writer = JournalWriter(tmp_path, max_bytes=BOUND)
+    assert JournalReader(tmp_path, 60).release(below=60) == 1
+    writer.close()
+    (tmp_path / "head").unlink()
+    writer = JournalWriter(tmp_path, max_bytes=BOUND)
+    assert writer.position == 60
+    writer.close()
+
+
+def test_a_lost_journal_begins_where_it_is_told(tmp_path: Path) -> None:
+    """What was processed of a journal that is gone keeps its positions."""
+    writer = JournalWriter(tmp_path / "j", max_bytes=BOUND, begin=lambda: 70)
+    assert writer.append(entries(2)) == 72
+    writer.close()
+    writer = JournalWriter(tmp_path / "j", max_bytes=BOUND, begin=lambda: 90)
+    assert writer.position == 72
+    writer.close()
 
 
 def test_two_writers_are_refused_with_advice(tmp_path: Path) -> None:

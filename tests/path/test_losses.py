@@ -1,0 +1,30 @@
+"""What is left when files are lost: the path goes on, and nothing new is passed over."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.path.platform import one_office, reading, running
+from tests.project.broker import Client, wait_for
+
+pytestmark = pytest.mark.mosquitto
+P0 = "gov/v1/LA-LP/p0/telemetry"
+
+
+def test_messages_after_the_loss_of_the_journal_are_processed(tmp_path: Path) -> None:
+    """A new journal goes on behind what the ledger has processed of the lost one."""
+    at_ms = time.time_ns() // 1_000_000
+    with running(tmp_path, one_office()) as platform, Client().connected(platform.port) as client:
+        for n in range(20):
+            client.publish(P0, reading(at_ms - n * 1000, n, nat_rtt_p50_ms=20.0))
+        wait_for(lambda: platform.get("/stats")["messages_stored"] == 20, "all are stored")
+        assert platform.stop("ingest") == 0
+        shutil.rmtree(tmp_path / "journal")
+        platform.start("ingest")
+        client.publish(P0, reading(at_ms + 1000, 21, nat_rtt_p50_ms=21.0))
+        wait_for(lambda: platform.get("/stats")["messages_stored"] == 21, "the next is stored")
+        assert platform.get("/stats")["messages_received"] == 21
