@@ -65,6 +65,7 @@ class Drainer:
         self._parts: list[Part] = []  # of the batches up to _last; the next one is at the end
         self._last = self._committed = 0
         self._refused: list[Refused] = []
+        self._damaged = 0
         self._failures = 0  # answers in a row that were no answer
         self._passed = 0  # requests that went well
         self._state: State = "idle"
@@ -125,6 +126,7 @@ class Drainer:
             self._last = batches[-1].id
             level_ms = batches[0].level_ms
             lines = [line for batch in batches for line in batch.lines]
+            self._damaged += sum(batch.size for batch in batches if not batch.lines)
             starts = range(0, len(lines), LINES_A_REQUEST)
             self._parts = [Part(level_ms, lines[n : n + LINES_A_REQUEST]) for n in starts][::-1]
             if self._parts:
@@ -134,9 +136,15 @@ class Drainer:
     def _commit(self, now_s: float) -> None:
         """Move the cursor: everything up to _last is in InfluxDB or refused."""
         if self._last > self._committed:
-            self._spool.drained(self._last, self._refused, round(now_s * 1000))
+            self._spool.drained(
+                self._last,
+                refused=self._refused,
+                damaged=self._damaged,
+                now_ms=round(now_s * 1000),
+            )
             self._committed = self._last
             self._refused = []
+            self._damaged = 0
 
     def _follow(self, part: Part, answer: Answer, now_s: float) -> float:
         """Do what the table says; returns how long to wait."""

@@ -47,10 +47,14 @@ class SpoolFullError(Exception):
 
 
 class Batch(NamedTuple):
-    """Lines for the database of one level, raw or a roll-up."""
+    """Lines for the database of one level, raw or a roll-up. size: how many there were.
+
+    Where the file does not hold what was written to it, there are no lines.
+    """
 
     id: int
     level_ms: int
+    size: int
     lines: list[bytes]
 
 
@@ -137,10 +141,7 @@ class Spool:
         return int(added.lastrowid or 0)
 
     def waiting(self, *, after: int = 0, most_lines: int) -> list[Batch]:
-        """The oldest batches after a number: those of one level, one or as many as fit in a bound.
-
-        What is damaged has no lines; `drained` counts it.
-        """
+        """The oldest batches after a number, of one level: one, or as many as fit in a bound."""
         found: list[Batch] = []
         lines = 0
         with self.transaction("BEGIN") as connection:
@@ -152,16 +153,20 @@ class Spool:
                 lines += count
                 if found and (lines > most_lines or level_ms != found[0].level_ms):
                     break
-                found.append(Batch(number, level_ms, _unpacked(packed, crc)))
+                found.append(Batch(number, level_ms, count, _unpacked(packed, crc)))
         return found
 
-    def drained(self, last: int, refused: Sequence[Refused], now_ms: int) -> None:
-        """Forget the batches up to a number, and keep the lines of them that were refused."""
+    def drained(self, last: int, *, refused: Sequence[Refused], damaged: int, now_ms: int) -> None:
+        """Forget the batches up to a number; keep the lines of them that were refused.
+
+        damaged: how many lines of them were not there any more.
+        """
         with self.transaction() as connection:
-            rows = connection.execute(
-                "SELECT count, crc, lines FROM batches WHERE id <= ?", (last,)
-            ).fetchall()
-            damaged = sum(count for count, crc, packed in rows if not _unpacked(packed, crc))
+            held, lines = connection.execute(
+                "SELECT coalesce(sum(length(lines)), 0), coalesce(sum(count), 0) FROM batches"
+                " WHERE id <= ?",
+                (last,),
+            ).fetchone()
             connection.execute("DELETE FROM batches WHERE id <= ?", (last,))
             connection.executemany(
                 "INSERT INTO refused (at_ms, line, status, text) VALUES (?, ?, ?, ?)",
@@ -169,8 +174,8 @@ class Spool:
             )
             _count(
                 connection,
-                bytes=-sum(len(packed) for _, _, packed in rows),
-                lines=-sum(count for count, _, _ in rows),
+                bytes=-held,
+                lines=-lines,
                 refused=len(refused),
                 damaged=damaged,
             )

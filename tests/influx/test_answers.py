@@ -206,6 +206,17 @@ def test_one_bad_line_in_5000_is_found(
     assert bench.spool.counts().refused == 1
 
 
+def test_each_bad_line_is_refused_once(bench_of: Callable[[Decide], Bench]) -> None:
+    """Batch after batch: a line that was kept is not kept again with the next one."""
+    bench = bench_of(unless(lambda line: line.startswith(b"bad"), REFUSALS[0]))
+    for n in range(3):
+        bench.append([*lines(20), f"bad {n}"])
+        bench.drain()
+    assert bench.refused() == ["bad 0", "bad 1", "bad 2"]
+    assert bench.drainer.condition.refused == bench.spool.counts().refused == 3
+    assert bench.drainer.condition.stored == 60
+
+
 def test_a_batch_of_which_nothing_is_taken_needs_one_request(
     bench_of: Callable[[Decide], Bench],
 ) -> None:
