@@ -95,13 +95,15 @@ class Drainer:
     ) -> None:
         """Drain until told to stop. now_s: seconds since 1970. sleep: may return early.
 
-        chore: called after every step, and at least once a minute.
+        chore: called after every step, and every 50 ms while there is nothing to send; a request
+        to a server that is silent takes up to 30 s.
         """
         while not stopping():
             until_s = now_s() + self.step(now_s())
             chore()
             while not stopping() and (left_s := until_s - now_s()) > 0:
                 sleep(min(left_s, IDLE_S))
+                chore()
 
     def step(self, now_s: float) -> float:
         """Send the next lines; returns after how many seconds the next call makes sense.

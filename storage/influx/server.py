@@ -73,11 +73,13 @@ class Answer(NamedTuple):
 class Server:
     """Connections to one server; safe for several threads, but for writes, which one makes."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, read_s: float = READ_S) -> None:
+        """read_s: how long an answer may take; a write that took longer is made again."""
         self.address = address
+        self._read_s = read_s
         self._http = httpx.Client(
             base_url=address.url,
-            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
             trust_env=False,
         )
         self._client: InfluxDBClient | None = None
@@ -180,7 +182,7 @@ class Server:
                 self.address.url,
                 token=self.address.token(),
                 org=self.address.org or "-",
-                timeout=(round(CONNECT_S * 1000), round(READ_S * 1000)),
+                timeout=(round(CONNECT_S * 1000), round(self._read_s * 1000)),
                 enable_gzip=True,
             )
         write_api = self._client.write_api(write_options=SYNCHRONOUS)

@@ -69,12 +69,12 @@ class FakeInflux:
 
 
 @contextmanager
-def shim(url: str) -> Iterator[str]:
+def shim(url: str, *, read_s: float = 30.0) -> Iterator[str]:
     """The URL of a server that takes /api/v2/write, and hands everything on to a 1.x server.
 
     It calls itself 1.8, the first version that takes such writes.
     """
-    with httpx.Client(base_url=url, trust_env=False) as behind:
+    with httpx.Client(base_url=url, timeout=read_s, trust_env=False) as behind:
 
         class Handler(_Handler):
             def reply(self, body: bytes) -> Reply:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Timer
 
 import pytest
 
 from devices.readings import Readings
+from storage.influx.drainer import Drainer
 from storage.influx.server import Address, InfluxError, Server
 from storage.influx.setup import create
 from storage.influx.spool import Spool, SpoolFullError
@@ -24,6 +26,7 @@ from storage.series.levels import DAY_MS, FIVE_MINUTES_MS, HOUR_MS, LEVELS_MS, R
 from storage.series.retention import Retention
 from tests.influx import influxd
 from tests.influx.influxd import BASE, Influxd, Store, describe, opened
+from tests.influx.servers import shim
 from tests.influx.test_contract import readings
 from tests.project.broker import ROOT
 
@@ -211,11 +214,56 @@ def test_kill_of_influxdb_loses_nothing(tmp_path: Path, own: Influxd) -> None:
     server.close()
 
 
+@pytest.mark.parametrize("through_api_2", [False, True])
+def test_an_influxdb_that_stands_still_is_waited_for(
+    tmp_path: Path, own: Influxd, through_api_2: bool
+) -> None:
+    """SIGSTOP: no answer within the time allowed, then the same lines again, and none twice."""
+    with ExitStack() as stack:
+        url = stack.enter_context(shim(own.url, read_s=2.0)) if through_api_2 else own.url
+        store = stack.enter_context(opened(Address(url, "still"), tmp_path / "spool.db"))
+        writing = stack.enter_context(closing(Server(Address(url, "still"), read_s=0.2)))
+        create(writing, influxd.KEEP_ALL)
+        drainer = Drainer(store.spool, writing, chance=random.Random(1))
+        store.series.write(readings([(0, BASE, 1.0), (0, BASE + 1, 2.0)]), first=0, last=1)
+        assert own.process is not None
+        own.process.send_signal(signal.SIGSTOP)
+        try:
+            drainer.step(time.time())
+            assert drainer.condition.state == "waiting"
+            assert "timed out" in drainer.condition.problem.lower()
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+        store.drain()
+        assert stored(store) == {(0, BASE): 1.0, (0, BASE + 1): 2.0}
+
+
+def test_a_request_that_is_too_large_is_halved(tmp_path: Path) -> None:
+    """The real 413, of a server that takes 5,000 bytes at a time."""
+    small = Influxd(tmp_path / "small", extra_http="max-body-size = 5000")
+    small.start()
+    try:
+        with (
+            closing(Server(Address(small.url, "small"))) as server,
+            opened(server.address, tmp_path / "spool.db") as store,
+        ):
+            create(server, influxd.KEEP_ALL)
+            rows = [(0, BASE + n, float(n)) for n in range(1000)]
+            store.series.write(readings(rows), first=0, last=1)
+            store.drain()
+            assert len(stored(store)) == 1000
+            assert store.drainer.condition.requests > 20
+    finally:
+        small.stop()
+
+
 WRITER = """
 import sys
 from pathlib import Path
 from tests.influx.influxd import BASE, opened
+from tests.influx.servers import shim
 from tests.influx.test_contract import readings
+from storage.influx.drainer import Drainer
 from storage.influx.server import Address
 with opened(Address(sys.argv[1], sys.argv[2]), Path(sys.argv[3])) as store:
     for n in range(100_000):
