@@ -31,7 +31,7 @@ from api.routes import (
     telemetry,
 )
 from storage.ledger.migrations import Ledger
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 PREFIX = "/api/v1"
 STALE_AFTER_MS = 10_000
@@ -57,7 +57,7 @@ as `cursor` until it is null. A parameter that a path does not have is an error.
 def create_app(
     *,
     ledger: Ledger,
-    series: SqliteSeries,
+    series: SeriesStore,
     now_ms: Callable[[], int],
     allowed_hosts: str,
     clock_speed: float = 1.0,

@@ -18,9 +18,9 @@ from api.app import create_app
 from runtime import log as log_format
 from runtime.clock import clock_from
 from runtime.settings import Settings
+from runtime.stores import open_series
 from storage.ledger.migrations import LedgerError, open_ledger
 from storage.series.file import SeriesError
-from storage.series.sqlite import SqliteSeries
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     try:
         listener = _listen(host, port)
         ledger = open_ledger(settings.ledger_url)
-        series = SqliteSeries.open(settings.series_path, read_only=True)
+        clock = clock_from(settings.clock)
+        series = open_series(settings, ledger, clock.now_ms, read_only=True)
     except (OSError, LedgerError, SeriesError) as exc:
         print(f"govsense api: {exc}", file=sys.stderr)
         return 1
-    clock = clock_from(settings.clock)
     app = create_app(
         ledger=ledger,
         series=series,

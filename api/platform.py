@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from api.problems import not_found
 from storage.ledger.inventory import DeviceRow, get_device
 from storage.ledger.migrations import Ledger
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Platform:
     """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing."""
 
     ledger: Ledger
-    series: SqliteSeries
+    series: SeriesStore
     now_ms: Callable[[], int]
     stale_after_ms: float
 

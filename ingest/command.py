@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ingest.draining import Draining
 from ingest.journal import JournalError, JournalReader, JournalWriter
 from ingest.messenger import Messenger
 from ingest.processing import Processing
@@ -21,11 +22,20 @@ from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
+from runtime.stores import (
+    influx_address,
+    open_series,
+    open_spool,
+    retention,
+    uses_influxdb,
+)
+from storage.influx.names import Names
+from storage.influx.roll_ups import Roller
+from storage.influx.server import Server
 from storage.ledger import progress
 from storage.ledger.migrations import LedgerError, open_ledger
 from storage.series.file import SeriesError
-from storage.series.retention import Retention
-from storage.series.sqlite import SqliteSeries
+from storage.series.sqlite import LOCAL_OFFSET_MS
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +44,8 @@ HEAD_WITHIN_S = 15.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which of the two loops to run, and whom to follow."""
-    parser.add_argument(
-        "--only", choices=("receiver", "processor"), help="run this loop alone (default: both)"
-    )
+    loops = ("receiver", "processor", "drainer")
+    parser.add_argument("--only", choices=loops, help="run this loop alone (default: all)")
     parser.add_argument("--follow", type=int, metavar="PID", help="stop when this process has gone")
     parser.epilog = """examples:
   govsense ingest                     receive and process, as two processes
@@ -54,6 +63,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             return _receive(settings, clock, stopping)
         if args.only == "processor":
             return _process(settings, clock, stopping)
+        if args.only == "drainer":
+            return _drain(settings, clock, stopping)
         return _both(args, settings, clock, stopping)
     except (JournalError, LedgerError, SeriesError) as exc:
         log.error("%s", exc)
@@ -63,20 +74,35 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 def _both(
     args: argparse.Namespace, settings: Settings, clock: Clock, stopping: Callable[[], bool]
 ) -> int:
+    """The processor here, the others as children; all stop when one of them ends."""
+    names = ["receiver", "drainer"] if uses_influxdb(settings) else ["receiver"]
+    children = {name: _child(name, args, settings, clock) for name in names}
+
+    def should_stop() -> bool:
+        return stopping() or any(child.poll() is not None for child in children.values())
+
+    try:
+        code = _process(settings, clock, should_stop)
+    finally:
+        for child in children.values():
+            child.terminate()
+        for child in children.values():
+            child.wait(15)
+    if stopping():
+        return code
+    for name, child in children.items():
+        log.error("the %s ended with code %s", name, child.returncode)
+    return 1
+
+
+def _child(
+    name: str, args: argparse.Namespace, settings: Settings, clock: Clock
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "runtime", "--data-dir", str(settings.data_dir)]
     if args.settings:
         command += ["--settings", str(args.settings)]
-    command += ["ingest", "--only", "receiver", "--follow", str(os.getpid())]
-    receiver = subprocess.Popen(command, env={**os.environ, **clock.environment()})
-    try:
-        code = _process(settings, clock, lambda: stopping() or receiver.poll() is not None)
-    finally:
-        receiver.terminate()
-        receiver.wait(15)
-    if not stopping():
-        log.error("the receiver ended with code %s", receiver.returncode)
-        return 1
-    return code
+    command += ["ingest", "--only", name, "--follow", str(os.getpid())]
+    return subprocess.Popen(command, env={**os.environ, **clock.environment()})
 
 
 def _receive(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
@@ -107,7 +133,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     ledger = open_ledger(settings.ledger_url)
     if not _is_reached(progress.position(ledger), reader, stopping):
         return 0
-    series = SqliteSeries.open(settings.series_path)
+    series = open_series(settings, ledger, clock.now_ms)
     processor = recover(
         reader=reader,
         ledger=ledger,
@@ -116,14 +142,13 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
         limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
     )
     log.info("processing from journal position %d", reader.position)
-    kept = settings.storage
     messenger = Messenger(_broker(settings))
     loop = Processing(
         processor,
         ledger=ledger,
         series=series,
         messenger=messenger,
-        retention=Retention(kept.raw_days, kept.five_minute_days, kept.hour_days),
+        retention=retention(settings),
         now_ms=clock.now_ms,
     )
     loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
@@ -132,6 +157,19 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     reader.close()
     series.close()
     ledger.close()
+    return 0
+
+
+def _drain(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
+    ledger = open_ledger(settings.ledger_url)
+    spool = open_spool(settings)
+    writer = Server(influx_address(settings, write=True))
+    reader = Server(influx_address(settings, write=False))
+    roller = Roller(spool, reader, Names(ledger), local_offset_ms=LOCAL_OFFSET_MS)
+    loop = Draining(spool, writer=writer, roller=roller, ledger=ledger, now_ms=clock.now_ms)
+    loop.run(stopping)
+    for part in (spool, writer, reader, ledger):
+        part.close()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -9,13 +10,17 @@ import psutil
 
 from ingest.messenger import Messenger
 from ingest.processor import Processor
+from storage.influx.spool import SpoolFullError
 from storage.ledger import events, stats
 from storage.ledger.migrations import Ledger
 from storage.series.retention import Retention
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
+
+log = logging.getLogger(__name__)
 
 SMALL_BATCH = 500
 IDLE_S = 0.005
+FULL_S = 0.5  # between two tries where the series store has no room
 CHORES_S = 1.0
 ROLL_UP_S, ROLL_UP_BUDGET_S, RETAIN_BUDGET_S = 5.0, 0.05, 0.05
 EVENTS_KEPT = 1_000_000  # a client of the live feed may be this far behind
@@ -29,7 +34,7 @@ class Processing:
         processor: Processor,
         *,
         ledger: Ledger,
-        series: SqliteSeries,
+        series: SeriesStore,
         messenger: Messenger,
         retention: Retention,
         now_ms: Callable[[], int],
@@ -41,6 +46,7 @@ class Processing:
         self._retention = retention
         self._now_ms = now_ms
         self._chores_at = self._roll_up_at = 0.0
+        self._full = False
 
     def run(self, should_stop: Callable[[], bool], *, batch_s: float) -> None:
         """Process until `should_stop`; then keep the detectors' state.
@@ -49,13 +55,25 @@ class Processing:
         """
         while not should_stop():
             began = time.monotonic()
-            count = self._processor.step()
+            count = self._step()
             self._do_chores(began)
             if count < SMALL_BATCH:
                 least_s = batch_s if count else IDLE_S
                 time.sleep(max(0.0, least_s - (time.monotonic() - began)))
         self._processor.snapshot()
         self._beat()
+
+    def _step(self) -> int:
+        try:
+            count = self._processor.step()
+        except SpoolFullError as exc:
+            if not self._full:
+                log.error("processing waits, the journal holds what comes: %s", exc)
+            self._full = True
+            time.sleep(FULL_S)
+            return 0
+        self._full = False
+        return count
 
     def _do_chores(self, now: float) -> None:
         if now >= self._chores_at:

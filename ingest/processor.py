@@ -27,12 +27,13 @@ from ingest.judge import Judge, Known
 from ingest.latency import Latency
 from ingest.latest import Latest
 from ingest.sequences import Downlink, Sequences
+from storage.influx.spool import SpoolFullError
 from storage.ledger import quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, Replayed, commit
 from storage.ledger.migrations import Ledger
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Processor:
         *,
         reader: JournalReader,
         ledger: Ledger,
-        series: SqliteSeries,
+        series: SeriesStore,
         registry: Registry,
         catalogue: Catalogue,
         now_ms: Callable[[], int],
@@ -87,7 +88,12 @@ class Processor:
         self._connection = 0
         self._snapshot_at = time.monotonic()
         self._snapshot_due = False
-        self._counted_damage = reader.damaged
+        self._counted = reader.position  # every record below is in the totals
+
+    def start(self, position: int) -> None:
+        """Go on behind what is committed: everything below `position`."""
+        self.reader.seek(position)
+        self._counted = position
 
     @property
     def received(self) -> int:
@@ -105,9 +111,16 @@ class Processor:
         return self.reader.head.connection(time.monotonic_ns()) > 0
 
     def step(self) -> int:
-        """Process what the journal holds next, and time; returns how many records that was."""
+        """Process what the journal holds next, and time; returns how many records that was.
+
+        Raises SpoolFullError where the series store has no room: the next step tries again.
+        """
         records = self.reader.read(max_records=self._limits.batch_messages)
-        self.process(records)
+        try:
+            self.process(records)
+        except SpoolFullError:
+            self.reader.seek(records[0].position)
+            raise
         return len(records)
 
     def process(self, records: Sequence[Record]) -> None:
@@ -117,10 +130,10 @@ class Processor:
             return
         batch = self.intake.take(records)
         self._number_new_series()
-        facts = self._store(batch, first=records[0].position)
+        facts = self._store(batch)
         self.sequences.take(batch)
         findings = self.judge.hear(batch) + self._tick(records)
-        changes = self._commit(facts, findings)
+        changes = self._commit(facts, findings, processed=len(records))
         self._observe(batch, changes, findings)
 
     def snapshot(self) -> None:
@@ -176,18 +189,13 @@ class Processor:
         self._commit(facts, [])
         return len(held)
 
-    def _store(self, batch: Batch, *, first: int) -> Facts:
-        new = self._series.write(batch.readings, first=first, last=self.reader.position)
+    def _store(self, batch: Batch) -> Facts:
+        last = self.reader.position
+        new = self._series.write(batch.readings, first=self._counted, last=last)
         self.latest.take(batch.readings)
         counts = tally.totals(batch, new, tally.outcomes(batch, new))
-        damaged = self.reader.damaged - self._counted_damage
-        if damaged:
-            counts["messages_quarantined"] += damaged
-            counts[f"refused_{reasons.JOURNAL_DAMAGED}"] += damaged
-            self._counted_damage = self.reader.damaged
-            log.error("%d records of the journal were damaged and are lost", damaged)
         return Facts(
-            position=self.reader.position,
+            position=last,
             quarantined=_quarantined(batch),
             device_seen=self._seen(batch),
             accounting=tally.accounting(batch, new),
@@ -210,13 +218,21 @@ class Processor:
         self._snapshot_due |= bool(silence)
         return silence
 
-    def _commit(self, facts: Facts, findings: list[Finding]) -> list[AlertChange]:
+    def _commit(
+        self, facts: Facts, findings: list[Finding], *, processed: int = 0
+    ) -> list[AlertChange]:
         """Commit the facts and what the findings change; returns those changes.
 
+        processed: of how many records the facts tell; what else lies before their position was
+        damaged, and is counted as such.
         The detectors' state goes with them now and then, and always after a finding that time
         alone has made: a replay of the journal does not make it again.
         """
         now_ms = self._now_ms()
+        damaged = facts.position - self._counted - processed
+        if damaged:
+            facts.totals = {**facts.totals, **_damage(facts.totals, damaged)}
+            log.error("%d records of the journal were damaged and are lost", damaged)
         facts.alert_changes = self.judge.conclude(findings, now_ms)
         if self._snapshot_due or time.monotonic() - self._snapshot_at > self._limits.snapshot_s:
             state = Snapshot(self.judge.state(), self.sequences.state())
@@ -225,6 +241,7 @@ class Processor:
             self._snapshot_at = time.monotonic()
         if facts != Facts(position=facts.position):
             commit(self._ledger, facts, now_ms=now_ms)
+        self._counted = facts.position
         if facts.snapshot:
             self.reader.release(below=facts.position)
         return facts.alert_changes
@@ -283,6 +300,11 @@ def _quarantined(batch: Batch) -> list[Quarantined]:
         )
         for n, refusals in sorted(batch.refusals.items())
     ]
+
+
+def _damage(totals: dict[str, int], damaged: int) -> dict[str, int]:
+    names = ("messages_quarantined", f"refused_{reasons.JOURNAL_DAMAGED}")
+    return {name: totals.get(name, 0) + damaged for name in names}
 
 
 def _device_in(topic: str) -> str:

@@ -19,7 +19,7 @@ from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import Ledger, LedgerError
 from storage.ledger.registry import load_registry
 from storage.ledger.series import load_series
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def recover(
     *,
     reader: JournalReader,
     ledger: Ledger,
-    series: SqliteSeries,
+    series: SeriesStore,
     now_ms: Callable[[], int],
     limits: Limits,
 ) -> Processor:
@@ -75,16 +75,17 @@ def _restore(processor: Processor, state: bytes) -> None:
 
 def _rebuild(processor: Processor, start: int, cursor: int, now_ms: Callable[[], int]) -> None:
     reader = processor.reader
-    reader.position = start
+    reader.seek(start)
     while reader.position < cursor:
-        records = reader.read(max_records=min(REBUILD_RECORDS, cursor - reader.position))
-        if not records:
+        found = reader.read(max_records=min(REBUILD_RECORDS, cursor - reader.position))
+        if not found:
             break
+        records = [record for record in found if record.position < cursor]
         batch = processor.intake.take(records)
         processor.sequences.take(batch)
         findings = processor.judge.hear(batch)
         processor.judge.conclude(findings, now_ms())
-    reader.position = max(cursor, reader.position)
+    processor.start(cursor)
 
 
 def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
@@ -101,17 +102,18 @@ def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
         commit(ledger, facts, now_ms=now_ms)
 
 
-def _finish_interrupted_batch(processor: Processor, series: SqliteSeries, cursor: int) -> None:
+def _finish_interrupted_batch(processor: Processor, series: SeriesStore, cursor: int) -> None:
     applied = series.applied()
     if applied is None or not cursor == applied.first < applied.last:
         return
     reader = processor.reader
+    if reader.head.position < applied.last:
+        return  # the journal was lost, or the receiver has not looked how far it reaches
     records: list[Record] = []
     while reader.position < applied.last:
         found = reader.read(max_records=applied.last - reader.position)
-        if not found:
-            break
-        records += found
+        records += [record for record in found if record.position < applied.last]
+    reader.seek(applied.last)
     processor.process(records)
 
 

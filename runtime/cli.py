@@ -18,6 +18,7 @@ COMMANDS = {  # name: (module, what it does)
     "simulate": ("simulators.command", "play a country of devices, or a recorded series"),
     "probe": ("devices.probe.command", "measure this office's connectivity and publish it"),
     "registry": ("storage.registry_command", "import, export or sample sites and devices"),
+    "influx": ("storage.influx_command", "make an InfluxDB ready for telemetry"),
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
     "health": ("runtime.health_command", "tell whether ingest or the API is alive"),
     "settings": ("runtime.settings_command", "print every setting with its meaning and value"),

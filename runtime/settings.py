@@ -15,6 +15,7 @@ import msgspec
 PREFIX = "GOVSENSE_"
 FILE_VARIABLE = "GOVSENSE_SETTINGS"
 DEFAULT_FILE = "govsense.toml"
+SERIES_STORES = ("sqlite", "influxdb")
 LEAST_JOURNAL_MIB = 16  # eight segments, each larger than any group of messages
 
 
@@ -58,6 +59,7 @@ class Http:
 
 @dataclass(frozen=True)
 class Storage:
+    series: str = setting("sqlite", "where telemetry is kept: sqlite or influxdb")
     series_path: str = setting("", "file of the telemetry; empty: series.db in the data directory")
     ledger_url: str = setting(
         "", "SQLAlchemy URL of the ledger; empty: SQLite ledger.db in the data directory"
@@ -65,6 +67,18 @@ class Storage:
     raw_days: int = setting(90, "days that raw readings are kept")
     five_minute_days: int = setting(400, "days that 5-minute roll-ups are kept")
     hour_days: int = setting(1830, "days that 1-hour roll-ups are kept; 1-day ones stay for ever")
+
+
+@dataclass(frozen=True)
+class Influx:
+    url: str = setting("http://127.0.0.1:8086", "where InfluxDB listens")
+    database: str = setting("govsense", "name of the database or bucket of raw readings")
+    org: str = setting("", "organisation, for InfluxDB 2")
+    write_token_file: str = setting(
+        "", "file with the credential of ingest, a token or user:password; empty for none"
+    )
+    read_token_file: str = setting("", "file with the credential of the API; empty for none")
+    spool_max_mib: int = setting(4096, "largest size of what waits on disk for InfluxDB")
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,7 @@ class Settings:
     mqtt: Mqtt = field(default_factory=Mqtt)
     http: Http = field(default_factory=Http)
     storage: Storage = field(default_factory=Storage)
+    influx: Influx = field(default_factory=Influx)
     ingest: Ingest = field(default_factory=Ingest)
     clock: ClockSettings = field(default_factory=ClockSettings)
 
@@ -189,10 +204,16 @@ def _check(settings: Settings) -> None:
         "storage.raw_days": settings.storage.raw_days,
         "storage.five_minute_days": settings.storage.five_minute_days,
         "storage.hour_days": settings.storage.hour_days,
+        "influx.spool_max_mib": settings.influx.spool_max_mib,
     }
     for name, value in positive.items():
         if not value > 0:
             raise SettingsError(f"{name} is {value}; it must be above 0")
+    if settings.storage.series not in SERIES_STORES:
+        raise SettingsError(
+            f"storage.series is {settings.storage.series!r}; it must be one of"
+            f" {', '.join(SERIES_STORES)}"
+        )
     if settings.ingest.journal_max_mib < LEAST_JOURNAL_MIB:
         raise SettingsError(
             f"ingest.journal_max_mib is {settings.ingest.journal_max_mib};"

@@ -57,6 +57,11 @@ class JournalReader:
                 self._pass_damage(whole, head)
         return records
 
+    def seek(self, position: int) -> None:
+        """Read on from this position, which may be one that was read before."""
+        self.position = position
+        self._segment = None
+
     def release(self, below: int) -> int:
         """Delete segments that hold nothing at or above `below`; return how many."""
         found = segments(self.directory)

@@ -1,0 +1,72 @@
+"""The drainer's process: the spool into InfluxDB, and roll-ups between."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from storage.influx.drainer import Drainer
+from storage.influx.roll_ups import Roller
+from storage.influx.server import Server
+from storage.influx.spool import Spool
+from storage.ledger import stats
+from storage.ledger.migrations import Ledger
+
+log = logging.getLogger(__name__)
+
+CHORES_S = 1.0
+ROLL_UP_BUDGET_S = 0.1
+
+
+class Draining:
+    """One drainer and one roller over one spool, until told to stop."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        writer: Server,
+        roller: Roller,
+        ledger: Ledger,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._spool = spool
+        self._drainer = Drainer(spool, writer, chance=random.Random())
+        self._roller = roller
+        self._ledger = ledger
+        self._now_ms = now_ms
+        self._chores_at = 0.0
+        self._problem = ""
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Drain until `should_stop`."""
+        self._drainer.run(should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores)
+
+    def _do_chores(self) -> None:
+        now = time.monotonic()
+        if now < self._chores_at:
+            return
+        self._chores_at = now + CHORES_S
+        self._roller.step(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
+        self._beat()
+
+    def _beat(self) -> None:
+        """Leave a heartbeat; say a change of state once in the log."""
+        condition, counts = self._drainer.condition, self._spool.counts()
+        gauges = {
+            "state": condition.state,
+            "problem": condition.problem,
+            "lines_waiting": counts.lines,
+            "bytes_waiting": counts.bytes,
+            "lines_stored": condition.stored,
+            "lines_refused": counts.refused,
+            "lines_damaged": counts.damaged,
+        }
+        stats.beat(self._ledger, "drainer", self._now_ms(), gauges)
+        if condition.problem and condition.problem != self._problem:
+            log.warning("InfluxDB, %s: %s", condition.state, condition.problem)
+        if self._problem and not condition.problem:
+            log.info("InfluxDB takes telemetry again")
+        self._problem = condition.problem
