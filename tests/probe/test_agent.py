@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +33,7 @@ from devices.wire import (
 )
 from tests.cable import Cable
 from tests.probe import servers
+from tests.probe.kept import kept_in
 from tests.project.broker import Client, Installation, free_port, wait_for
 from tests.simulators.test_fleet import mosquitto
 
@@ -308,7 +307,7 @@ def test_the_next_start_sends_what_the_last_one_could_not(tmp_path: Path) -> Non
     port = free_port()
     file = tmp_path / "kept.db"
     with probe_process(tmp_path, port, "--outbox", str(file)) as process:
-        wait_for(lambda: kept_in(file) >= 3, "rounds are kept", 20)
+        wait_for(lambda: len(kept_in(file)) >= 3, "rounds are kept", 20)
         process.kill()
         process.wait()
     with mosquitto(tmp_path, port), Client().connected(port) as platform:
@@ -318,17 +317,3 @@ def test_the_next_start_sends_what_the_last_one_could_not(tmp_path: Path) -> Non
     early, now = messages(platform, "backfill")[0], statuses(platform)[0]
     assert early.boot != now.boot
     assert [one.seq for one in early.rounds[:3]] == [1, 2, 3]
-
-
-def kept_in(file: Path) -> int:
-    """The rounds in a copy of an outbox that a process holds."""
-    copy = file.with_name("copy.db")
-    for suffix in ("", "-wal"):
-        if not Path(f"{file}{suffix}").exists():
-            return 0
-        shutil.copyfile(f"{file}{suffix}", f"{copy}{suffix}")
-    with closing(sqlite3.connect(copy)) as db:
-        try:
-            return int(db.execute("SELECT count(*) FROM rounds").fetchone()[0])
-        except sqlite3.Error:  # copied in the middle of a write
-            return 0
