@@ -59,9 +59,12 @@ class Sequences:
             source = batch.sources[record]
             if source is not None:
                 boots = self._boots.setdefault(source.device.device, {})
-                followed = boots.get(boot) or self._follow(boots, boot)
+                followed = boots.pop(boot) if boot in boots else _room_for_one(boots)
+                boots[boot] = followed
                 followed.sequence.add(seq)
                 followed.changed = True
+                if seq <= followed.receipted:  # it has not heard the receipt: say it again
+                    followed.receipted = -1
 
     def look(self, now_ms: int) -> tuple[list[Downlink], list[SequenceRow]]:
         """What to tell devices and the ledger now, at most every RECEIPT_EVERY_MS."""
@@ -99,11 +102,12 @@ class Sequences:
             boot = _Boot(Sequence(kept.ranges, kept.lost), changed=True)
             self._boots.setdefault(kept.device, {})[kept.boot] = boot
 
-    def _follow(self, boots: dict[str, _Boot], name: str) -> _Boot:
-        if len(boots) >= MOST_BOOTS:
-            del boots[next(iter(boots))]
-        boot = boots[name] = _Boot()
-        return boot
+
+def _room_for_one(boots: dict[str, _Boot]) -> _Boot:
+    """A new boot; the one that was silent the longest goes when there are too many."""
+    if len(boots) >= MOST_BOOTS:
+        del boots[next(iter(boots))]
+    return _Boot()
 
 
 def _watch(boot: _Boot, now_ms: int) -> bool:

@@ -110,6 +110,26 @@ def test_boots_are_told_apart() -> None:
     assert set(world.pass_s(10)) == {Receipt("old", 3), Receipt("new", 1)}
 
 
+def test_a_receipt_that_was_not_heard_is_said_again() -> None:
+    """A device that sends receipted rounds again has lost the receipt: it gets another one."""
+    world = World()
+    world.come(1, 2, 3)
+    assert world.pass_s(10) == [Receipt("b", 3)]
+    world.come(2)
+    assert world.pass_s(60) == [Receipt("b", 3)]
+
+
+def test_the_boot_that_runs_is_not_forgotten_for_old_ones() -> None:
+    """A device that restarted often sends many boots after an outage; the live one stays known."""
+    world = World()
+    for number in range(1, 12):
+        world.come(number, boot="live")
+        world.come(1, boot=f"old-{number}")
+    said = world.pass_s(600)
+    assert Receipt("live", 11) in said
+    assert not [one for one in said if isinstance(one, Resend)]
+
+
 def test_a_round_that_is_refused_is_receipted() -> None:
     """What is in quarantine is on our disk: the device must not send it for ever."""
     world = World()
