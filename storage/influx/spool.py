@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import local
 from typing import NamedTuple
 
 from storage import wal
@@ -96,8 +96,7 @@ class Spool:
         self._path = path
         self.max_bytes = max_bytes
         self._read_only = read_only
-        self._local = local()
-        self._opened: list[sqlite3.Connection] = []
+        self._idle: deque[sqlite3.Connection] = deque()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._make()
@@ -105,22 +104,25 @@ class Spool:
             raise SeriesError(f"{path} cannot be opened: {exc}") from exc
 
     def close(self) -> None:
-        """Close every connection; no call may be under way."""
-        while self._opened:
-            self._opened.pop().close()
-        self._local = local()
+        """Close every connection; none may be in use."""
+        while self._idle:
+            self._idle.pop().close()
 
     @contextmanager
     def transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        """A transaction on this thread's connection, all or nothing, on disk when it ends."""
-        connection = self._connection()
-        connection.execute(begin)
+        """A transaction, all or nothing, on disk when it ends. begin: "BEGIN" to read one moment.
+
+        Its connection is lent to one thread at a time, and kept for the next.
+        """
+        connection = self._idle.pop() if self._idle else self._connect()
         try:
+            connection.execute(begin)
             yield connection
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            self._idle.append(connection)
 
     def append(
         self, connection: sqlite3.Connection, lines: Sequence[str], *, level_ms: int = RAW
@@ -196,15 +198,11 @@ class Spool:
         with self.transaction("BEGIN") as connection:
             return counts_of(connection)
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self._path, check_same_thread=False)
-            wal.prepare(connection)
-            if self._read_only:
-                connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
-            self._opened.append(connection)
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, check_same_thread=False)
+        wal.prepare(connection)
+        if self._read_only:
+            connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _make(self) -> None:

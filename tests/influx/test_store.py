@@ -10,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Timer
 
+import psutil
 import pytest
 
 from devices.readings import Readings
@@ -137,6 +139,27 @@ def test_damage_is_counted_and_stops_nothing(address: Address, tmp_path: Path) -
         store.drain()
         assert stored(store) == {(0, BASE + 1): 1.0, (0, BASE + 11): 1.0}
         assert store.spool.counts()[:5] == (0, 0, 3, 0, 4)
+
+
+def test_threads_share_connections(tmp_path: Path) -> None:
+    """A thread that ends leaves nothing open: the API starts and ends threads all day."""
+    spool = Spool(tmp_path / "spool.db")
+    for _ in range(100):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(spool.counts).result()
+    held = [file.path for file in psutil.Process().open_files()]
+    assert held.count(str(tmp_path / "spool.db")) == 1
+    spool.close()
+
+
+def test_the_api_may_read_the_spool_and_change_nothing(tmp_path: Path) -> None:
+    """Read-only means that no line is added or taken."""
+    Spool(tmp_path / "spool.db").close()
+    spool = Spool(tmp_path / "spool.db", read_only=True)
+    assert spool.counts().lines == 0
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        spool.drained(1, refused=[], damaged=0, now_ms=BASE)
+    spool.close()
 
 
 def test_a_file_that_is_no_spool_is_refused(tmp_path: Path) -> None:
