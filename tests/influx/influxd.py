@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +150,11 @@ class Store:
         """One turn of the loops: the writer's checkpoint, and the roller; returns how many."""
         self.series.roll_up(now_ms, budget_s=20)
         return self.roller.step(now_ms, budget_s=20)
+
+    def stored(self, numbers: Iterable[int] = range(8)) -> dict[tuple[int, int], float]:
+        """Everything that can be read of some series."""
+        rows = self.series.rows(numbers, 0, 2 * BASE, limit=10**6)
+        return {(row.series, row.at_ms): row.value for row in rows}
 
     def drain(self, within_s: float = 20.0) -> None:
         """Drain until the spool is empty."""
