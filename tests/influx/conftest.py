@@ -44,8 +44,3 @@ def store(address: Address, tmp_path: Path) -> Iterator[influxd.Store]:
     """A store in front of it."""
     with influxd.opened(address, tmp_path / "spool.db") as store:
         yield store
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of tests that need a server."""
-    config.addinivalue_line("markers", "influx: needs InfluxDB (Debian package, or INFLUX_URL)")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.settings import Settings
+from runtime.settings import Influx, Settings
 from storage import influx_command
 from storage.influx.credentials import READER, WRITER, grant
 from storage.influx.server import Address, InfluxError, Server
@@ -49,9 +49,9 @@ def test_init_makes_databases_and_credentials_of_least_rights(
     guarded: Influxd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The writer cannot read, the reader cannot write, and neither can anybody else."""
-    words = ["init", "--url", guarded.url, "--admin-token-file", str(tmp_path / "admin")]
+    words = ["init", "--admin-token-file", str(tmp_path / "admin")]
     words += ["--credentials", str(tmp_path / "secrets")]
-    assert influx_command.run(parsed(*words), Settings()) == 0
+    assert influx_command.run(parsed(*words), Settings(influx=Influx(guarded.url))) == 0
     assert "database govsense_5m made, kept 400 days" in capsys.readouterr().out
     assert (tmp_path / "secrets" / WRITER).stat().st_mode & 0o777 == 0o600
     writer = Server(Address(guarded.url, token_file=tmp_path / "secrets" / WRITER))
@@ -186,14 +186,14 @@ def test_init_says_what_a_server_cannot_do(
 ) -> None:
     """One clear line, exit code 1."""
     with fake.running():
-        words = parsed("init", "--url", fake.url, "--org", "nobody")
-        assert influx_command.run(words, Settings()) == 1
+        settings = Settings(influx=Influx(fake.url, org="nobody"))
+        assert influx_command.run(parsed("init"), settings) == 1
     assert said in capsys.readouterr().err
 
 
 def test_init_without_a_server_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback where nothing listens."""
-    assert influx_command.run(parsed("init", "--url", "http://127.0.0.1:9"), Settings()) == 1
+    assert influx_command.run(parsed("init"), Settings(influx=Influx("http://127.0.0.1:9"))) == 1
     assert "http://127.0.0.1:9: " in capsys.readouterr().err
 
 
