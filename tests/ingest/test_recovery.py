@@ -1,0 +1,87 @@
+"""A processor that comes back: nothing is lost, nothing is counted twice, damage is told once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ingest.stores import Stores, drain, rounds
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return Stores(tmp_path)
+
+
+def test_damage_that_is_found_when_idle_is_counted_once(stores: Stores) -> None:
+    """A damaged tail is in quarantine's count at once, and not again after a restart."""
+    entries = rounds(0, 10)
+    stores.arrive(entries)
+    stores.damage(entries[9].payload)
+    processor = stores.processor()
+    drain(processor)
+    processor.step()
+    assert stores.outcomes() == (9, 0, 1)
+    processor.snapshot()
+    drain(stores.processor())
+    assert stores.outcomes() == (9, 0, 1)
+    assert stores.counts()["refused_journal-damaged"] == 1
+
+
+def test_damage_before_the_cursor_is_not_counted_again(stores: Stores) -> None:
+    """What is read again to bring the detectors back is not in the totals a second time."""
+    entries = rounds(0, 20)
+    stores.arrive(entries)
+    stores.damage(entries[5].payload)
+    drain(stores.processor(batch_messages=4))
+    assert stores.outcomes() == (19, 0, 1)
+    stores.arrive(rounds(20, 30))
+    drain(stores.processor())
+    assert stores.outcomes() == (29, 0, 1)
+    assert stores.stored() == 29
+
+
+def test_reading_again_past_damage_skips_no_record(stores: Stores) -> None:
+    """Records behind the cursor are stored, also when damaged ones before it made room."""
+    entries = rounds(0, 30)
+    stores.arrive(entries[:20])
+    processor = stores.processor()
+    drain(processor)
+    for entry in entries[3:9]:
+        stores.damage(entry.payload)
+    stores.arrive(entries[20:])
+    drain(stores.processor())
+    assert stores.stored() == 30
+    assert stores.outcomes() == (30, 0, 0)
+
+
+@pytest.mark.parametrize("damaged", [[], [0], [4], [9], [3, 4, 5]])
+def test_a_batch_whose_facts_were_not_committed_counts_as_new(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, damaged: list[int]
+) -> None:
+    """After a crash between the two stores the batch is counted as it was, damage or not."""
+    entries = rounds(0, 10)
+    stores.arrive(entries)
+    for number in damaged:
+        stores.damage(entries[number].payload)
+    processor = stores.processor()
+    with monkeypatch.context() as crash:
+        crash.setattr(processor, "_commit", _crash)
+        with pytest.raises(CrashError):
+            processor.step()
+    good = 10 - len(damaged)
+    assert stores.stored() == good
+    assert stores.outcomes() == (0, 0, 0)
+    stores.arrive(rounds(10, 15))
+    drain(stores.processor())
+    assert stores.outcomes() == (good + 5, 0, len(damaged))
+    assert stores.counts()["readings_stored"] == good + 5
+
+
+class CrashError(Exception):
+    """Stands for kill -9."""
+
+
+def _crash(*args: object, **keywords: object) -> None:
+    raise CrashError
