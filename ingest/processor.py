@@ -27,12 +27,13 @@ from ingest.judge import Judge, Known
 from ingest.latency import Latency
 from ingest.latest import Latest
 from ingest.sequences import Downlink, Sequences
+from storage.influx.spool import SpoolFullError
 from storage.ledger import quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, Replayed, commit
 from storage.ledger.migrations import Ledger
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Processor:
         *,
         reader: JournalReader,
         ledger: Ledger,
-        series: SqliteSeries,
+        series: SeriesStore,
         registry: Registry,
         catalogue: Catalogue,
         now_ms: Callable[[], int],
@@ -110,9 +111,16 @@ class Processor:
         return self.reader.head.connection(time.monotonic_ns()) > 0
 
     def step(self) -> int:
-        """Process what the journal holds next, and time; returns how many records that was."""
+        """Process what the journal holds next, and time; returns how many records that was.
+
+        Raises SpoolFullError where the series store has no room: the next step tries again.
+        """
         records = self.reader.read(max_records=self._limits.batch_messages)
-        self.process(records)
+        try:
+            self.process(records)
+        except SpoolFullError:
+            self.reader.seek(records[0].position)
+            raise
         return len(records)
 
     def process(self, records: Sequence[Record]) -> None:

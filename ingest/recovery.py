@@ -19,7 +19,7 @@ from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import Ledger, LedgerError
 from storage.ledger.registry import load_registry
 from storage.ledger.series import load_series
-from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def recover(
     *,
     reader: JournalReader,
     ledger: Ledger,
-    series: SqliteSeries,
+    series: SeriesStore,
     now_ms: Callable[[], int],
     limits: Limits,
 ) -> Processor:
@@ -102,7 +102,7 @@ def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
         commit(ledger, facts, now_ms=now_ms)
 
 
-def _finish_interrupted_batch(processor: Processor, series: SqliteSeries, cursor: int) -> None:
+def _finish_interrupted_batch(processor: Processor, series: SeriesStore, cursor: int) -> None:
     applied = series.applied()
     if applied is None or not cursor == applied.first < applied.last:
         return
