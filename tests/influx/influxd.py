@@ -18,7 +18,7 @@ from storage.influx.lines import SeriesName
 from storage.influx.roll_ups import Roller
 from storage.influx.series import InfluxSeries
 from storage.influx.server import Address, InfluxError, Server
-from storage.influx.setup import create
+from storage.influx.setup import bucket_ids, create, organisation_id, put
 from storage.influx.spool import Spool
 from storage.series.levels import LEVELS_MS, RAW
 from storage.series.retention import Retention
@@ -118,11 +118,24 @@ def database(url: str, directory: Path) -> Iterator[Address]:
     create(server, KEEP_ALL)
     try:
         yield address
-        for level_ms in (RAW, *LEVELS_MS):
-            if server.version()[0] == 1:
-                server.ask(f'DROP DATABASE "{address.database_of(level_ms)}"')
+        drop(server)
     finally:
         server.close()
+
+
+def drop(server: Server) -> None:
+    """Delete the databases or buckets of a test."""
+    major, _ = server.version()
+    if major == 2:
+        for bucket in bucket_ids(server, organisation_id(server)).values():
+            put(server, "DELETE", f"/api/v2/buckets/{bucket}")
+        return
+    for level_ms in (RAW, *LEVELS_MS):
+        name = server.address.database_of(level_ms)
+        if major == 1:
+            server.ask(f'DROP DATABASE "{name}"')
+        else:
+            put(server, "DELETE", f"/api/v3/configure/database?db={name}")
 
 
 def describe(number: int) -> SeriesName:

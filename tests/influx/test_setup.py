@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.influx.influxd import Influxd
 from tests.influx.servers import FakeInflux, Headers, Reply
 
 KEEP = Retention(90, 400, 1830)
-LINE = b"power,device=d,province=p,site=s mains_v=230.0,lag_ms=1.0 1790000000000000000"
+LINE = b"power,device=d,province=p,site=s mains_v=230.0,lag_ms=1.0 %d" % time.time_ns()
 
 
 @pytest.fixture
@@ -69,23 +70,23 @@ def test_init_makes_databases_and_credentials_of_least_rights(
 
 
 @pytest.mark.influx
-def test_init_again_changes_the_retention_and_keeps_the_data(
-    influx_url: str, tmp_path: Path
-) -> None:
+def test_init_again_changes_the_retention_and_keeps_the_data(tmp_path: Path) -> None:
     """What is there stays; new settings hold from then on; a new credential replaces the old."""
-    address = Address(influx_url, "twice")
-    with closing(Server(address)) as server:
-        if server.version()[0] != 1:
-            pytest.skip("asks 1.x for its retention policies")
-        assert create(server, KEEP)[0] == "database twice made, kept 90 days"
-        server.write(RAW, [LINE])
-        again = create(server, Retention(36_500, 36_500, 36_500))
-        assert again[0] == "database twice was there, now kept 36500 days"
-        assert server.query(RAW, 'SELECT "mains_v" FROM "power"')
-        (policy,) = server.query(RAW, 'SHOW RETENTION POLICIES ON "twice"')
-        assert policy["duration"] == f"{36_500 * 24}h0m0s"
-        first = [file.read_text() for file in grant(server, tmp_path)]
-        assert first != [file.read_text() for file in grant(server, tmp_path)]
+    own = Influxd(tmp_path / "own")
+    own.start()
+    try:
+        with closing(Server(Address(own.url, "twice"))) as server:
+            assert create(server, KEEP)[0] == "database twice made, kept 90 days"
+            assert server.write(RAW, [LINE]).status == 204
+            again = create(server, Retention(36_500, 36_500, 36_500))
+            assert again[0] == "database twice was there, now kept 36500 days"
+            assert server.query(RAW, 'SELECT "mains_v" FROM "power"')
+            (policy,) = server.query(RAW, 'SHOW RETENTION POLICIES ON "twice"')
+            assert policy["duration"] == f"{36_500 * 24}h0m0s"
+            first = [file.read_text() for file in grant(server, tmp_path)]
+            assert first != [file.read_text() for file in grant(server, tmp_path)]
+    finally:
+        own.stop()
 
 
 class FakeApi(FakeInflux):
