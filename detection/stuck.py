@@ -72,10 +72,12 @@ class Stuck:
     def _learn(self, rows: Rows, wave: Wave, ended: NDArray[np.bool_]) -> None:
         """Take the runs that ended into what is normal.
 
-        A run that fired counts as no longer than what it took to fire: a quantised sensor that
-        stands still every night is then called stuck a few times at most.
+        A run at an end of the hard range says nothing about the others. A run that fired counts
+        as no longer than what it took to fire: a quantised sensor that stands still every night
+        is then called stuck a few times at most.
         """
         longest, run = rows["longest"], rows["run"]
+        ended = ended & self._movable(rows["value"], wave.row)
         fired = rows["phase"] == FIRING
         bound = np.maximum(self._rules.least_run[wave.row], 2 * longest + 1)
         normal = np.where(fired, np.minimum(run, bound), run)
@@ -95,12 +97,15 @@ class Stuck:
         share = (repeats + 0.3) / (repeats + changes + 1)
         by_chance = np.log(CHANCE) / np.log(share)
         need = np.where(changes < FEW_CHANGES, NEVER_CHANGED * least, by_chance)
-        movable = (value != self._ends[wave.row[which], 0]) & (
-            value != self._ends[wave.row[which], 1]
-        )
+        movable = self._movable(value, wave.row[which])
         lasted = wave.at_ms[which] - rows["since"] >= self._rules.least_ms[wave.row[which]]
         chosen: NDArray[np.intp] = which[movable & lasted & (rows["run"] >= need)]
         return chosen
+
+    def _movable(self, value: NDArray[np.float64], row: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which values are not at an end of their metric's hard range."""
+        inside: NDArray[np.bool_] = (value != self._ends[row, 0]) & (value != self._ends[row, 1])
+        return inside
 
 
 def _step(phase: Phase, place: int, onset_ms: int, wave: Wave, rows: Rows, n: int) -> Step:

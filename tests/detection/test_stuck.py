@@ -62,6 +62,13 @@ def test_an_end_of_the_range_may_last() -> None:
     assert steps(feed.say([*noisy(93, 1, 50), *[100.0] * 300]), "stuck") == []
 
 
+def test_a_run_at_an_end_of_the_range_is_no_measure_of_others() -> None:
+    """After foggy nights of hundreds of equal values a sensor stuck at 80 % is found as soon."""
+    feed = Feed("environment", "humidity_pct", interval_s=300)
+    feed.say([*noisy(85, 2, 100), *[100.0] * 200, *noisy(85, 2, 100)])
+    assert steps(feed.say([80.0] * 25), "stuck") == ["firing"]
+
+
 def test_slow_things_must_last_in_time_too() -> None:
     """A fridge read every five seconds may stay on one tenth of a degree for half an hour."""
     feed = Feed("cold-chain", "temperature_c", interval_s=5)
