@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest.draining import Draining
-from ingest.journal import JournalError, JournalReader, JournalWriter
+from ingest.journal import JournalError, JournalReader, JournalWriter, lock
 from ingest.messenger import Messenger
 from ingest.processing import Processing
 from ingest.processor import Limits
@@ -130,6 +130,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     reader = _reader(_journal(settings), stopping)
     if reader is None:
         return 0
+    held = lock(reader.directory, "processor.lock", holder="processor")
     ledger = open_ledger(settings.ledger_url)
     if not _is_reached(progress.position(ledger), reader, stopping):
         return 0
@@ -157,6 +158,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     reader.close()
     series.close()
     ledger.close()
+    os.close(held)
     return 0
 
 
@@ -189,7 +191,7 @@ def _reader(directory: Path, stopping: Callable[[], bool]) -> JournalReader | No
     """The journal as soon as the receiver has made it; None when told to stop before."""
     deadline = time.monotonic() + HEAD_WITHIN_S
     while not stopping():
-        if (directory / "head").exists():
+        if (directory / "head").exists() and (directory / "head").stat().st_size:
             return JournalReader(directory, 0)
         if time.monotonic() > deadline:
             raise JournalError(f"no journal in {directory}: is the receiver running?")

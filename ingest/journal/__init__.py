@@ -14,6 +14,7 @@ Checksums start from a random seed that is part of the segment's name: a reader 
 next sound record behind damage cannot take a payload for one, whatever a device has put into it.
 """
 
+from ingest.journal.locks import lock
 from ingest.journal.reader import JournalReader
 from ingest.journal.records import (
     RETAINED,
@@ -32,4 +33,5 @@ __all__ = [
     "JournalReader",
     "JournalWriter",
     "Record",
+    "lock",
 ]

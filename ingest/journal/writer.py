@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -11,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ingest.journal.head import Head
+from ingest.journal.locks import lock
 from ingest.journal.records import (
     Entry,
-    JournalError,
     JournalFullError,
     Segment,
     encode,
@@ -37,7 +36,7 @@ class JournalWriter:
         self.directory = directory
         self._max_bytes = max_bytes
         self._segment_bytes = min(SEGMENT_BYTES, max_bytes // 8)  # space comes back in eighths
-        self._lock = _lock(directory)
+        self._lock = lock(directory, "lock", holder="receiver")
         is_new = not (directory / "head").exists() and not segments(directory)
         first = begin() if is_new else _end(directory)
         self.head = Head(directory, create=True)
@@ -119,19 +118,6 @@ class JournalWriter:
         os.fsync(directory)
         os.close(directory)
         return file
-
-
-def _lock(directory: Path) -> int:
-    file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        os.close(file)
-        raise JournalError(
-            f"another receiver writes to {directory}: stop it, or give this one a data directory"
-            " of its own"
-        ) from exc
-    return file
 
 
 def _end(directory: Path) -> int:

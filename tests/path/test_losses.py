@@ -1,4 +1,4 @@
-"""What is left when files are lost: the path goes on, and nothing new is passed over."""
+"""The path where files are lost or shared: it goes on, and nothing new is passed over."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def test_messages_after_the_loss_of_the_journal_are_processed(tmp_path: Path) ->
         client.publish(P0, reading(at_ms + 1000, 21, nat_rtt_p50_ms=21.0))
         wait_for(lambda: platform.get("/stats")["messages_stored"] == 21, "the next is stored")
         assert platform.get("/stats")["messages_received"] == 21
+
+
+def test_a_second_ingest_is_refused(tmp_path: Path) -> None:
+    """A second processor over the same data leaves it alone and says what to do."""
+    with running(tmp_path, one_office(), "broker", "ingest") as platform:
+        wait_for(lambda: "processing from" in platform.log("ingest"), "the first one runs")
+        for arguments in (["ingest", "--only", "processor"], ["ingest"]):
+            second = platform.run(*arguments)
+            assert second.returncode == 1
+            assert "another processor has" in second.stderr
+            assert "processing from" not in second.stderr
