@@ -63,10 +63,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="TOML file (default: ./govsense.toml)"
-    )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="overrides platform.data_dir")
+    _add_common(parser, default=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(
@@ -77,4 +74,18 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         )
         if only in (None, name):
             importlib.import_module(module).add_arguments(command)
+            # SUPPRESS: where it is not given here, what was given before the command stays.
+            _add_common(command, default=argparse.SUPPRESS)
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, *, default: object) -> None:
+    """Options that are taken before and after the command, so that ./run takes them too."""
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", default=default,
+        help="TOML file (default: ./govsense.toml)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", default=default,
+        help="overrides platform.data_dir",
+    )  # fmt: skip

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import psutil
 
+LAST_PORT = 65535
+
 
 class PortInUseError(Exception):
-    """A port that we were told to listen on is taken; the text names it, its owner, the way out."""
+    """We cannot listen on a port; the text names it, the reason or its owner, and the way out."""
 
 
 def require_free(host: str, port: int, *, what: str, flag: str) -> int:
     """The port to listen on: `port` where it is free, any free one for 0."""
+    if not 0 <= port <= LAST_PORT:
+        raise PortInUseError(
+            f"there is no port {port}, wanted for {what}: choose one from 1 to {LAST_PORT}, or 0"
+            f" for any free one, with {flag} PORT"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise PortInUseError(
+                    f"cannot listen on port {port} of {host} for {what}: {exc.strerror};"
+                    f" choose another port with {flag} PORT"
+                ) from exc
             raise PortInUseError(
                 f"port {port} on {host}, wanted for {what}, is in use{_owner(port)}:"
                 f" stop that program, or choose another port with {flag} PORT"

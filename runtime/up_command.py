@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -21,7 +21,7 @@ from runtime.ports import PortInUseError, is_open, require_free
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
-from runtime.up_report import print_report, read_stats
+from runtime.up_report import print_report, read_before, read_stats
 from storage.ledger.migrations import open_ledger
 from storage.ledger.registry import add_registry, load_registry
 
@@ -43,13 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--interval-s",
-        type=float,
+        type=_positive,
         default=DEMO_INTERVAL_S,
         metavar="S",
         help="seconds between two rounds of a simulated device (default: 5)",
     )
     parser.add_argument(
-        "--seconds", type=float, metavar="N", help="stop after N seconds and report"
+        "--seconds", type=_positive, metavar="N", help="stop after N seconds and report"
     )
     parser.add_argument("--broker-port", type=int, metavar="PORT", help="of the embedded broker")
     parser.add_argument("--http-port", type=int, metavar="PORT", help="of the API and its page")
@@ -60,6 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   govsense up --simulate --seconds 60    the same for a minute; exit 0 if all went well
   govsense up --http-port 9000           where port 8080 is taken
 """
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         if not _start(plan, supervisor, stopping):
             return 0 if stopping() else 1
         _say(f"ready: open {plan.url} in a browser (Ctrl-C stops)")
-        if args.seconds:
+        if args.seconds is not None:
             return _run_for(args.seconds, plan, supervisor, stopping)
         while not stopping():
             supervisor.watch()
@@ -125,6 +135,11 @@ def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
         settings.mqtt.host, broker_port, what="the MQTT broker", flag="--broker-port"
     )
     http_port = require_free(settings.http.host, http_port, what="the API", flag="--http-port")
+    if broker_port == http_port:
+        raise PortInUseError(
+            f"port {http_port} is wanted for the MQTT broker and for the API:"
+            " choose another one with --broker-port PORT or --http-port PORT"
+        )
     return Plan(args, settings, clock_from(settings.clock), broker_port, http_port)
 
 
@@ -216,23 +231,38 @@ def _simulate_command(plan: Plan) -> list[str]:
 def _run_for(
     seconds: float, plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]
 ) -> int:
+    before = read_before(plan.url)
     until = time.monotonic() + seconds
     while time.monotonic() < until and not stopping():
         supervisor.watch()
         left = until - time.monotonic()
-        _progress(f"{seconds - left:3.0f} of {seconds:.0f} s  {_short(read_stats(plan.url))}")
+        _progress(f"{seconds - left:3.0f} of {seconds:.0f} s  {_short(plan.url)}")
         time.sleep(min(1.0, max(0.0, left)))
     _progress("")
     healthy = all(child.pid and not child.restarts for child in supervisor.children.values())
     supervisor.stop("simulate", "probe")
-    drained = lambda: not read_stats(plan.url)["messages_pending"]  # noqa: E731
-    _wait(drained, supervisor, stopping, DRAIN_WITHIN_S)
+    _wait(lambda: _is_drained(plan.url), supervisor, stopping, DRAIN_WITHIN_S)
     truth = plan.settings.data_dir / "truth.jsonl" if plan.args.simulate else None
-    return 0 if print_report(plan.url, truth, healthy=healthy) else 1
+    try:
+        return 0 if print_report(plan.url, truth, before, healthy=healthy) else 1
+    except httpx.HTTPError as exc:
+        print(f"govsense up: {plan.url} does not answer: {exc}", file=sys.stderr)
+        return 1
 
 
-def _short(stats: dict[str, Any]) -> str:
+def _short(url: str) -> str:
+    try:
+        stats = read_stats(url)
+    except httpx.HTTPError:
+        return "the API does not answer"  # it is being started again
     return f"{stats['readings_stored']} readings stored, {stats['alerts_open']} alerts open"
+
+
+def _is_drained(url: str) -> bool:
+    try:
+        return not read_stats(url)["messages_pending"]
+    except httpx.HTTPError:
+        return False
 
 
 def _is_ready(url: str) -> bool:

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 COUNTED = ("malformed", "duplicate", "late-batch")  # faults that are accounted for, not alerted
+GROWING = (
+    "messages_received", "messages_stored", "messages_duplicate", "messages_quarantined",
+    "messages_pending", "readings_stored",
+)  # fmt: skip
+SHOWN_ALERTS = 20
 SPANS = {"stored": "event_to_stored_ms", "alert": "event_to_alert_ms"}
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there before this run: the data directory may hold earlier ones."""
+
+    stats: dict[str, Any]
+    fired: frozenset[str]
+
+
+def read_before(url: str) -> Before:
+    """What is there now. Raises httpx.HTTPError where the API is not well."""
+    return Before(read_stats(url), frozenset(alert["alert"] for alert in _fired(url)))
 
 
 def read_stats(url: str) -> dict[str, Any]:
@@ -20,18 +39,19 @@ def read_stats(url: str) -> dict[str, Any]:
     return stats
 
 
-def print_report(url: str, truth: Path | None, *, healthy: bool) -> bool:
-    """Print what was seen; whether readings arrived, a fault was found and all stayed healthy.
+def print_report(url: str, truth: Path | None, before: Before, *, healthy: bool) -> bool:
+    """Print what this run saw; whether readings arrived, a fault was found and all stayed healthy.
 
     truth: the file of the injected faults, None where none were injected.
     """
-    stats = read_stats(url)
-    fired = _fired(url)
+    now = read_stats(url)
+    stats = now | {name: now[name] - before.stats[name] for name in GROWING}
+    fired = [alert for alert in _fired(url) if alert["alert"] not in before.fired]
     faults = _faults(truth)
     found = sum(_was_found(fault, fired) for fault in faults)
     checks = {
         "readings arrived": stats["readings_stored"] > 0,
-        "nothing is waiting": stats["messages_pending"] == 0,
+        "nothing is waiting": now["messages_pending"] == 0,
         "every process stayed up": healthy,
     }
     if truth is not None:
@@ -43,16 +63,25 @@ def print_report(url: str, truth: Path | None, *, healthy: bool) -> bool:
         f" + {stats['messages_quarantined']} quarantined + {stats['messages_pending']} pending\n"
         f"alerts raised        {len(fired)}; {found} of {len(faults)} injected faults found so far"
     )
-    for alert in fired:
-        print(f"  {alert['at'][11:19]}  {alert['severity']:8}  {alert['text_en']}")
+    for alert in fired[:SHOWN_ALERTS]:
+        print(
+            f"  {alert['at'][11:19]}  {alert['severity']:8}  {alert['device']}: {alert['text_en']}"
+        )
+    if len(fired) > SHOWN_ALERTS:
+        print(f"  and {len(fired) - SHOWN_ALERTS} more: GET {url}/api/v1/alerts")
     for name, key in SPANS.items():
         span = stats[key]
         print(
-            f"publish to {name:6}    p50 {span['p50']} ms, p99 {span['p99']} ms of {span['count']}"
+            f"publish to {name:6}    p50 {_ms(span['p50'])}, p99 {_ms(span['p99'])}"
+            f" of {span['count']}"
         )
     for what, well in checks.items():
         print(f"{'yes' if well else 'NO':4} {what}")
     return all(checks.values())
+
+
+def _ms(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0f} ms"
 
 
 def _fired(url: str) -> list[dict[str, Any]]:
