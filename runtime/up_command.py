@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -111,6 +113,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     except PortInUseError as exc:
         print(f"govsense up: {exc}", file=sys.stderr)
         return 1
+    held = _lock(settings.data_dir)
+    if held is None:
+        return 1
     stopping = stop_requested()
     supervisor = Supervisor()
     try:
@@ -126,6 +131,23 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     finally:
         _say("stopping")
         supervisor.stop()
+        os.close(held)
+
+
+def _lock(data_dir: Path) -> int | None:
+    """An open file that says that we run over this data; None, and why, where we cannot."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        held = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        why = f"another govsense up runs over {data_dir}: stop it, or choose another directory"
+    except OSError as exc:
+        why = f"cannot write to {data_dir}: {exc.strerror}; choose another directory"
+    else:
+        return held
+    print(f"govsense up: {why} with --data-dir DIR", file=sys.stderr)
+    return None
 
 
 def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
@@ -146,7 +168,6 @@ def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
 def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> bool:
     """Start every process; False where one does not come up in time."""
     data_dir, host = plan.settings.data_dir, plan.settings.mqtt.host
-    data_dir.mkdir(parents=True, exist_ok=True)
     _register(plan)
     environment = plan.environment
     _say(f"broker on {host}:{plan.broker_port}")

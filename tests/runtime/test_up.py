@@ -109,3 +109,22 @@ def test_progress_goes_on_while_the_api_is_being_started_again(
     monkeypatch.setattr(up_command, "read_stats", refused)
     assert up_command._short(URL) == "the API does not answer"
     assert not up_command._is_drained(URL)
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["in use", "a file"])
+def test_a_data_directory_that_cannot_be_had_is_explained(
+    is_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second platform over the same data would serve the first one's readings as its own."""
+    directory = tmp_path / "data"
+    if is_file:
+        directory.write_text("")
+    else:
+        held = up_command._lock(directory)
+        assert held is not None
+    call = ["up", "--broker-port", "0", "--http-port", "0", "--data-dir", str(directory)]
+    assert cli.main(call) == 1
+    said = capsys.readouterr().err
+    assert ("File exists" if is_file else "another govsense up runs over") in said
+    assert str(directory) in said
+    assert "--data-dir DIR" in said
