@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from devices.registry import Device, Registry, Site, Uplink
+from devices.registry import Device, Problem, Registry, RegistryError, Site, Uplink
 from storage.ledger.migrations import Ledger
-from storage.ledger.schema import devices, meta, sites
+from storage.ledger.schema import devices, meta, series, sites
 from storage.ledger.upsert import upsert
 
 IS_VERSION = meta.c.key == "registry_version"
@@ -19,16 +19,39 @@ def add_registry(ledger: Ledger, added: Registry) -> int:
     """Add sites and devices, or replace those of the same id: all of them or none.
 
     Returns the new version of the registry; a running ingest takes it up within a second. Raises
-    RegistryError where what is registered would contradict what is added.
+    RegistryError where what is registered would contradict what is added, or where a device that
+    has reported would become another kind: its readings would change their meaning.
     """
     with ledger.begin() as connection:
         known = _load(connection)
         Registry({**known.sites, **added.sites}, {**known.devices, **added.devices})
+        _refuse_other_kinds(connection, known, added)
         upsert(connection, sites, [_site_row(site) for site in added.sites.values()])
         upsert(connection, devices, [asdict(device) for device in added.devices.values()])
         version = int(connection.execute(select(meta.c.value).where(IS_VERSION)).scalar_one()) + 1
         connection.execute(update(meta).where(IS_VERSION).values(value=str(version)))
     return version
+
+
+def _refuse_other_kinds(connection: Connection, known: Registry, added: Registry) -> None:
+    changed = [
+        device
+        for name, device in added.devices.items()
+        if name in known.devices and known.devices[name].kind != device.kind
+    ]
+    if not changed:
+        return
+    reported = set(connection.execute(select(series.c.device).distinct()).scalars())
+    problems = [
+        Problem(
+            "", 0, "kind", f"{device.kind!r} of {device.device}",
+            f"{known.devices[device.device].kind}, as it has reported; another id for another kind",
+        )
+        for device in changed
+        if device.device in reported
+    ]  # fmt: skip
+    if problems:
+        raise RegistryError(problems)
 
 
 def load_registry(ledger: Ledger) -> Registry:

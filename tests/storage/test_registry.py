@@ -28,6 +28,23 @@ def test_what_is_added_is_loaded(ledger: Ledger) -> None:
     assert load_registry(ledger) == sample
 
 
+def test_a_device_that_has_reported_keeps_its_kind(ledger: Ledger) -> None:
+    """Another kind is refused once there are readings, and taken before."""
+    add_registry(ledger, HOME)
+    add_registry(ledger, OTHER)
+    other = {
+        name: replace(device, kind="cold-chain", params={})
+        for registry in (HOME, OTHER)
+        for name, device in registry.devices.items()
+    }
+    add_series(ledger, [(0, "probe-s1", "nat_rtt_p50_ms")])
+    with pytest.raises(RegistryError, match="of probe-s1"):
+        add_registry(ledger, Registry({**HOME.sites, **OTHER.sites}, other))
+    add_registry(ledger, Registry(OTHER.sites, {"probe-s2": other["probe-s2"]}))
+    kinds = {name: device.kind for name, device in load_registry(ledger).devices.items()}
+    assert (kinds["probe-s1"], kinds["probe-s2"]) == ("connectivity-probe", "cold-chain")
+
+
 def test_adding_keeps_the_others_and_replaces_the_same(ledger: Ledger) -> None:
     """An import replaces entries of the same id and leaves all others."""
     add_registry(ledger, HOME)
