@@ -80,11 +80,11 @@ class Engine:
         return findings
 
     def resumed(self, now_ms: int) -> None:
-        """The receiver was away until now_ms: no device is silent for a time nobody listened.
+        """Nobody listened until now_ms, or the clock was set back to it: no device is silent yet.
 
         Every device has its whole timeout again from now_ms on. Open silences stay open.
         """
-        self._silence.resumed_ms = max(self._silence.resumed_ms, now_ms)
+        self._silence.resume(now_ms)
 
     def snapshot(self) -> bytes:
         """All state as bytes for `restore`, by names of devices and metrics."""

@@ -59,6 +59,11 @@ class Silence:
             if now_ms - at_ms > self._timeout_ms(self._devices[number]):
                 yield self._begin(number, now_ms)
 
+    def resume(self, now_ms: int) -> None:
+        """Count from now on; a later receive time is from before the clock was set back."""
+        self.resumed_ms = now_ms
+        self.rows["received"] = np.minimum(self.rows["received"], now_ms)
+
     def grow(self) -> None:
         """Have a row for every device that there is by now."""
         missing = len(self._devices) - len(self.rows)

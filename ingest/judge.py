@@ -59,7 +59,8 @@ class Judge:
         return self._engine.tick(tick_ms)
 
     def resume(self, now_ms: int) -> None:
-        """We were away and are back: silence is counted from now on."""
+        """We were away, or the clock was set back: silence is counted from now on."""
+        self._next_tick_ms = min(self._next_tick_ms, now_ms)
         self._engine.resumed(now_ms)
 
     def conclude(self, findings: list[Finding], now_ms: int) -> list[AlertChange]:

@@ -37,6 +37,8 @@ from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
 
+SET_BACK_MS = 60_000  # smaller steps of the machine's clock do no harm
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -86,6 +88,7 @@ class Processor:
         self._now_ms = now_ms
         self._limits = limits
         self._connection = 0
+        self._looked_ms = 0
         self._snapshot_at = time.monotonic()
         self._snapshot_due = False
         self._counted = reader.position  # every record below is in the totals
@@ -206,10 +209,12 @@ class Processor:
         """Look for silence, as of the time up to which everything that arrived is processed."""
         connection = self.reader.head.connection(time.monotonic_ns())
         now_ms = self._now_ms()
-        if connection and connection != self._connection:
+        is_set_back = now_ms < self._looked_ms - SET_BACK_MS
+        if connection and (connection != self._connection or is_set_back):
             self.judge.resume(now_ms)
             self._snapshot_due = True
         self._connection = connection
+        self._looked_ms = now_ms
         if not connection:
             return []
         if self.pending:
