@@ -163,6 +163,7 @@ class Processor:
             self._registry = ledger_registry.load_registry(self._ledger)
             self._registry_version = version
             self.intake.use(self._registry)
+            self._series.forget_names()
             log.info("registry reloaded: %d devices", len(self._registry.devices))
 
     def replay_requested(self) -> int:

@@ -102,6 +102,9 @@ class SqliteSeries:
         with self._file.connection() as connection:
             return load_applied(connection)
 
+    def forget_names(self) -> None:
+        """Nothing to forget: this store knows series by number only."""
+
     def latest(self, numbers: Iterable[int]) -> dict[int, tuple[int, float]]:
         """(event time in ms, value) of the newest reading of each series that has one."""
         query = "SELECT at_ms, value FROM raw WHERE series = ? ORDER BY at_ms DESC LIMIT 1"
