@@ -37,6 +37,7 @@ from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
 
+REPLAY_BYTES = 4 * 2**20  # of payloads replayed together
 SET_BACK_MS = 60_000  # smaller steps of the machine's clock do no harm
 
 
@@ -168,7 +169,9 @@ class Processor:
 
     def replay_requested(self) -> int:
         """Judge again what an operator asked to replay from quarantine; returns how many."""
-        held = quarantine.requested(self._ledger, limit=self._limits.batch_messages)
+        held = quarantine.requested(
+            self._ledger, limit=self._limits.batch_messages, max_bytes=REPLAY_BYTES
+        )
         if not held:
             return 0
         records = [Record(-row.id, row.received_ms, row.topic, row.payload) for row in held]
@@ -177,17 +180,17 @@ class Processor:
         new = self._series.write(batch.readings, first=-held[0].id, last=-held[-1].id)
         self.latest.take(batch.readings)
         usable = set(batch.reading_record.tolist())
+        were_refused = [row.refusals for row in held]
         facts = Facts(
             position=self.reader.position,
             replayed=[
-                Replayed(row.id, batch.refusals.get(n, []), whole=n not in usable)
+                Replayed(row.id, batch.refusals.get(n, []), whole=row.whole and n not in usable)
                 for n, row in enumerate(held)
             ],
             device_seen=self._seen(batch),
-            accounting=tally.accounting(batch, new),
+            accounting=tally.replayed_accounting(batch, new, were_refused),
             totals=tally.replayed_totals(
-                batch, new, was_whole=[row.whole for row in held],
-                were_refused=[row.refusals for row in held],
+                batch, new, was_whole=[row.whole for row in held], were_refused=were_refused
             ),
         )  # fmt: skip
         self._commit(facts, [])

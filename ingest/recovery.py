@@ -104,6 +104,8 @@ def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
 
 def _finish_interrupted_batch(processor: Processor, series: SeriesStore, cursor: int) -> None:
     applied = series.applied()
+    if applied is not None and applied.first < 0:
+        processor.replay_requested()
     if applied is None or not cursor == applied.first < applied.last:
         return
     reader = processor.reader

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.wire import reasons
 from ingest.intake import Batch
 
 HOUR_MS = 3_600_000
+OF_NOBODY = (reasons.UNKNOWN_DEVICE, reasons.WRONG_PROVINCE, reasons.BAD_TOPIC)  # on no account
 Accounting = dict[tuple[str, int], tuple[int, int, int, int]]
 
 
@@ -95,6 +97,26 @@ def accounting(batch: Batch, new: NDArray[np.bool_]) -> Accounting:
             hour_ms = batch.records[index].received_ms // HOUR_MS * HOUR_MS
             before = account.get((source.device.device, hour_ms), (0, 0, 0, 0))
             account[source.device.device, hour_ms] = (*before[:3], before[3] + len(refusals))
+    return account
+
+
+def replayed_accounting(
+    batch: Batch, new: NDArray[np.bool_], were_refused: Sequence[Sequence[Mapping[str, str]]]
+) -> Accounting:
+    """What a replay from quarantine adds to the accounting: what was counted before is not again.
+
+    were_refused: by record, what was refused of it before.
+    """
+    account = {
+        key: (received, late, 0, quarantined)
+        for key, (received, late, _, quarantined) in accounting(batch, new).items()
+    }
+    for source, record, refusals in zip(batch.sources, batch.records, were_refused, strict=True):
+        counted = sum(refusal["reason"] not in OF_NOBODY for refusal in refusals)
+        if source is not None and counted:
+            key = source.device.device, record.received_ms // HOUR_MS * HOUR_MS
+            before = account.get(key, (0, 0, 0, 0))
+            account[key] = (*before[:3], before[3] - counted)
     return account
 
 

@@ -74,12 +74,24 @@ def request_replay(ledger: Ledger, which: QuarantineFilter) -> list[int]:
     return list(ids)
 
 
-def requested(ledger: Ledger, *, limit: int) -> list[QuarantineRow]:
-    """Messages that wait for their replay, the oldest first."""
+def requested(ledger: Ledger, *, limit: int, max_bytes: int) -> list[QuarantineRow]:
+    """Messages that wait for their replay, the oldest first.
+
+    At most `limit`, and no more once their payloads hold max_bytes.
+    """
     query = select(quarantine).where(quarantine.c.state == "requested")
     with ledger.read() as connection:
-        rows = connection.execute(query.order_by(quarantine.c.id).limit(limit))
-        return [QuarantineRow(*row) for row in rows]
+        rows = connection.execution_options(stream_results=True, yield_per=16).execute(
+            query.order_by(quarantine.c.id).limit(limit)
+        )
+        found: list[QuarantineRow] = []
+        for row in rows:
+            found.append(QuarantineRow(*row))
+            max_bytes -= len(found[-1].payload)
+            if max_bytes <= 0:
+                break
+        rows.close()
+        return found
 
 
 def _conditions(which: QuarantineFilter) -> list[ColumnElement[bool]]:

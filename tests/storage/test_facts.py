@@ -195,8 +195,8 @@ def test_a_replayed_message_leaves_quarantine(ledger: Ledger) -> None:
     commit(ledger, Facts(position=1, quarantined=refused), now_ms=NOW)
     assert request_replay(ledger, QuarantineFilter(reason="unknown-metric")) == [1, 2]
     assert request_replay(ledger, QuarantineFilter(reason="unknown-metric")) == []
-    assert [row.id for row in requested(ledger, limit=10)] == [1, 2]
-    assert [row.id for row in requested(ledger, limit=1)] == [1]
+    assert [row.id for row in requested(ledger, limit=10, max_bytes=10**6)] == [1, 2]
+    assert [row.id for row in requested(ledger, limit=1, max_bytes=10**6)] == [1]
     became = [Replayed(1, [], whole=False), Replayed(2, [RANGE, UNKNOWN], whole=False)]
     commit(ledger, Facts(position=1, replayed=became), now_ms=NOW + 5)
     first, second, third = (get_quarantined(ledger, number) for number in (1, 2, 3))
