@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -79,7 +80,8 @@ class Processing:
         if now >= self._chores_at:
             self._chores_at = now + CHORES_S
             self._processor.reload_registry()
-            self._processor.replay_requested()
+            with suppress(SpoolFullError):  # it stays requested
+                self._processor.replay_requested()
             if self._messenger.is_connected:
                 self._messenger.tell(self._processor.downlinks())
             self._beat()
