@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +15,9 @@ log = logging.getLogger(__name__)
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 15.0
 STEADY_S = 30.0  # a child that ran this long begins again with the first back-off
 STOP_WITHIN_S = 10.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+_libc = ctypes.CDLL(None)  # loaded here: between fork and exec little may be done
 
 
 class Child:
@@ -53,6 +58,7 @@ class Child:
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def stop(self) -> None:
@@ -67,6 +73,11 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+
+def _end_with_parent() -> None:
+    """In the child: SIGTERM when the supervisor is killed, so that it leaves no orphans."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class Supervisor:

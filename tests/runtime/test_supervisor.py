@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -63,3 +64,28 @@ def test_stopping_is_in_the_reverse_order_of_starting(tmp_path: Path) -> None:
         wait_for((tmp_path / name).exists, "it runs")
     supervisor.stop()
     assert log.read_text() == "cba"
+
+
+def test_children_end_with_a_supervisor_that_is_killed() -> None:
+    """Orphans would hold the ports and the data of the next start."""
+    program = f"""
+from runtime.supervisor import Supervisor
+import time
+supervisor = Supervisor()
+supervisor.start("sleeper", {SLEEPER!r}, {{}})
+print(supervisor.children["sleeper"].pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+
+    def is_gone() -> bool:
+        try:
+            status = Path(f"/proc/{child}/stat").read_text()
+        except FileNotFoundError:
+            return True
+        return status.rpartition(")")[2].split()[0] == "Z"  # ended; nobody waits for it here
+
+    wait_for(is_gone, "the child ends")
