@@ -39,15 +39,21 @@ def recover(
     The records between the last snapshot of the detectors and the cursor are judged again, which
     has no effect but on the detectors: all that followed from them is committed. Then a batch
     whose readings were stored, but whose facts were not committed, is processed as it was.
-    Raises LedgerError where the ledger contradicts itself.
+    Raises LedgerError where the ledger contradicts itself or the telemetry.
     """
     registry = load_registry(ledger)
+    catalogue = _load_catalogue(ledger, registry)
+    if series.highest() >= len(catalogue):
+        raise LedgerError(
+            f"the telemetry holds series {series.highest()}, the ledger knows {len(catalogue)}"
+            " series: it is older than the telemetry, restore both from the same backup"
+        )
     processor = Processor(
         reader=reader,
         ledger=ledger,
         series=series,
         registry=registry,
-        catalogue=_load_catalogue(ledger, registry),
+        catalogue=catalogue,
         now_ms=now_ms,
         limits=limits,
     )

@@ -62,6 +62,12 @@ class InfluxSeries:
         self._spool.close()
         self._server.close()
 
+    def highest(self) -> int:
+        """The highest series number whose readings are known, -1 for none."""
+        with self._spool.transaction("BEGIN") as connection:
+            (number,) = connection.execute("SELECT max(series) FROM stored_times").fetchone()
+        return -1 if number is None else int(number)
+
     def forget_names(self) -> None:
         """Ask `describe` again: the registry has changed."""
         self._formatter.forget()

@@ -102,6 +102,12 @@ class SqliteSeries:
         with self._file.connection() as connection:
             return load_applied(connection)
 
+    def highest(self) -> int:
+        """The highest series number under which readings are kept, -1 for none."""
+        with self._file.connection() as connection:
+            (number,) = connection.execute("SELECT max(series) FROM raw").fetchone()
+        return -1 if number is None else int(number)
+
     def forget_names(self) -> None:
         """Nothing to forget: this store knows series by number only."""
 

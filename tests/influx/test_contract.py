@@ -102,6 +102,14 @@ def test_what_is_written_is_read_back_with_its_receive_time(store: Opened) -> No
     assert store.series.latest([3, 4]) == {3: (BASE, 1.5)}
 
 
+def test_the_highest_series_is_known(store: Opened) -> None:
+    """It tells whether the ledger that names series is older than the readings."""
+    assert store.series.highest() == -1
+    store.write([(3, BASE, 1.0), (7, BASE, 1.0)], first=0)
+    store.write([(5, BASE, 1.0)], first=1)
+    assert store.series.highest() == 7
+
+
 def test_the_newest_reading_is_the_latest(store: Opened) -> None:
     """What arrives late does not become the latest, and each metric has its own."""
     store.write([(0, BASE, 1.0), (1, BASE + 5, 2.0), (0, BASE - 7, 3.0)], first=0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.ledger.migrations import LedgerError, open_ledger
 from tests.ingest.stores import Stores, drain, rounds
 
 
@@ -77,6 +78,18 @@ def test_a_batch_whose_facts_were_not_committed_counts_as_new(
     drain(stores.processor())
     assert stores.outcomes() == (good + 5, 0, len(damaged))
     assert stores.counts()["readings_stored"] == good + 5
+
+
+def test_a_ledger_older_than_the_telemetry_is_refused(stores: Stores) -> None:
+    """Numbers of series that it does not know would be given to other series."""
+    stores.arrive(rounds(0, 3))
+    drain(stores.processor())
+    stores.ledger.close()
+    for path in stores.directory.glob("ledger.db*"):
+        path.unlink()
+    stores.ledger = open_ledger(f"sqlite:///{stores.directory / 'ledger.db'}")
+    with pytest.raises(LedgerError, match="from the same backup"):
+        stores.processor()
 
 
 class CrashError(Exception):
