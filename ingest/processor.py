@@ -257,16 +257,18 @@ class Processor:
 
     def _seen(self, batch: Batch) -> list[DeviceSeen]:
         seen_ms: dict[str, int] = {}
+        first_ms: dict[str, int] = {}
         for source, record in zip(batch.sources, batch.records, strict=True):
             if source is not None:
                 seen_ms[source.device.device] = record.received_ms
+                first_ms.setdefault(source.device.device, record.received_ms)
         status = {}
         for index, said in batch.statuses:
             source = batch.sources[index]
             if source is not None:
                 status[source.device.device] = msgspec.to_builtins(said)
         return [
-            DeviceSeen(device, at_ms, self.latest.of(device), status.get(device))
+            DeviceSeen(device, at_ms, self.latest.of(device), status.get(device), first_ms[device])
             for device, at_ms in seen_ms.items()
         ]
 

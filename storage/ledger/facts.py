@@ -49,12 +49,16 @@ class Replayed(NamedTuple):
 
 
 class DeviceSeen(NamedTuple):
-    """A device that was heard: receive time, all its newest readings, its status if it sent one."""
+    """A device that was heard: receive time, all its newest readings, its status if it sent one.
+
+    first_ms: receive time of the first of several messages.
+    """
 
     device: str
     seen_ms: int
     latest: Latest
     status: dict[str, Any] | None
+    first_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ def _see_devices(connection: Connection, seen: Sequence[DeviceSeen], now_ms: int
     rows = [
         {
             "device": one.device,
-            "first_seen_ms": one.seen_ms,
+            "first_seen_ms": one.seen_ms if one.first_ms is None else one.first_ms,
             "last_seen_ms": one.seen_ms,
             "latest": one.latest,
         }

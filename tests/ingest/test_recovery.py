@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.ledger.inventory import get_device
 from storage.ledger.migrations import LedgerError, open_ledger
-from tests.ingest.stores import Stores, drain, rounds
+from tests.ingest.stores import T0_MS, Stores, drain, rounds
 
 
 @pytest.fixture
@@ -78,6 +79,15 @@ def test_a_batch_whose_facts_were_not_committed_counts_as_new(
     drain(stores.processor())
     assert stores.outcomes() == (good + 5, 0, len(damaged))
     assert stores.counts()["readings_stored"] == good + 5
+
+
+def test_a_device_is_seen_first_with_its_first_message(stores: Stores) -> None:
+    """However many messages are processed together, rounds are expected from the first one on."""
+    stores.arrive(rounds(0, 50))
+    drain(stores.processor())
+    device = get_device(stores.ledger, "p0", now_ms=T0_MS)
+    assert device is not None
+    assert (device.first_seen_ms, device.last_seen_ms) == (T0_MS, T0_MS + 49_000)
 
 
 def test_a_ledger_older_than_the_telemetry_is_refused(stores: Stores) -> None:
