@@ -142,6 +142,9 @@ async def _on_bug(request: Request, exc: Exception) -> Response:
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
+    if error["type"] == "json_invalid":  # its place is an offset, its input always {}
+        offset, why = error["loc"][-1], error["ctx"]["error"]
+        return FieldError("body", f"is not JSON: {why} at character {offset}", None, "JSON")
     place = [str(part) for part in error["loc"][1:]]
     missing = error["type"] == "missing"
     return FieldError(

@@ -124,7 +124,7 @@ def alerts(
     request: Request,
     platform: PlatformNow,
     state: Annotated[
-        State | Literal["open"] | None, Query(description="open: firing or acknowledged")
+        Literal[State, "open"] | None, Query(description="open: firing or acknowledged")
     ] = None,
     severity: Severity | None = None,
     province: ProvinceFilter = None,

@@ -40,6 +40,14 @@ def test_alerts_are_filtered_newest_first(
     assert [row["alert"] for row in world.items("/alerts", limit=1, **asked)] == alerts
 
 
+def test_an_unknown_state_is_one_error_about_state(world: World) -> None:
+    """With every state that there is, `open` too."""
+    errors = world.problem(422, "/alerts", state="opne")["errors"]
+    assert [error["field"] for error in errors] == ["state"]
+    for state in ("pending", "firing", "acknowledged", "resolved", "open"):
+        assert f"'{state}'" in errors[0]["allowed"]
+
+
 def test_an_alert_explains_itself(world: World) -> None:
     """An alert has its place, its times, what was expected, and both languages."""
     alert = world.get("/alerts/a001")
@@ -117,8 +125,9 @@ def test_a_body_that_is_no_json_is_refused(world: World, content: bytes) -> None
         content=content,
         headers={"content-type": "application/json"},
     )
-    problem_of(answer, answer.status_code)
+    errors = problem_of(answer, answer.status_code)["errors"]
     assert answer.status_code in (400, 422)
+    assert [error["field"] for error in errors] in ([], ["body"], ["by"])
 
 
 def test_a_large_body_is_refused(world: World) -> None:
