@@ -69,7 +69,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A fault with its place in a file; file "" and line 0 where the entry came from no file."""
+    """A fault with its place in a file. Unknown places are "" and 0: file, line or column."""
 
     file: str
     line: int
@@ -78,8 +78,9 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}: " if self.file else ""
-        return f"{place}{self.column}: {self.got} (allowed: {self.allowed})"
+        line = f":{self.line}" if self.line else ""
+        parts = (f"{self.file}{line}" if self.file else "", self.column, self.got)
+        return f"{': '.join(part for part in parts if part)} (allowed: {self.allowed})"
 
 
 class RegistryError(ValueError):

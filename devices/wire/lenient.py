@@ -51,7 +51,12 @@ def _is_quantity(kind: Kind, name: str) -> bool:
 
 
 def _bad_value(where: str, value: Any, allowed: str) -> Refusal:
-    return Refusal(reasons.BAD_VALUE, where, f"{shown(value)}; allowed: {allowed}")
+    return Refusal(reasons.BAD_VALUE, where, f"{_got(value)}; allowed: {allowed}")
+
+
+def _got(value: Any) -> str:
+    """As `shown`, but a text in quotes: '3' is refused where 3 is not."""
+    return shown(repr(value) if isinstance(value, str) else value)
 
 
 def decode_leniently(payload: bytes, kind: Kind) -> Message:
@@ -178,4 +183,4 @@ def _unknown_keys(tree: dict[str, Any], known: frozenset[str], prefix: str) -> l
 
 
 def _envelope(where: str, got: Any, allowed: str) -> PayloadError:
-    return PayloadError(reasons.BAD_ENVELOPE, where, f"{shown(got)}; allowed: {allowed}")
+    return PayloadError(reasons.BAD_ENVELOPE, where, f"{_got(got)}; allowed: {allowed}")

@@ -144,6 +144,17 @@ def test_a_bad_payload_is_refused_for_its_reason(
     assert fault(payload) == (reason, where)
 
 
+@pytest.mark.parametrize("payload", [single(ts="1790000000123"), single(m={"dns_ms": "3"})])
+def test_a_number_in_quotes_is_shown_in_quotes(payload: bytes) -> None:
+    """Who reads the refusal sees why it was one."""
+    try:
+        detail = read(payload).refusals[0].detail
+    except PayloadError as exc:
+        detail = exc.detail
+    assert detail.startswith("'")
+    assert "'; allowed: " in detail
+
+
 def test_limits_are_inclusive() -> None:
     """What is just within a limit is read."""
     assert len(read(batch(*[a_round(m={})] * 1000)).rounds) == 1000

@@ -192,6 +192,8 @@ def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
     found = problems_of(tmp_path / "no.csv", tmp_path / "bytes.csv", tmp_path / "deep.yaml")
     assert [(Path(p.file).name, p.line) for p in found][:2] == [("no.csv", 0), ("bytes.csv", 2)]
     assert len(found) == 3
+    assert "no.csv: cannot be read: No such file" in str(found[0])  # no line, no column
+    assert "bytes.csv:2: bytes that are not UTF-8" in str(found[1])
 
 
 def test_every_problem_of_every_row_is_told_at_once(directory: Path) -> None:
