@@ -17,6 +17,7 @@ from simulators.identity import Identity
 
 SEPARATORS = "\t;|,"  # the comma last: it may be a decimal one
 SECONDS_BELOW = 10**11  # a bare number below is seconds since 1970, above milliseconds
+BUDDHIST_MS = 13_569_465_600_000  # the year 2400: 2026 is 2569 in the calendar used in offices
 DEFAULT_TIMEZONE = "+07:00"
 
 
@@ -131,8 +132,13 @@ class _Reader:
         cell = self._cell(line, row, self._time_at)
         at_ms = self._parse_time(cell)
         if at_ms is None:
-            allowed = self._layout.date_format or "ISO 8601 or a number since 1970"
+            allowed = self._layout.date_format or (
+                "ISO 8601 or a number since 1970 (or say what it is with --date-format)"
+            )
             raise self._wrong(line, self._layout.time_column, cell, f"a time: {allowed}")
+        if at_ms >= BUDDHIST_MS:
+            allowed = "a time before 2400 (a year of the Buddhist era? take 543 off)"
+            raise self._wrong(line, self._layout.time_column, cell, allowed)
         return at_ms
 
     def value(self, line: int, row: Sequence[str]) -> float | None:

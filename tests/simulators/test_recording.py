@@ -62,7 +62,8 @@ def test_rows_are_sorted_and_gaps_are_no_readings(tmp_path: Path) -> None:
     [
         ("", Layout(), "is empty"),
         ("time,value\n", Layout(), "holds no reading"),
-        (f"{NOON},1\nyesterday,2\n", Layout(), "line 2: column 1: is 'yesterday'"),
+        (f"{NOON},1\nyesterday,2\n", Layout(), "line 2: column 1: is 'yesterday'.*--date-format"),
+        ("2569-03-01T08:00:00,1\n", Layout(), "line 1: column 1: .*Buddhist era"),
         (f"{NOON};1,5\n", Layout(), "line 1: column 2: is '1,5'.*decimal comma"),
         (f"{NOON},inf\n", Layout(), "a finite number"),
         (f"{NOON}\n", Layout(), "has 1 columns, not 2"),
