@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
 
 from ingest.draining import Draining
 from ingest.journal import JournalError, JournalReader, JournalWriter, lock
@@ -68,6 +71,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return _both(args, settings, clock, stopping)
     except (JournalError, LedgerError, SeriesError) as exc:
         log.error("%s", exc)
+        return 1
+    except (sqlite3.OperationalError, OperationalError) as exc:
+        log.error("a store does not take what is written: %s; is its disk full?", exc)
         return 1
 
 
