@@ -145,15 +145,18 @@ def load(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> S
     else:
         tree = _read(file)
     _refuse_unknown(tree, str(file))
+    variables = {}  # setting: the variable that it is from
     for name, value in environ.items():
         if name.startswith(PREFIX) and "__" in name:
             section, key = name.removeprefix(PREFIX).lower().split("__", 1)
             _refuse_unknown({section: {key: value}}, f"environment variable {name}")
             tree.setdefault(section, {})[key] = value
+            variables[f"{section}.{key}"] = f"environment variable {name}"
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as exc:
-        raise SettingsError(f"settings: {exc}") from exc
+        what, _, place = str(exc).rstrip("`").partition(" - at `$.")
+        raise SettingsError(f"{variables.get(place, file)}: {place}: {what}") from exc
     _check(settings)
     return settings
 

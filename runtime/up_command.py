@@ -51,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds between two rounds of a simulated device (default: 5)",
     )
     parser.add_argument(
-        "--seconds", type=_positive, metavar="N", help="stop after N seconds and report"
+        "--seconds",
+        type=_positive,
+        metavar="N",
+        help="stop after N seconds and report (first-minute needs 60)",
     )
     parser.add_argument("--broker-port", type=int, metavar="PORT", help="of the embedded broker")
     parser.add_argument("--http-port", type=int, metavar="PORT", help="of the API and its page")
@@ -119,8 +122,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     stopping = stop_requested()
     supervisor = Supervisor()
     try:
-        if not _start(plan, supervisor, stopping):
-            return 0 if stopping() else 1
+        if why := _start(plan, supervisor, stopping):
+            if stopping():
+                return 0
+            print(f"govsense up: {why} after {READY_WITHIN_S:.0f} s; the log above says why",
+                  file=sys.stderr)  # fmt: skip
+            return 1
         _say(f"ready: open {plan.url} in a browser (Ctrl-C stops)")
         if args.seconds is not None:
             return _run_for(args.seconds, plan, supervisor, stopping)
@@ -165,8 +172,8 @@ def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
     return Plan(args, settings, clock_from(settings.clock), broker_port, http_port)
 
 
-def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> bool:
-    """Start every process; False where one does not come up in time."""
+def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> str:
+    """Start every process; which one did not come up in time, or "" where all did."""
     data_dir, host = plan.settings.data_dir, plan.settings.mqtt.host
     _register(plan)
     environment = plan.environment
@@ -177,16 +184,16 @@ def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> 
         environment,
     )
     if not _wait(lambda: is_open(host, plan.broker_port), supervisor, stopping):
-        return _failed("the broker does not answer")
+        return "the broker does not answer"
     supervisor.start("ingest", plan.command("ingest"), environment)
     supervisor.start("api", plan.command("api"), environment)
     if not _wait(lambda: _is_ready(plan.url), supervisor, stopping):
-        return _failed(f"{plan.url}/api/v1/ready does not answer 200")
+        return f"{plan.url}/api/v1/ready does not answer 200"
     if not plan.args.no_probe:
         supervisor.start("probe", _probe_command(plan), environment)
     if plan.args.simulate:
         supervisor.start("simulate", _simulate_command(plan), environment)
-    return True
+    return ""
 
 
 def _register(plan: Plan) -> None:
@@ -305,12 +312,6 @@ def _wait(
         if condition():
             return True
         time.sleep(0.1)
-    return False
-
-
-def _failed(why: str) -> bool:
-    print(f"govsense up: {why} after {READY_WITHIN_S:.0f} s; the log above says why",
-          file=sys.stderr)  # fmt: skip
     return False
 
 

@@ -110,3 +110,12 @@ def test_a_start_that_is_no_instant_is_refused(start: str) -> None:
     """A time needs a zone."""
     with pytest.raises(SettingsError, match=r"clock\.start"):
         clock_from(ClockSettings(start=start))
+
+
+def test_a_value_of_the_wrong_type_is_named_with_where_it_is_from(tmp_path: Path) -> None:
+    """A variable that was exported long ago is hard to find otherwise."""
+    wrong = r"environment variable GOVSENSE_HTTP__PORT: http\.port: Expected `int`"
+    with pytest.raises(SettingsError, match=wrong):
+        load(written(tmp_path, ""), {"GOVSENSE_HTTP__PORT": "abc"})
+    with pytest.raises(SettingsError, match=r"\.toml: http\.port: Expected `int`"):
+        load(written(tmp_path, "[http]\nport = 'abc'"), {})

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ import httpx
 import pytest
 
 from runtime import cli, up_command, up_report
+from tests.project.broker import free_port
 
 ALERT = {
     "at": "2026-10-05T01:30:00.000Z", "severity": "warning", "state": "firing",
@@ -128,3 +133,21 @@ def test_a_data_directory_that_cannot_be_had_is_explained(
     assert ("File exists" if is_file else "another govsense up runs over") in said
     assert str(directory) in said
     assert "--data-dir DIR" in said
+
+
+def test_one_that_is_stopped_while_it_starts_blames_nobody(tmp_path: Path) -> None:
+    """It was not given its 60 s, so nothing is late."""
+    ports = ["--broker-port", str(free_port()), "--http-port", str(free_port())]
+    command = [sys.executable, "-m", "runtime", "up", "--data-dir", str(tmp_path), *ports]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        while "broker on" not in said:
+            said = process.stdout.readline()
+        os.kill(process.pid, signal.SIGTERM)
+        rest = process.stdout.read()
+    assert process.returncode == 0, rest
+    assert "govsense: stopping" in rest
+    assert "does not answer" not in rest
