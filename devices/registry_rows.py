@@ -71,11 +71,21 @@ def _read_file(path: Path, columns: dict[str, tuple[str, ...]], tables: Tables) 
 
 
 def _read_csv(file: str, text: str, columns: dict[str, tuple[str, ...]], tables: Tables) -> None:
+    found = len(tables.problems)
     lines = _csv_lines(file, text, tables.problems)
     _, header = next(lines, (1, []))
     header = [name.strip() for name in header]
+    if len(tables.problems) > found:  # it is no CSV from its first line on
+        return
+    if not header:
+        tables.problems.append(
+            Problem(file, 1, "", "empty", "a line with the names of the columns")
+        )
+        return
+    if len(header) == 1 and (other := next((c for c in ";\t|" if c in header[0]), "")):
+        tables.problems.append(Problem(file, 1, "", f"separated by {other!r}", "commas"))
+        return
     name = "devices" if "device" in header else "sites"
-    found = len(tables.problems)
     for column in dict.fromkeys((*columns[name], *header)):
         if column and header.count(column) != 1:
             got = "there twice" if column in header else "missing"

@@ -196,6 +196,17 @@ def test_files_that_cannot_be_read_are_problems(tmp_path: Path) -> None:
     assert "bytes.csv:2: bytes that are not UTF-8" in str(found[1])
 
 
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [("", "empty"), (SITES.replace(",", ";"), "separated by ';'"),
+     (SITES.replace(",", "\t"), r"separated by '\t'")],
+)  # fmt: skip
+def test_a_table_without_columns_is_one_problem(tmp_path: Path, text: str, got: str) -> None:
+    """An office program may write semicolons; fifteen missing columns would not tell."""
+    (tmp_path / "sites.csv").write_text(text, "utf-8")
+    assert [(p.line, p.got) for p in problems_of(tmp_path / "sites.csv")] == [(1, got)]
+
+
 def test_every_problem_of_every_row_is_told_at_once(directory: Path) -> None:
     """An operator sees all faults of both files in one run."""
     (directory / "sites.csv").write_text(SITES.replace("LA-PH", "X").replace("4g", "6g"), "utf-8")
