@@ -54,6 +54,13 @@ class Batch:
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
 
     @property
+    def usable(self) -> NDArray[np.bool_]:
+        """bool[records]: those of which at least one reading was accepted."""
+        usable = np.zeros(len(self.records), np.bool_)
+        usable[self.reading_record] = True
+        return usable
+
+    @property
     def live(self) -> NDArray[np.bool_]:
         """bool[n]: the readings that are not late."""
         live: NDArray[np.bool_] = ~self.round_late[self.reading_round]

@@ -179,12 +179,12 @@ class Processor:
         self._number_new_series()
         new = self._series.write(batch.readings, first=-held[0].id, last=-held[-1].id)
         self.latest.take(batch.readings)
-        usable = set(batch.reading_record.tolist())
+        usable = batch.usable
         were_refused = [row.refusals for row in held]
         facts = Facts(
             position=self.reader.position,
             replayed=[
-                Replayed(row.id, batch.refusals.get(n, []), whole=row.whole and n not in usable)
+                Replayed(row.id, batch.refusals.get(n, []), whole=row.whole and not usable[n])
                 for n, row in enumerate(held)
             ],
             device_seen=self._seen(batch),
@@ -299,7 +299,7 @@ class Processor:
 
 
 def _quarantined(batch: Batch) -> list[Quarantined]:
-    usable = set(batch.reading_record.tolist())
+    usable = batch.usable
     return [
         Quarantined(
             received_ms=batch.records[n].received_ms,
@@ -307,7 +307,7 @@ def _quarantined(batch: Batch) -> list[Quarantined]:
             device=_device_in(batch.records[n].topic),
             payload=batch.records[n].payload,
             refusals=refusals,
-            whole=n not in usable,
+            whole=not usable[n],
         )
         for n, refusals in sorted(batch.refusals.items())
     ]

@@ -22,8 +22,7 @@ Accounting = dict[tuple[str, int], tuple[int, int, int, int]]
 
 def outcomes(batch: Batch, new: NDArray[np.bool_]) -> NDArray[np.str_]:
     """The outcome of each record: "stored", "duplicate" or "quarantined"."""
-    usable = np.zeros(len(batch.records), np.bool_)
-    usable[batch.reading_record] = True
+    usable = batch.usable
     fresh = np.zeros(len(batch.records), np.bool_)
     fresh[batch.reading_record[new]] = True
     refused = np.zeros(len(batch.records), np.bool_)
