@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from runtime.settings import Settings
+from runtime.stores import retention
 from storage.influx import credentials, setup
 from storage.influx.server import Address, InfluxError, Server
-from storage.series.retention import Retention
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +42,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """0 when all is ready; 1 where the server refuses or cannot do it, and why."""
     influx = settings.influx
     address = Address(influx.url, influx.database, influx.org, args.admin_token_file)
-    keep = settings.storage
-    retention = Retention(keep.raw_days, keep.five_minute_days, keep.hour_days)
     server = Server(address)
     try:
         version = ".".join(map(str, server.version()))
         print(f"InfluxDB {version} at {influx.url}")
-        for done in setup.create(server, retention):
+        for done in setup.create(server, retention(settings)):
             print(done)
         if args.credentials is not None:
             for file in credentials.grant(server, args.credentials):

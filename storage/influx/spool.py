@@ -6,14 +6,14 @@ import sqlite3
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from storage import wal
 from storage.influx import stored_times
 from storage.series import batches
-from storage.series.file import SeriesError
+from storage.series.file import SeriesError, make
 from storage.series.levels import RAW
 
 SCHEMA_VERSION = 1
@@ -99,7 +99,7 @@ class Spool:
         self._idle: deque[sqlite3.Connection] = deque()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._make()
+            make(path, SCHEMA, version=SCHEMA_VERSION, holds="a spool")
         except (OSError, sqlite3.DatabaseError) as exc:
             raise SeriesError(f"{path} cannot be opened: {exc}") from exc
 
@@ -204,25 +204,6 @@ class Spool:
         if self._read_only:
             connection.execute("PRAGMA query_only = ON")
         return connection
-
-    def _make(self) -> None:
-        with closing(sqlite3.connect(self._path)) as connection:
-            wal.prepare(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if version > SCHEMA_VERSION:
-                raise SeriesError(
-                    f"{self._path} has version {version}, this govsense knows up to"
-                    f" {SCHEMA_VERSION}: install the govsense that wrote it, or a newer one"
-                )
-            if version == 0 and tables:
-                raise SeriesError(f"{self._path} holds something else than a spool")
-            if version == 0:
-                for statement in SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
 
 
 def counts_of(connection: sqlite3.Connection) -> Counts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from storage import wal
@@ -41,7 +41,7 @@ class SeriesFile:
         self._idle: deque[sqlite3.Connection] = deque()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._make()
+            make(path, SCHEMA, version=SCHEMA_VERSION, holds="telemetry")
         except (OSError, sqlite3.DatabaseError) as exc:
             raise SeriesError(f"{path} cannot be opened: {exc}") from exc
 
@@ -79,24 +79,26 @@ class SeriesFile:
             connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         return connection
 
-    def _make(self) -> None:
-        connection = sqlite3.connect(self._path)
-        try:
-            wal.prepare(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if version > SCHEMA_VERSION:
-                raise SeriesError(
-                    f"{self._path} has version {version}, this govsense knows up to"
-                    f" {SCHEMA_VERSION}: install the govsense that wrote it, or a newer one"
-                )
-            if version == 0 and tables:
-                raise SeriesError(f"{self._path} holds something else than telemetry")
-            if version == 0:
-                for statement in SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+
+def make(path: Path, schema: str, *, version: int, holds: str) -> None:
+    """Make a file with these tables where there is none; any number of processes at once.
+
+    Raises SeriesError where it was written by a newer govsense, or holds something else.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        wal.prepare(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if found > version:
+            raise SeriesError(
+                f"{path} has version {found}, this govsense knows up to"
+                f" {version}: install the govsense that wrote it, or a newer one"
+            )
+        if found == 0 and tables:
+            raise SeriesError(f"{path} holds something else than {holds}")
+        if found == 0:
+            for statement in schema.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
