@@ -9,13 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from devices.registry import Device, Registry, Site, Uplink
-from devices.registry_files import read_registry, write_registry
+from devices.registry import Registry
+from devices.registry_files import read_registry
 from devices.sample import national_sample
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
@@ -23,14 +23,13 @@ from runtime.ports import PortInUseError, is_open, require_free
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
+from runtime.up_registry import OWN_PROBE, SIMULATED, register
 from runtime.up_report import print_report, read_before, read_stats
-from storage.ledger.migrations import open_ledger
-from storage.ledger.registry import add_registry, load_registry
+from simulators.selection import at_interval
 
 READY_WITHIN_S = 60.0
 DRAIN_WITHIN_S = 20.0
 DEMO_INTERVAL_S = 5.0
-OWN_SITE, OWN_PROBE = "this-machine", "this-machine-probe"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +174,12 @@ def _plan(args: argparse.Namespace, settings: Settings) -> Plan:
 def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> str:
     """Start every process; which one did not come up in time, or "" where all did."""
     data_dir, host = plan.settings.data_dir, plan.settings.mqtt.host
-    _register(plan)
+    registry = register(
+        plan.settings,
+        country=_country(plan.args) if plan.args.simulate else None,
+        own_probe=not plan.args.no_probe,
+    )
+    _say(f"{len(registry.sites)} sites and {len(registry.devices)} devices are registered")
     environment = plan.environment
     _say(f"broker on {host}:{plan.broker_port}")
     supervisor.start(
@@ -196,49 +200,9 @@ def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> 
     return ""
 
 
-def _register(plan: Plan) -> None:
-    """Fill an empty registry with the country to simulate and with this machine's own probe."""
-    ledger = open_ledger(plan.settings.ledger_url)
-    known = load_registry(ledger)
-    sites, devices = dict(known.sites), dict(known.devices)
-    if plan.args.simulate:
-        country = read_registry([plan.args.sites]) if plan.args.sites else national_sample()
-        played = _at_interval(country, plan.args.interval_s)
-        write_registry(played, plan.settings.data_dir / "simulated")
-        sites.update(played.sites)
-        devices.update(played.devices)
-    if not plan.args.no_probe:
-        sites[OWN_SITE], devices[OWN_PROBE] = _this_machine()
-    registry = Registry(sites, devices)
-    if registry != known:
-        add_registry(ledger, registry)
-    ledger.close()
-    _say(f"{len(registry.sites)} sites and {len(registry.devices)} devices are registered")
-
-
-def _at_interval(country: Registry, interval_s: float) -> Registry:
-    devices = {
-        name: replace(device, interval_s=interval_s) for name, device in country.devices.items()
-    }
-    return Registry(country.sites, devices)
-
-
-def _this_machine() -> tuple[Site, Device]:
-    site = Site(
-        site=OWN_SITE,
-        name_en="This machine",
-        name_lo="ເຄື່ອງນີ້",
-        site_class="office",
-        province="LA-VT",
-        district="chanthabuly",
-        lat=None,
-        lon=None,
-        agency="govsense",
-        uplinks=(Uplink("unknown", "fibre", None, None),),
-        feeder="",
-        priority="normal",
-    )
-    return site, Device(OWN_PROBE, OWN_SITE, "connectivity-probe", 10.0, 1, {})
+def _country(args: argparse.Namespace) -> Registry:
+    country = read_registry([args.sites]) if args.sites else national_sample()
+    return at_interval(country, args.interval_s)
 
 
 def _probe_command(plan: Plan) -> list[str]:
@@ -251,7 +215,7 @@ def _probe_command(plan: Plan) -> list[str]:
 def _simulate_command(plan: Plan) -> list[str]:
     data_dir, args = plan.settings.data_dir, plan.args
     return plan.command(
-        "simulate", "--sites", str(data_dir / "simulated"), "--seed", str(args.seed),
+        "simulate", "--sites", str(data_dir / SIMULATED), "--seed", str(args.seed),
         "--scenario", args.scenario, "--truth", str(data_dir / "truth.jsonl"),
     )  # fmt: skip
 
