@@ -20,6 +20,8 @@ COMMANDS = {  # name: (module, what it does)
     "registry": ("storage.registry_command", "import, export or sample sites and devices"),
     "influx": ("storage.influx_command", "make an InfluxDB ready for telemetry"),
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
+    "backup": ("runtime.backup_command", "save the embedded stores while the platform runs"),
+    "restore": ("runtime.restore_command", "check a backup and put it back"),
     "health": ("runtime.health_command", "tell whether ingest or the API is alive"),
     "settings": ("runtime.settings_command", "print every setting with its meaning and value"),
 }

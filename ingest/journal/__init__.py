@@ -14,6 +14,7 @@ Checksums start from a random seed that is part of the segment's name: a reader 
 next sound record behind damage cannot take a payload for one, whatever a device has put into it.
 """
 
+from ingest.journal.copying import HeldJournal
 from ingest.journal.locks import lock
 from ingest.journal.reader import JournalReader
 from ingest.journal.records import (
@@ -28,6 +29,7 @@ from ingest.journal.writer import JournalWriter
 __all__ = [
     "RETAINED",
     "Entry",
+    "HeldJournal",
     "JournalError",
     "JournalFullError",
     "JournalReader",

@@ -99,6 +99,16 @@ def open_ledger(url: str, *, steps: Sequence[Step] = STEPS) -> Ledger:
     return ledger
 
 
+def file_of(url: str) -> Path | None:
+    """The file of a ledger in SQLite; None for one in a server. Raises LedgerError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise LedgerError(f"storage.ledger_url {url!r} is not a database URL") from exc
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database
+    return Path(parsed.database) if is_file and parsed.database else None
+
+
 def _engine(url: URL) -> Engine:
     options: dict[str, Any] = {
         "json_serializer": lambda value: msgspec.json.encode(value).decode(),

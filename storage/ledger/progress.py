@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -24,6 +25,12 @@ def position(ledger: Ledger) -> int:
     query = select(progress.c.position).where(progress.c.reader == READER)
     with ledger.read() as connection:
         return connection.execute(query).scalar() or 0
+
+
+def position_in(connection: sqlite3.Connection) -> int:
+    """The same, as of a transaction over a ledger in SQLite."""
+    row = connection.execute("SELECT position FROM progress WHERE reader = ?", (READER,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def load_snapshot(ledger: Ledger) -> KeptSnapshot | None:

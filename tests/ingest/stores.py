@@ -64,6 +64,12 @@ class Stores:
             counts.get("messages_quarantined", 0),
         )
 
+    def close(self) -> None:
+        """Close the files."""
+        self.writer.close()
+        self.series.close()
+        self.ledger.close()
+
     def stored(self) -> int:
         """How many readings the telemetry holds of the first 100 series."""
         return len(self.series.rows(range(100), 0, 2 * T0_MS, limit=1_000_000))
