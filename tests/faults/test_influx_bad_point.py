@@ -6,12 +6,11 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from storage.influx.drainer import LINES_A_REQUEST, Drainer
+from storage.influx.drainer import Drainer
 from storage.influx.server import Address, Server
 from storage.influx.setup import create
 from storage.influx.spool import Spool
