@@ -9,8 +9,10 @@ from contextlib import suppress
 
 import psutil
 
+from ingest.latency import Latency
 from ingest.messenger import Messenger
 from ingest.processor import Processor
+from ingest.receiver import RECEIVE_TO_ACK
 from storage.influx.spool import SpoolFullError
 from storage.ledger import events, stats
 from storage.ledger.migrations import Ledger
@@ -41,6 +43,7 @@ class Processing:
         now_ms: Callable[[], int],
     ) -> None:
         self._processor = processor
+        self._receive_to_ack = Latency.shared(processor.reader.directory / RECEIVE_TO_ACK)
         self._ledger = ledger
         self._series = series
         self._messenger = messenger
@@ -99,6 +102,7 @@ class Processing:
             "broker_connected": processor.connected,
             "series": len(processor.catalogue),
             "resident_bytes": psutil.Process().memory_info().rss,
+            "receive_to_ack_ms": self._receive_to_ack.summary(),
             "event_to_stored_ms": processor.event_to_stored.summary(),
             "event_to_alert_ms": processor.event_to_alert.summary(),
         }

@@ -17,10 +17,12 @@ from pathlib import Path
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
+import numpy as np
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from ingest.journal import RETAINED, Entry, JournalFullError, JournalWriter
+from ingest.latency import Latency
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ QUIET_S = 0.003  # nothing more came for this long: commit what is there
 GROUP_BYTES = 2**20  # a group of large messages is full sooner; the journal's bound holds many
 LONGEST_BACKOFF_S = 15.0
 CONNECT_WITHIN_S = 10.0
+RECEIVE_TO_ACK = "receive_to_ack"  # file beside the journal, for the processor's heartbeat
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,12 @@ class Receiver:
     ) -> None:
         self._broker = broker
         self._journal = journal
+        self.receive_to_ack = Latency.shared(journal.directory / RECEIVE_TO_ACK)
         self._now_ms = now_ms
         self._group_messages = group_messages
         self._group_s = group_s
         self._pending: list[tuple[Entry, int, int]] = []  # entry, packet identifier, QoS
+        self._pending_since: list[float] = []  # of each
         self._pending_bytes = 0
         self._first_pending = 0.0
         self._subscribed = False
@@ -89,6 +94,7 @@ class Receiver:
                 client.disconnect()
                 self._wait(self._journal.has_room, should_stop)
                 log.info("there is room again, intake goes on")
+                failures = 0  # of the broker, which had taken us
             self._forget_pending()  # unacknowledged: the broker sends them again
             client.disconnect()
             failures += 1
@@ -154,10 +160,12 @@ class Receiver:
         self._journal.append([entry for entry, _, _ in self._pending])
         for _, mid, qos in self._pending:
             client.ack(mid, qos)
+        self.receive_to_ack.observe((time.monotonic() - np.array(self._pending_since)) * 1000)
         self._forget_pending()
 
     def _forget_pending(self) -> None:
         self._pending.clear()
+        self._pending_since.clear()
         self._pending_bytes = 0
 
     def _client(self) -> mqtt.Client:
@@ -216,6 +224,7 @@ class Receiver:
             self._now_ms(), topic, bytes(message.payload), RETAINED if message.retain else 0
         )
         self._pending.append((entry, message.mid, message.qos))
+        self._pending_since.append(time.monotonic())
         self._pending_bytes += len(entry.payload)
 
     def _beat(self, connection: int) -> None:

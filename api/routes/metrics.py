@@ -33,6 +33,7 @@ GAUGES = {  # of a process's heartbeat: (name, meaning)
     "resident_bytes": ("govsense_resident_bytes", "memory of the process"),
 }
 SPANS = {
+    "receive_to_ack_ms": ("govsense_receive_to_ack_seconds", "from the broker to on disk"),
     "event_to_stored_ms": ("govsense_event_to_stored_seconds", "from event time to committed"),
     "event_to_alert_ms": ("govsense_event_to_alert_seconds", "from event time to alert"),
 }

@@ -26,6 +26,7 @@ class Head:
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), self.SIZE)
         self._words = memoryview(self._map).cast("q")
+        self._last_sound = 0
 
     def close(self) -> None:
         """Let the shared memory go."""
@@ -34,13 +35,15 @@ class Head:
 
     @property
     def position(self) -> int:
-        """Every record below this position is on disk."""
-        return self._words[0]
+        """Every record below this position is on disk.
 
-    def kept_position(self) -> int:
-        """The position that an earlier writer left, 0 where it is not sound."""
+        Where the head is damaged, or just being moved, it is the last sound position that was seen
+        here, 0 before the first: a reader waits, rather than pass over what may come.
+        """
         position = self._words[0]
-        return position if position >= 0 and self._words[1] == ~position else 0
+        if position >= 0 and self._words[1] == ~position:
+            self._last_sound = position
+        return self._last_sound
 
     def move(self, position: int) -> None:
         """Tell readers that all records below `position` are on disk."""

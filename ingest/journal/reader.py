@@ -44,16 +44,21 @@ class JournalReader:
             head = self.head.position  # before the bytes, so that all below it are in them
             buffer = os.pread(self._file, READ_BYTES, self._offset)
             whole = len(buffer) < READ_BYTES
-            start = self._offset
+            start, beyond = self._offset, False
             for record, end in scan(buffer, segment.seed, whole=whole):
-                if record.position >= head or len(records) == max_records:
+                beyond = record.position >= head
+                if beyond or len(records) == max_records:
                     break
                 self._offset = start + end
                 if record.position >= self.position:
                     self._skip_to(record.position)
                     self.position = record.position + 1
                     records.append(record)
-            if self._offset == start:
+            if self._offset > start:
+                continue
+            if beyond:
+                self._skip_to(head)
+            else:
                 self._pass_damage(whole, head)
         return records
 

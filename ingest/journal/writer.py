@@ -40,7 +40,7 @@ class JournalWriter:
         is_new = not (directory / "head").exists() and not segments(directory)
         first = begin() if is_new else _end(directory)
         self.head = Head(directory, create=True)
-        self._position = max(first, self.head.kept_position())
+        self._position = max(first, self.head.position)
         self._segment = self._new_segment()
         self._file = self._open(self._segment)
         self._size = 0
@@ -121,15 +121,20 @@ class JournalWriter:
 
 
 def _end(directory: Path) -> int:
-    """The position behind the last sound record of all segments; empty segments are removed."""
+    """A position that no record has had: all sound ones, and all segments' first, are below it.
+
+    Empty segments are removed.
+    """
+    end = 0
     for segment in reversed(segments(directory)):
         buffer = segment.path.read_bytes()
         if not buffer:
             segment.path.unlink()
         last = max((r.position for r, _ in scan(buffer, segment.seed, whole=True)), default=-1)
+        end = max(end, last + 1, segment.first)
         if last >= 0 or not buffer:
-            return max(last + 1, segment.first)
-    return 0
+            break
+    return end
 
 
 def _write_all(file: int, block: bytes) -> None:

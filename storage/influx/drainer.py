@@ -20,6 +20,7 @@ LINES_A_REQUEST = 5_000
 FIRST_WAIT_S = 0.5  # doubled with each failure in a row
 IDLE_S = 0.05
 FAILURES_BEFORE_HALVING = 3
+FAILURES_OF_A_LINE = 6  # each after others had passed, before a line is blamed for answers 500
 
 State = Literal["idle", "draining", "waiting", "misconfigured"]
 
@@ -42,16 +43,31 @@ class Condition(NamedTuple):
 class Part:
     """Lines that go out in one request, and how often that failed."""
 
-    def __init__(self, level_ms: int, lines: list[bytes]) -> None:
+    def __init__(self, level_ms: int, lines: list[bytes], origin: Part | None = None) -> None:
+        """origin: the part in which bad lines are sought, where this is a piece of it."""
         self.level_ms = level_ms
         self.lines = lines
+        self.origin = origin
+        self.twin: Part | None = None  # the other half, which must be bad where this one is good
+        self.is_joined = False  # what was left of it behind its first bad line went out at once
         self.failures = 0  # answers 500 to exactly these lines
-        self.passed_before = 0  # requests that had gone well when the first of these came
+        self.failures_alone = 0  # of them, those before which others had passed
+        self.passed_then = 0  # requests that had gone well when the last of these came
 
     def halves(self) -> list[Part]:
         """Both halves, the second first: parts are taken from the end."""
         middle = (len(self.lines) + 1) // 2
-        return [Part(self.level_ms, self.lines[middle:]), Part(self.level_ms, self.lines[:middle])]
+        return [
+            Part(self.level_ms, self.lines[middle:], self.origin),
+            Part(self.level_ms, self.lines[:middle], self.origin),
+        ]
+
+    def suspects(self) -> list[Part]:
+        """Both halves, the second first, where at least one line of them is bad."""
+        second, first = self.halves()
+        first.origin = second.origin = self.origin or self
+        first.twin = second
+        return [second, first]
 
 
 class Drainer:
@@ -165,10 +181,10 @@ class Drainer:
             self._parts[-1:] = part.halves()
             return 0.0
         if meaning is Meaning.FAILED:
-            if part.failures == 0:
-                part.passed_before = self._passed
+            if not part.failures:
+                part.passed_then = self._passed
             part.failures += 1
-            if part.failures >= FAILURES_BEFORE_HALVING:
+            if part.failures >= FAILURES_BEFORE_HALVING or part.origin:
                 return self._suspect(part, answer, now_s)
         return self._wait(answer, now_s)
 
@@ -179,30 +195,50 @@ class Drainer:
         self._passed += 1
         self._problem = ""
         self._become("draining", now_s)
+        twin = part.twin
+        if twin and twin in self._parts[-1:] and len(twin.lines) > 1:
+            self._parts[-1:] = twin.suspects()
         return 0.0
 
     def _refuse(self, part: Part, answer: Answer) -> None:
         """Keep what InfluxDB will never take; halve what may hold good lines."""
         self._failures = 0
         if len(part.lines) > 1 and not refuses_all(answer, len(part.lines)):
-            self._parts[-1:] = part.halves()
+            self._parts[-1:] = part.suspects()
             return
         self._parts.pop()
         self._refused_count += len(part.lines)
         self._refused += [Refused(line.decode(), answer.status, answer.text) for line in part.lines]
+        self._join_rest(part)
+
+    def _join_rest(self, part: Part) -> None:
+        """Behind the first bad line of a part its pieces are one again: most have no second."""
+        origin = part.origin
+        if origin is None or origin.is_joined:
+            return
+        origin.is_joined = True
+        rest: list[bytes] = []
+        while self._parts and self._parts[-1].origin is origin and not self._parts[-1].failures:
+            rest += self._parts.pop().lines
+        if rest:
+            self._parts.append(Part(part.level_ms, rest, origin))
 
     def _suspect(self, part: Part, answer: Answer, now_s: float) -> float:
         """500 again and again: either the server is ill, or one of these lines makes it so."""
         if len(part.lines) > 1:
-            self._parts[-1:] = part.halves()
-        elif self._passed > part.passed_before:
+            self._parts[-1:] = part.suspects()
+            return self._wait(answer, now_s)
+        if self._passed > part.passed_then:
+            part.failures_alone += 1
+        part.passed_then = self._passed
+        if part.failures_alone >= FAILURES_OF_A_LINE:
             self._refuse(part, answer)
             return 0.0
-        else:  # the server's health is told by other lines
-            self._parts.pop()
-            if not self._parts:
-                self._take()
-            self._parts.insert(0, part)
+        self._parts.pop()
+        self._join_rest(part)
+        if not self._parts:
+            self._take()
+        self._parts.insert(0, part)  # the server's health is told by other lines
         return self._wait(answer, now_s)
 
     def _wait(self, answer: Answer, now_s: float) -> float:

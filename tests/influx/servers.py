@@ -68,11 +68,22 @@ class FakeInflux:
             yield self
 
 
+PassOn = Callable[[], Reply]
+Interfere = Callable[[list[bytes], PassOn], Reply]
+
+
 @contextmanager
-def shim(url: str, *, read_s: float = 30.0) -> Iterator[str]:
+def shim(
+    url: str,
+    *,
+    read_s: float = 30.0,
+    interfere: Interfere = lambda _lines, pass_on: pass_on(),
+    version: str = "1.8.10",
+) -> Iterator[str]:
     """The URL of a server that takes /api/v2/write, and hands everything on to a 1.x server.
 
-    It calls itself 1.8, the first version that takes such writes.
+    It calls itself 1.8, the first version that takes such writes, unless told otherwise.
+    interfere: answers writes, given their lines, and may pass them on for the server's own answer.
     """
     with httpx.Client(base_url=url, timeout=read_s, trust_env=False) as behind:
 
@@ -85,11 +96,14 @@ def shim(url: str, *, read_s: float = 30.0) -> Iterator[str]:
                     asked = {"db": asked["bucket"], "precision": asked["precision"]}
                 kept = {"Authorization", "Content-Type"}
                 headers = {name: value for name, value in self.headers.items() if name in kept}
-                answer = behind.request(
-                    self.command, f"{path}?{urlencode(asked)}", content=body, headers=headers
-                )
-                version = {"X-Influxdb-Version": "1.8.10"}
-                return Reply(answer.status_code, answer.text, version)
+
+                def pass_on() -> Reply:
+                    answer = behind.request(
+                        self.command, f"{path}?{urlencode(asked)}", content=body, headers=headers
+                    )
+                    return Reply(answer.status_code, answer.text, {"X-Influxdb-Version": version})
+
+                return interfere(body.split(b"\n"), pass_on) if path == "/write" else pass_on()
 
         with _serving(Handler) as outside:
             yield outside

@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ingest.journal import JournalReader, JournalWriter, Record
-from ingest.receiver import Broker, Receiver
+from ingest.latency import Latency
+from ingest.receiver import RECEIVE_TO_ACK, Broker, Receiver
 from tests.project.broker import Client, free_port, program, wait_for
 
 pytestmark = pytest.mark.mosquitto
@@ -98,6 +100,24 @@ def test_messages_are_journalled_in_order_with_topic_and_payload(tmp_path: Path,
     assert [record.payload for record in found] == [b"%d" % n for n in range(500)]
     assert {record.topic for record in found} == {TOPIC}
     assert not any(record.retained for record in found)
+
+
+def test_the_time_from_arrival_to_acknowledgement_is_measured(tmp_path: Path, port: int) -> None:
+    """Every acknowledgement is in a histogram that other processes read and that stays."""
+    journal = JournalWriter(tmp_path / "j", max_bytes=2**30)
+    for _ in range(2):
+        with receiving(journal, port), Client().connected(port) as client:
+            wanted = journal.position + 250
+            client.publish_many(TOPIC, 250)
+            wait_for(partial(reached, journal, wanted), "all are in the journal")
+        found = Latency.shared(tmp_path / "j" / RECEIVE_TO_ACK).summary()
+        assert found["count"] == wanted
+        assert 0 < found["sum"] / wanted < 1000
+    assert wanted == 500
+
+
+def reached(journal: JournalWriter, position: int) -> bool:
+    return journal.position == position
 
 
 def test_a_retained_message_is_marked(tmp_path: Path, port: int) -> None:
