@@ -144,7 +144,9 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     held = lock(reader.directory, "processor.lock", holder="processor")
     with closing(reader), closing(Messenger(_broker(settings))) as messenger:
         patiently(
-            lambda: _process_on(settings, clock, stopping, reader=reader, messenger=messenger),
+            lambda answers: _process_on(
+                settings, clock, stopping, answers, reader=reader, messenger=messenger
+            ),
             stopping,
         )
     os.close(held)
@@ -155,12 +157,14 @@ def _process_on(
     settings: Settings,
     clock: Clock,
     stopping: Callable[[], bool],
+    answers: Callable[[], None],
     *,
     reader: JournalReader,
     messenger: Messenger,
 ) -> None:
     """Process from the ledger's cursor on."""
     with closing(open_ledger(settings)) as ledger:
+        answers()
         if not _is_reached(progress.position(ledger), reader, stopping):
             return
         with closing(open_series(settings, ledger, clock.now_ms)) as series:
@@ -185,17 +189,21 @@ def _process_on(
 
 
 def _drain(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
-    patiently(lambda: _drain_on(settings, clock, stopping), stopping)
+    patiently(lambda answers: _drain_on(settings, clock, stopping, answers), stopping)
     return 0
 
 
-def _drain_on(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> None:
+def _drain_on(
+    settings: Settings, clock: Clock, stopping: Callable[[], bool], answers: Callable[[], None]
+) -> None:
+    """Drain as long as the ledger answers, which knows the names of series."""
     with (
         closing(open_ledger(settings)) as ledger,
         closing(open_spool(settings)) as spool,
         closing(Server(influx_address(settings, write=True))) as writer,
         closing(Server(influx_address(settings, write=False))) as reader,
     ):
+        answers()
         roller = Roller(spool, reader, Names(ledger), local_offset_ms=LOCAL_OFFSET_MS)
         loop = Draining(spool, writer=writer, roller=roller, ledger=ledger, now_ms=clock.now_ms)
         loop.run(stopping)
@@ -247,8 +255,9 @@ def _is_reached(cursor: int, reader: JournalReader, stopping: Callable[[], bool]
 def _processed(settings: Settings, stopping: Callable[[], bool]) -> int | None:
     """How far the ledger has come in the journal; None when told to stop before it answers."""
 
-    def ask() -> int:
+    def ask(answers: Callable[[], None]) -> int:
         with closing(open_ledger(settings)) as ledger:
+            answers()
             return progress.position(ledger)
 
     return patiently(ask, stopping)
