@@ -18,8 +18,8 @@ from api.app import create_app
 from runtime import log as log_format
 from runtime.clock import clock_from
 from runtime.settings import Settings
-from runtime.stores import open_series
-from storage.ledger.migrations import LedgerError, open_ledger
+from runtime.stores import open_ledger, open_series
+from storage.ledger.migrations import LedgerError
 from storage.series.file import SeriesError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 2
     try:
         listener = _listen(host, port)
-        ledger = open_ledger(settings.ledger_url)
+        ledger = open_ledger(settings)
         clock = clock_from(settings.clock)
         series = open_series(settings, ledger, clock.now_ms, read_only=True)
     except (OSError, LedgerError, SeriesError) as exc:

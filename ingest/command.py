@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
@@ -17,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from ingest.draining import Draining
 from ingest.journal import JournalError, JournalReader, JournalWriter, lock
 from ingest.messenger import Messenger
+from ingest.patience import patiently
 from ingest.processing import Processing
 from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
@@ -27,6 +29,7 @@ from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from runtime.stores import (
     influx_address,
+    open_ledger,
     open_series,
     open_spool,
     retention,
@@ -36,7 +39,7 @@ from storage.influx.names import Names
 from storage.influx.roll_ups import Roller
 from storage.influx.server import Server
 from storage.ledger import progress
-from storage.ledger.migrations import LedgerError, open_ledger
+from storage.ledger.migrations import LedgerError
 from storage.series.file import SeriesError
 from storage.series.sqlite import LOCAL_OFFSET_MS
 
@@ -115,7 +118,7 @@ def _receive(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     journal = JournalWriter(
         _journal(settings),
         max_bytes=settings.ingest.journal_max_mib * 2**20,
-        begin=lambda: _processed(settings),
+        begin=lambda: _first_position(settings, stopping),
     )
     receiver = Receiver(
         _broker(settings),
@@ -133,52 +136,77 @@ def _receive(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
 
 
 def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
+    if _processed(settings, stopping) is None:
+        return 0
     reader = _reader(_journal(settings), stopping)
     if reader is None:
         return 0
     held = lock(reader.directory, "processor.lock", holder="processor")
-    ledger = open_ledger(settings.ledger_url)
-    if not _is_reached(progress.position(ledger), reader, stopping):
-        return 0
-    series = open_series(settings, ledger, clock.now_ms)
-    processor = recover(
-        reader=reader,
-        ledger=ledger,
-        series=series,
-        now_ms=clock.now_ms,
-        limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
-    )
-    log.info("processing from journal position %d", reader.position)
-    messenger = Messenger(_broker(settings))
-    loop = Processing(
-        processor,
-        ledger=ledger,
-        series=series,
-        messenger=messenger,
-        retention=retention(settings),
-        now_ms=clock.now_ms,
-    )
-    loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
-    log.info("stopped at journal position %d", reader.position)
-    messenger.close()
-    reader.close()
-    series.close()
-    ledger.close()
+    with closing(reader), closing(Messenger(_broker(settings))) as messenger:
+        patiently(
+            lambda answers: _process_on(
+                settings, clock, stopping, answers, reader=reader, messenger=messenger
+            ),
+            stopping,
+        )
     os.close(held)
     return 0
 
 
+def _process_on(
+    settings: Settings,
+    clock: Clock,
+    stopping: Callable[[], bool],
+    answers: Callable[[], None],
+    *,
+    reader: JournalReader,
+    messenger: Messenger,
+) -> None:
+    """Process from the ledger's cursor on."""
+    with closing(open_ledger(settings)) as ledger:
+        answers()
+        if not _is_reached(progress.position(ledger), reader, stopping):
+            return
+        with closing(open_series(settings, ledger, clock.now_ms)) as series:
+            processor = recover(
+                reader=reader,
+                ledger=ledger,
+                series=series,
+                now_ms=clock.now_ms,
+                limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
+            )
+            log.info("processing from journal position %d", reader.position)
+            loop = Processing(
+                processor,
+                ledger=ledger,
+                series=series,
+                messenger=messenger,
+                retention=retention(settings),
+                now_ms=clock.now_ms,
+            )
+            loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
+    log.info("stopped at journal position %d", reader.position)
+
+
 def _drain(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> int:
-    ledger = open_ledger(settings.ledger_url)
-    spool = open_spool(settings)
-    writer = Server(influx_address(settings, write=True))
-    reader = Server(influx_address(settings, write=False))
-    roller = Roller(spool, reader, Names(ledger), local_offset_ms=LOCAL_OFFSET_MS)
-    loop = Draining(spool, writer=writer, roller=roller, ledger=ledger, now_ms=clock.now_ms)
-    loop.run(stopping)
-    for part in (spool, writer, reader, ledger):
-        part.close()
+    patiently(lambda answers: _drain_on(settings, clock, stopping, answers), stopping)
     return 0
+
+
+def _drain_on(
+    settings: Settings, clock: Clock, stopping: Callable[[], bool], answers: Callable[[], None]
+) -> None:
+    """Drain as long as the ledger answers, which knows the names of series."""
+    with (
+        closing(open_ledger(settings)) as ledger,
+        closing(open_spool(settings)) as spool,
+        closing(Server(influx_address(settings, write=True))) as writer,
+        closing(Server(influx_address(settings, write=False))) as reader,
+    ):
+        answers()
+        roller = Roller(spool, reader, Names(ledger), local_offset_ms=LOCAL_OFFSET_MS)
+        loop = Draining(spool, writer=writer, roller=roller, ledger=ledger, now_ms=clock.now_ms)
+        loop.run(stopping)
 
 
 def _broker(settings: Settings) -> Broker:
@@ -224,13 +252,23 @@ def _is_reached(cursor: int, reader: JournalReader, stopping: Callable[[], bool]
     return True
 
 
-def _processed(settings: Settings) -> int:
-    """How far the ledger has come in the journal: where one that was lost begins again."""
-    ledger = open_ledger(settings.ledger_url)
-    try:
-        return progress.position(ledger)
-    finally:
-        ledger.close()
+def _processed(settings: Settings, stopping: Callable[[], bool]) -> int | None:
+    """How far the ledger has come in the journal; None when told to stop before it answers."""
+
+    def ask(answers: Callable[[], None]) -> int:
+        with closing(open_ledger(settings)) as ledger:
+            answers()
+            return progress.position(ledger)
+
+    return patiently(ask, stopping)
+
+
+def _first_position(settings: Settings, stopping: Callable[[], bool]) -> int:
+    """Where a journal begins of which nothing is there: behind what is processed."""
+    position = _processed(settings, stopping)
+    if position is None:
+        raise LedgerError("stopped before the ledger could say where a new journal begins")
+    return position
 
 
 def _journal(settings: Settings) -> Path:

@@ -9,7 +9,8 @@ import time
 from datetime import UTC, datetime
 
 from runtime.settings import Settings
-from storage.ledger.migrations import Ledger, LedgerError, open_ledger
+from runtime.stores import open_ledger
+from storage.ledger.migrations import Ledger, LedgerError
 from storage.ledger.quarantine import (
     STATES,
     QuarantineFilter,
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """0 when done; 1 where some messages are refused again or ingest did not take them."""
     try:
-        ledger = open_ledger(settings.ledger_url)
+        ledger = open_ledger(settings)
     except LedgerError as exc:
         print(f"govsense quarantine: {exc}", file=sys.stderr)
         return 1

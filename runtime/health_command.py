@@ -11,8 +11,9 @@ import httpx
 from ingest.journal.head import Head
 from runtime.clock import clock_from
 from runtime.settings import Settings
+from runtime.stores import open_ledger
 from storage.ledger import stats
-from storage.ledger.migrations import LedgerError, open_ledger
+from storage.ledger.migrations import LedgerError
 
 FRESH_MS = 15_000  # ingest leaves a heartbeat every second
 ANSWER_WITHIN_S = 5.0
@@ -45,7 +46,7 @@ def _ingest(settings: Settings) -> str:
     if not connection:
         return "the receiver has no connection to the broker, or does not run"
     try:
-        ledger = open_ledger(settings.ledger_url)
+        ledger = open_ledger(settings)
     except LedgerError as exc:
         return str(exc)
     beat = stats.read(ledger).get("ingest")

@@ -64,6 +64,9 @@ class Storage:
     ledger_url: str = setting(
         "", "SQLAlchemy URL of the ledger; empty: SQLite ledger.db in the data directory"
     )
+    ledger_password_file: str = setting(
+        "", "file with the password of the ledger's user in PostgreSQL, alone on its first line"
+    )
     raw_days: int = setting(90, "days that raw readings are kept")
     five_minute_days: int = setting(400, "days that 5-minute roll-ups are kept")
     hour_days: int = setting(1830, "days that 1-hour roll-ups are kept; 1-day ones stay for ever")

@@ -1,4 +1,4 @@
-"""The series store that the settings name."""
+"""The stores that the settings name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from storage.influx.names import Names
 from storage.influx.series import InfluxSeries
 from storage.influx.server import Address, Server
 from storage.influx.spool import Spool
+from storage.ledger import migrations
 from storage.ledger.migrations import Ledger
 from storage.series.retention import Retention
 from storage.series.sqlite import SqliteSeries
 from storage.series.store import SeriesStore
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger, at the version of this govsense. Raises LedgerError."""
+    file = settings.storage.ledger_password_file
+    return migrations.open_ledger(settings.ledger_url, password_file=Path(file) if file else None)
 
 
 def uses_influxdb(settings: Settings) -> bool:

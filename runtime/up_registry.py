@@ -5,7 +5,7 @@ from __future__ import annotations
 from devices.registry import Device, Registry, Site, Uplink
 from devices.registry_files import write_registry
 from runtime.settings import Settings
-from storage.ledger.migrations import open_ledger
+from runtime.stores import open_ledger
 from storage.ledger.registry import add_registry, load_registry
 
 OWN_SITE, OWN_PROBE = "this-machine", "this-machine-probe"
@@ -17,7 +17,7 @@ def register(settings: Settings, *, country: Registry | None, own_probe: bool) -
 
     The country's files are left in the data directory.
     """
-    ledger = open_ledger(settings.ledger_url)
+    ledger = open_ledger(settings)
     known = load_registry(ledger)
     sites, devices = dict(known.sites), dict(known.devices)
     if country is not None:

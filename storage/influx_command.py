@@ -24,9 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     init.add_argument(
         "--credentials", type=Path, metavar="DIR",
-        help=f"also make a write-only and a read-only credential, in {credentials.WRITER} and"
-        f" {credentials.READER} of this directory",
+        help=f"also make a write-only and a read-only credential, {credentials.WRITER} and"
+        f" {credentials.READER} below this directory; those that work stay",
     )  # fmt: skip
+    init.add_argument(
+        "--renew-credentials", action="store_true", help="make new ones also where the old work"
+    )
     parser.epilog = """examples:
   govsense influx init                                    where nobody needs a password
   govsense influx init --admin-token-file admin \\
@@ -49,8 +52,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         for done in setup.create(server, retention(settings)):
             print(done)
         if args.credentials is not None:
-            for file in credentials.grant(server, args.credentials):
-                print(f"credential in {file}")
+            renew = args.renew_credentials
+            for file in credentials.grant(server, args.credentials, renew=renew):
+                print(f"new credential in {file}")
         setup.check_questions(server)
     except (InfluxError, setup.UnsupportedError, OSError, ValueError) as exc:
         print(f"govsense influx: {exc}", file=sys.stderr)

@@ -10,7 +10,8 @@ from devices.registry import Registry, RegistryError
 from devices.registry_files import read_registry, write_registry
 from devices.sample import national_sample
 from runtime.settings import Settings
-from storage.ledger.migrations import LedgerError, open_ledger
+from runtime.stores import open_ledger
+from storage.ledger.migrations import LedgerError
 from storage.ledger.registry import add_registry, load_registry
 
 SHOWN_PROBLEMS = 50
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     if args.action == "sample":
         return _wrote(national_sample(), args.directory)
-    ledger = open_ledger(settings.ledger_url)
+    ledger = open_ledger(settings)
     try:
         if args.action == "export":
             return _wrote(load_registry(ledger), args.directory)

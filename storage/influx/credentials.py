@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from storage.influx import questions
-from storage.influx.server import InfluxError, Server
+from storage.influx.server import NO_ANSWER, Address, InfluxError, Server
 from storage.influx.setup import UnsupportedError, bucket_ids, organisation_id, put
 from storage.series.levels import LEVELS_MS, RAW
 
-WRITER, READER = "influx_write_token", "influx_read_token"  # files, as Address.token_file names
+# Files, as Address.token_file names; each in a directory of its own, that can be given away alone.
+WRITER, READER = "writer/influx_write_token", "reader/influx_read_token"
+
+
+NO_LINE = b"no line"  # of line protocol: nobody stores it, who may not write is told that first
 
 
 class Right(NamedTuple):
@@ -29,11 +35,11 @@ RIGHTS = (
 )
 
 
-def grant(server: Server, directory: Path) -> list[Path]:
-    """Make both credentials anew and keep them in files of a directory; returns these.
+def grant(server: Server, directory: Path, *, renew: bool = False) -> list[Path]:
+    """Make those credentials that are not there, do not work any more or, with `renew`, both.
 
-    An old credential of the same name ends with that. Raises UnsupportedError where the server
-    has no such rights, and InfluxError.
+    Returns the files of what was made, below `directory`. An old credential of the same name ends
+    with that. Raises UnsupportedError where the server has no such rights, and InfluxError.
     """
     major, _ = server.version()
     if major > 2:
@@ -41,13 +47,35 @@ def grant(server: Server, directory: Path) -> list[Path]:
             "InfluxDB 3 Core has no rights but those of an administrator: put an admin token into"
             f" {WRITER} and {READER} yourself, or use InfluxDB 3 Enterprise"
         )
-    directory.mkdir(parents=True, exist_ok=True)
+    make = _of_v1 if major == 1 else _of_v2
     return [
-        _keep(
-            directory / right.file, _of_v1(server, right) if major == 1 else _of_v2(server, right)
-        )
+        _keep(directory / right.file, make(server, right))
         for right in RIGHTS
+        if renew or not _works(server.address, right, directory / right.file)
     ]
+
+
+def _works(address: Address, right: Right, file: Path) -> bool:
+    """Whether a credential may do what it is for, at every level. Raises InfluxError."""
+    if not file.exists():
+        return False
+    with closing(Server(replace(address, token_file=file))) as own:
+        return all(_may(own, right, level_ms) for level_ms in (RAW, *LEVELS_MS))
+
+
+def _may(own: Server, right: Right, level_ms: int) -> bool:
+    if right.action == "write":
+        answer = own.write(level_ms, [NO_LINE])
+        if answer.status == NO_ANSWER:
+            raise InfluxError(answer.text)
+        return answer.status in (400, 422)  # let in, and not understood
+    try:
+        own.query(level_ms, questions.samples()[-1][1], **questions.sample_values())
+    except InfluxError as exc:
+        if exc.status == NO_ANSWER:
+            raise
+        return False
+    return True
 
 
 def _of_v1(server: Server, right: Right) -> str:
@@ -87,6 +115,7 @@ def _of_v2(server: Server, right: Right) -> str:
 
 def _keep(file: Path, secret: str) -> Path:
     """Replace a file by one that only its owner reads."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,14 +16,19 @@ from sqlalchemy import (
     delete,
     or_,
     select,
+    tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from detection.alerts import AlertChange
 from storage.ledger.events import Event, add_events
 from storage.ledger.migrations import Ledger
 from storage.ledger.schema import alerts, devices, sites
+from storage.ledger.transactions import in_transaction
 from storage.ledger.upsert import upsert
+
+log = logging.getLogger(__name__)
 
 OPEN = ("pending", "firing", "acknowledged")
 STATES = (*OPEN, "resolved")
@@ -82,8 +88,8 @@ def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> lis
     """Apply changes in their order and return the events of those that fired or resolved one.
 
     A change that was applied before, or that comes after a later state, changes nothing. An alert
-    that ends while it is pending leaves no trace. Raises IntegrityError where a second alert
-    would be open for one device, metric and rule.
+    that ends while it is pending leaves no trace. Where another alert is open for the same device,
+    metric and rule, as another writer may have opened it, ours stays out, and so does its end.
     """
     before = _states(connection, {change.alert for change in changes})
     states = dict(before)
@@ -106,11 +112,12 @@ def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> lis
         else:
             continue
         if states.get(alert) in ("firing", "resolved"):
-            events.append(Event(change.at_ms, "alert", _as_event(change)))
+            events.append((alert, Event(change.at_ms, "alert", _as_event(change))))
     gone = [alert for alert, state in before.items() if state == "pending" and alert not in states]
     _end_alerts(connection, gone, ended)
-    upsert(connection, alerts, list(opened.values()))
-    return events
+    upsert(connection, alerts, [row for alert, row in opened.items() if alert in before])
+    refused = _open_alerts(connection, [r for alert, r in opened.items() if alert not in before])
+    return [event for alert, event in events if alert not in refused]
 
 
 def _states(connection: Connection, ids: set[str]) -> dict[str, str]:
@@ -120,7 +127,7 @@ def _states(connection: Connection, ids: set[str]) -> dict[str, str]:
     for start in range(0, len(asked), IDS_AT_ONCE):
         part = asked[start : start + IDS_AT_ONCE]
         query = select(alerts.c.alert, alerts.c.state).where(alerts.c.alert.in_(part))
-        found.update(connection.execute(query.with_for_update()).all())
+        found.update(connection.execute(query.order_by(alerts.c.alert).with_for_update()).all())
     return found
 
 
@@ -134,6 +141,42 @@ def _end_alerts(
     if ended:
         rows = [{"this": alert, **end} for alert, end in ended.items()]
         connection.execute(update(alerts).where(this), rows)
+
+
+def _open_alerts(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert alerts; returns those that stay out, because another is open in their place.
+
+    An insert waits for a writer that is just opening the other one. All wait in the same order.
+    """
+    over = _taken(connection, [row for row in rows if row["state"] == "resolved"])
+    in_order = sorted((row for row in rows if row["alert"] not in over), key=_place)
+    opened: set[str] = set()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(alerts).on_conflict_do_nothing().returning(alerts.c.alert)
+    if in_order:
+        opened.update(connection.execute(statement, in_order).scalars())
+    refused = [row for row in rows if row["alert"] not in opened]
+    for row in refused:
+        place = " ".join(_place(row))
+        log.warning("alert %s stays out: another one is open for %s", row["alert"], place)
+    return {row["alert"] for row in refused}
+
+
+def _taken(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Which alerts, begun and ended already, came while another was open in their place."""
+    place = tuple_(alerts.c.device, alerts.c.metric, alerts.c.rule)
+    taken: set[tuple[str, ...]] = set()
+    for start in range(0, len(rows), IDS_AT_ONCE):
+        places = [_place(row) for row in rows[start : start + IDS_AT_ONCE]]
+        query = select(alerts.c.device, alerts.c.metric, alerts.c.rule).where(
+            alerts.c.state.in_(OPEN), place.in_(places)
+        )
+        taken.update(tuple(row) for row in connection.execute(query))
+    return {row["alert"] for row in rows if _place(row) in taken}
+
+
+def _place(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["device"], row["metric"], row["rule"]
 
 
 def _row(change: AlertChange) -> dict[str, Any]:
@@ -193,7 +236,8 @@ def open_alerts(ledger: Ledger) -> list[AlertRow]:
 
 def acknowledge(ledger: Ledger, alert: str, *, by: str, comment: str, now_ms: int) -> AlertRow:
     """Mark a firing alert as seen by somebody. Raises KeyError, NotFiringError."""
-    with ledger.begin() as connection:
+
+    def put(connection: Connection) -> AlertRow:
         changed = connection.execute(
             update(alerts)
             .where(alerts.c.alert == alert, alerts.c.state == "firing")
@@ -208,6 +252,8 @@ def acknowledge(ledger: Ledger, alert: str, *, by: str, comment: str, now_ms: in
             raise NotFiringError(alert, row.state)
         add_events(connection, [Event(now_ms, "alert", _acknowledged(row))])
         return row
+
+    return in_transaction(ledger, put)
 
 
 def _acknowledged(row: AlertRow) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from storage.ledger.schema import (
     totals,
 )
 from storage.ledger.sequences import SequenceRow, put_sequences
+from storage.ledger.transactions import in_transaction
 from storage.ledger.upsert import upsert
 
 Latest = dict[str, tuple[int, float]]
@@ -78,10 +79,10 @@ class Facts:
 
 def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
     """Commit facts, all or none. Applying the same alert changes again changes nothing."""
-    with ledger.begin() as connection:
+
+    def put(connection: Connection) -> None:
         events = apply_changes(connection, facts.alert_changes)
         events += _see_devices(connection, facts.device_seen, now_ms)
-        add_events(connection, events)
         _quarantine(connection, facts.quarantined)
         _conclude_replays(connection, facts.replayed, now_ms)
         _account(connection, facts)
@@ -91,6 +92,9 @@ def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
             position, state = facts.snapshot
             row = {"name": READER, "position": position, "state": state}
             upsert(connection, snapshots, [row])
+        add_events(connection, events)
+
+    in_transaction(ledger, put)
 
 
 def _see_devices(connection: Connection, seen: Sequence[DeviceSeen], now_ms: int) -> list[Event]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 from sqlalchemy import (
     URL,
     Connection,
@@ -19,9 +20,10 @@ from sqlalchemy import (
     inspect,
     make_url,
     select,
+    text,
     update,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from storage import wal
 from storage.ledger.schema import meta, metadata, sequences
@@ -31,10 +33,28 @@ Step = Callable[[Connection], None]
 STEPS: tuple[Step, ...] = (sequences.create,)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
+# How long PostgreSQL may take to let us in, and a lost network to be noticed.
+CONNECT_S, SILENT_MS = 5, 20_000
+# The number that PostgreSQL knows the right to make or migrate tables by; any other would do.
+TURN = text("SELECT pg_advisory_xact_lock(7319840111)")
 
 
 class LedgerError(Exception):
     """The ledger cannot be used; the text says what to do."""
+
+
+class LedgerAwayError(LedgerError):
+    """PostgreSQL does not let us in now; trying again may help."""
+
+
+def is_away(exc: DBAPIError) -> bool:
+    """Whether PostgreSQL went away, or could not do now what it may do later.
+
+    That is a lost connection, a shutdown, a full disk, a deadlock. Nothing of the transaction is
+    committed, or, where the connection broke at its very end, all of it.
+    """
+    causes = (psycopg.OperationalError, psycopg.InterfaceError)
+    return exc.connection_invalidated or isinstance(exc.orig, causes)
 
 
 class Ledger:
@@ -48,7 +68,7 @@ class Ledger:
         """One transaction that writes: all or nothing.
 
         SQLite's takes the write lock at once, so that what it reads cannot change before it
-        writes, and transactions are numbered by `events` in the order of their commits.
+        writes.
         """
         with self.engine.begin() as connection:
             if connection.dialect.name == "sqlite":
@@ -70,9 +90,12 @@ class Ledger:
         self.engine.dispose()
 
 
-def open_ledger(url: str, *, steps: Sequence[Step] = STEPS) -> Ledger:
+def open_ledger(
+    url: str, *, password_file: Path | None = None, steps: Sequence[Step] = STEPS
+) -> Ledger:
     """The ledger at an SQLAlchemy URL, at the version that `steps` lead to (1 without any).
 
+    password_file: its first line is the password for PostgreSQL, read again for each connection.
     Any number of processes may open a new one at once. Raises LedgerError where the database
     cannot be opened, holds something else, or was written by a newer govsense.
     """
@@ -81,18 +104,26 @@ def open_ledger(url: str, *, steps: Sequence[Step] = STEPS) -> Ledger:
     except ArgumentError as exc:
         raise LedgerError(f"storage.ledger_url {url!r} is not a database URL") from exc
     where = parsed.render_as_string(hide_password=True)
+    if password_file is not None and parsed.get_backend_name() == "sqlite":
+        raise LedgerError(
+            f"the ledger {where} is a file and takes no password: name a PostgreSQL in"
+            " storage.ledger_url, or leave storage.ledger_password_file empty"
+        )
     try:
         ledger = Ledger(_engine(parsed))
     except (ArgumentError, ImportError) as exc:
         raise LedgerError(f"the ledger {where}: there is no driver for it ({exc})") from exc
     except OSError as exc:
         raise LedgerError(f"the ledger {where}: {exc}") from exc
+    if password_file is not None:
+        event.listen(ledger.engine, "do_connect", _with_password(password_file))
     try:
         with ledger.begin() as connection:
             _migrate(connection, where, steps)
     except DatabaseError as exc:
         ledger.close()
-        raise LedgerError(f"the ledger {where} cannot be opened: {exc.orig}") from exc
+        kind = LedgerAwayError if is_away(exc) else LedgerError
+        raise kind(f"the ledger {where} cannot be opened: {exc.orig}") from exc
     except LedgerError:
         ledger.close()
         raise
@@ -117,7 +148,8 @@ def _engine(url: URL) -> Engine:
         "max_overflow": OVERFLOW,
     }
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, **options)
+        patience = {"connect_timeout": CONNECT_S, "tcp_user_timeout": SILENT_MS}
+        return create_engine(url, pool_pre_ping=True, connect_args=patience, **options)
     if not url.database or url.database == ":memory:":
         raise ArgumentError("a ledger in memory cannot be shared; name a file")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -126,11 +158,26 @@ def _engine(url: URL) -> Engine:
     return engine
 
 
+def _with_password(file: Path) -> Callable[..., None]:
+    """What puts the password of a file among the parameters of a new connection."""
+
+    def put(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        try:
+            parameters["password"] = file.read_text("utf-8").partition("\n")[0].strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            said = psycopg.OperationalError(f"its password cannot be read from {file}: {exc}")
+            raise OperationalError("connect", None, said) from exc
+
+    return put
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
     wal.prepare(connection)
 
 
 def _migrate(connection: Connection, where: str, steps: Sequence[Step]) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(TURN)
     tables = inspect(connection).get_table_names()
     if not tables:
         metadata.create_all(connection)

@@ -20,6 +20,7 @@ def upsert(
 ) -> None:
     """Insert rows, all with the same columns; where the primary key exists, update those instead.
 
+    Rows are locked in the order of their keys, so that two writers never wait for each other.
     add: columns to which the new value is added. keep: columns whose first value stays. largest:
     columns whose larger value stays.
     """
@@ -41,5 +42,5 @@ def upsert(
         statement.on_conflict_do_update(index_elements=keys, set_=changes)
         if changes
         else statement.on_conflict_do_nothing(index_elements=keys),
-        list(rows),
+        sorted(rows, key=lambda row: tuple(row[key] for key in keys)),
     )

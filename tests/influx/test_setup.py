@@ -67,6 +67,16 @@ def test_init_makes_databases_and_credentials_of_least_rights(
         with pytest.raises(InfluxError) as refused:
             writer.query(RAW, 'SELECT "mains_v" FROM "power"')
         assert refused.value.status in (200, 403)  # 1.x says it within the answer
+        before = {name: (tmp_path / "secrets" / name).read_text() for name in (WRITER, READER)}
+        with closing(Server(Address(guarded.url, token_file=tmp_path / "admin"))) as admin:
+            assert grant(admin, tmp_path / "secrets") == []
+            admin.ask("SET PASSWORD FOR govsense_reader = 'changed'")
+            assert grant(admin, tmp_path / "secrets") == [tmp_path / "secrets" / READER]
+            admin.ask('REVOKE WRITE ON "govsense_1d" FROM govsense_writer')
+            assert grant(admin, tmp_path / "secrets") == [tmp_path / "secrets" / WRITER]
+        after = {name: (tmp_path / "secrets" / name).read_text() for name in (WRITER, READER)}
+        assert all(before[name] != after[name] for name in before)
+        assert writer.write(RAW, [LINE]).status == 204
 
 
 @pytest.mark.influx
@@ -84,7 +94,9 @@ def test_init_again_changes_the_retention_and_keeps_the_data(tmp_path: Path) -> 
             (policy,) = server.query(RAW, 'SHOW RETENTION POLICIES ON "twice"')
             assert policy["duration"] == f"{36_500 * 24}h0m0s"
             first = [file.read_text() for file in grant(server, tmp_path)]
-            assert first != [file.read_text() for file in grant(server, tmp_path)]
+            assert grant(server, tmp_path) == []
+            again = grant(server, tmp_path, renew=True)
+            assert first != [file.read_text() for file in again]
     finally:
         own.stop()
 

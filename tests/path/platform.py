@@ -57,7 +57,8 @@ class Platform:
             **environment,
         }
         directory.mkdir(parents=True, exist_ok=True)
-        ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
+        in_file = f"sqlite:///{directory / 'ledger.db'}"
+        ledger = open_ledger(environment.get("GOVSENSE_STORAGE__LEDGER_URL", in_file))
         add_registry(ledger, registry)
         ledger.close()
 

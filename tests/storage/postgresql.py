@@ -5,60 +5,109 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from tests.project.broker import free_port, wait_for
 
 OWNER = "postgres"  # the server refuses to run as root
+SUPERUSER = "govsense"
+
+
+class Postgresql:
+    """A server with a directory of its own, on loopback, that a test may kill.
+
+    password: of the superuser; without one nobody needs a password.
+    """
+
+    def __init__(self, *, superuser: str = SUPERUSER, password: str = "") -> None:
+        self.binaries = _binaries()
+        self.directory = Path(tempfile.mkdtemp(prefix="govsense-postgresql-"))
+        self.port = free_port()
+        self.url = f"postgresql://{superuser}@127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._password = password
+        self._owner = OWNER if os.getuid() == 0 else None
+        if self._owner:
+            os.chown(self.directory, pwd.getpwnam(self._owner).pw_uid, -1)
+        rights = ["-A", "trust"]
+        if password:  # as the image does: https://hub.docker.com/_/postgres
+            rights = ["-A", "scram-sha-256", "--pwfile=/dev/stdin"]
+        subprocess.run(
+            [self.binaries / "initdb", "-D", self.directory / "data", "-U", superuser, *rights,
+             "-E", "UTF8", "--no-sync"],
+            user=self._owner, check=True, capture_output=True, cwd=self.directory,
+            input=password.encode(),
+        )  # fmt: skip
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1"
+        options += f" -c unix_socket_directories={self.directory}"
+        options += " -c fsync=off"  # no test here cuts the power
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.directory / "data", *options.split()],
+                user=self._owner, cwd=self.directory, stderr=log,
+            )  # fmt: skip
+        wait_for(self._answers, "PostgreSQL answers", 30)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does; its children end when they notice."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        for process in (self.process, *children):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+        psutil.wait_procs(children, timeout=10)
+        self.process = None
+
+    def remove(self) -> None:
+        """Stop it and delete its directory."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)  # fast: without waiting for clients
+            self.process.wait(20)
+        shutil.rmtree(self.directory)
+
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection of the superuser, which commits every statement."""
+        return psycopg.connect(
+            f"{self.url}/postgres", password=self._password, connect_timeout=2, autocommit=True
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+@contextmanager
+def running(*, superuser: str = SUPERUSER, password: str = "") -> Iterator[Postgresql]:
+    """A server of one's own, gone at the end."""
+    postgresql = Postgresql(superuser=superuser, password=password)
+    try:
+        postgresql.start()
+        yield postgresql
+    finally:
+        postgresql.remove()
 
 
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of a running server, without a database; it is gone at the end."""
-    binaries = _binaries()
-    directory = Path(tempfile.mkdtemp(prefix="govsense-postgresql-"))
-    owner = OWNER if os.getuid() == 0 else None
-    if owner:
-        os.chown(directory, pwd.getpwnam(owner).pw_uid, -1)
-    port = free_port()
-    data = directory / "data"
-    initdb: list[str | Path] = [
-        binaries / "initdb",
-        "-D",
-        data,
-        "-U",
-        "govsense",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-    ]
-    subprocess.run(
-        [*initdb, "--no-sync"], user=owner, check=True, capture_output=True, cwd=directory
-    )
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"
-    options += " -c fsync=off"  # no test here cuts the power
-    process = subprocess.Popen(
-        [binaries / "postgres", "-D", data, *options.split()],
-        user=owner,
-        cwd=directory,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"postgresql://govsense@127.0.0.1:{port}"
-    try:
-        wait_for(lambda: _answers(url), "PostgreSQL answers", 30)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-        shutil.rmtree(directory)
+    with running() as postgresql:
+        yield postgresql.url
 
 
 @contextmanager
@@ -77,11 +126,3 @@ def _binaries() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail("postgresql is not installed")
     pytest.skip("postgresql is not installed")
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(f"{url}/postgres", connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True

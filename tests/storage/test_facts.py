@@ -111,8 +111,8 @@ def test_facts_that_fail_leave_nothing(ledger: Ledger, broken: str) -> None:
     commit(ledger, everything(1), now_ms=NOW)
     before = ledger_says(ledger)
     facts = everything(2)
-    if broken == "alert":  # a second one is open on the same device, metric and rule
-        facts.alert_changes.append(change("firing", "second", rule="rule-1"))
+    if broken == "alert":
+        facts.alert_changes.append(change("firing", "second", rule="other", site=None))
     else:
         facts.snapshot = (2, "not bytes")  # type: ignore[assignment]
     with pytest.raises((IntegrityError, StatementError, TypeError)):
