@@ -15,12 +15,14 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from ingest.draining import Draining
-from ingest.journal import JournalError, JournalReader, JournalWriter, lock
+from ingest.journal import Head, JournalError, JournalReader, JournalWriter, lock
 from ingest.messenger import Messenger
 from ingest.processing import Processing
 from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
 from ingest.recovery import recover
+from ingest.store_faults import run_through_faults
+from ingest.watch import Places, Watch
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
@@ -36,7 +38,7 @@ from storage.influx.names import Names
 from storage.influx.roll_ups import Roller
 from storage.influx.server import Server
 from storage.ledger import progress
-from storage.ledger.migrations import LedgerError, open_ledger
+from storage.ledger.migrations import LedgerError, open_ledger, shown_url
 from storage.series.file import SeriesError
 from storage.series.sqlite import LOCAL_OFFSET_MS
 
@@ -141,24 +143,30 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     if not _is_reached(progress.position(ledger), reader, stopping):
         return 0
     series = open_series(settings, ledger, clock.now_ms)
-    processor = recover(
-        reader=reader,
-        ledger=ledger,
-        series=series,
-        now_ms=clock.now_ms,
-        limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
-    )
-    log.info("processing from journal position %d", reader.position)
+    watch = Watch(ledger, _places(settings), now_ms=clock.now_ms)
     messenger = Messenger(_broker(settings))
-    loop = Processing(
-        processor,
-        ledger=ledger,
-        series=series,
-        messenger=messenger,
-        retention=retention(settings),
-        now_ms=clock.now_ms,
-    )
-    loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
+
+    def run() -> None:
+        processor = recover(
+            reader=reader,
+            ledger=ledger,
+            series=series,
+            now_ms=clock.now_ms,
+            limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
+        )
+        log.info("processing from journal position %d", reader.position)
+        loop = Processing(
+            processor,
+            ledger=ledger,
+            series=series,
+            messenger=messenger,
+            watch=watch,
+            retention=retention(settings),
+            now_ms=clock.now_ms,
+        )
+        loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
+
+    run_through_faults(run, stopping, watch=watch, head=reader.head)
     log.info("stopped at journal position %d", reader.position)
     messenger.close()
     reader.close()
@@ -193,11 +201,23 @@ def _broker(settings: Settings) -> Broker:
     )
 
 
+def _places(settings: Settings) -> Places:
+    spool = settings.data_dir / "spool.db"
+    return Places(
+        broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
+        journal=str(_journal(settings)),
+        spool=str(spool),
+        series=str(spool if uses_influxdb(settings) else settings.series_path),
+        ledger=shown_url(settings.ledger_url),
+    )
+
+
 def _reader(directory: Path, stopping: Callable[[], bool]) -> JournalReader | None:
     """The journal as soon as the receiver has made it; None when told to stop before."""
     deadline = time.monotonic() + HEAD_WITHIN_S
     while not stopping():
-        if (directory / "head").exists() and (directory / "head").stat().st_size:
+        head = directory / "head"
+        if head.exists() and head.stat().st_size >= Head.SIZE:
             return JournalReader(directory, 0)
         if time.monotonic() > deadline:
             raise JournalError(f"no journal in {directory}: is the receiver running?")

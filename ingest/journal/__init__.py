@@ -14,6 +14,7 @@ Checksums start from a random seed that is part of the segment's name: a reader 
 next sound record behind damage cannot take a payload for one, whatever a device has put into it.
 """
 
+from ingest.journal.head import Head, Shortage
 from ingest.journal.locks import lock
 from ingest.journal.reader import JournalReader
 from ingest.journal.records import (
@@ -28,10 +29,12 @@ from ingest.journal.writer import JournalWriter
 __all__ = [
     "RETAINED",
     "Entry",
+    "Head",
     "JournalError",
     "JournalFullError",
     "JournalReader",
     "JournalWriter",
     "Record",
+    "Shortage",
     "lock",
 ]
