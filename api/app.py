@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import Depends, FastAPI
 
@@ -61,10 +62,12 @@ def create_app(
     now_ms: Callable[[], int],
     allowed_hosts: str,
     clock_speed: float = 1.0,
+    disks: tuple[Path, ...] = (),
 ) -> FastAPI:
     """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
 
-    allowed_hosts: names by which browsers may call, comma-separated.
+    allowed_hosts: names by which browsers may call, comma-separated. disks: directories that the
+    platform writes to, looked at for `ready`.
     """
     app = FastAPI(
         title="govsense",
@@ -76,7 +79,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=_run_feed,
     )
-    app.state.platform = Platform(ledger, series, now_ms, STALE_AFTER_MS * clock_speed)
+    app.state.platform = Platform(ledger, series, now_ms, STALE_AFTER_MS * clock_speed, disks)
     app.state.feed = events.feed_of(ledger)
     problems.install(app)
     strict = [Depends(check_parameters)]

@@ -71,6 +71,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         now_ms=clock.now_ms,
         allowed_hosts=settings.http.allowed_hosts,
         clock_speed=clock.speed,
+        disks=(settings.data_dir,),
     )
     try:
         _serve(app, listener, settings.data_dir)

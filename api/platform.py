@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -16,12 +17,16 @@ from storage.series.store import SeriesStore
 
 @dataclass(frozen=True)
 class Platform:
-    """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing."""
+    """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing.
+
+    disks: directories that the platform writes to.
+    """
 
     ledger: Ledger
     series: SeriesStore
     now_ms: Callable[[], int]
     stale_after_ms: float
+    disks: tuple[Path, ...] = ()
 
 
 async def _platform(request: Request) -> Platform:

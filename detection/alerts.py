@@ -68,7 +68,10 @@ class AlertBook:
 
     def restore(self, state: bytes) -> None:
         """Hold exactly the alerts of a snapshot."""
-        alerts = [_from_json(fields) for fields in json.loads(state)]
+        self.hold(_from_json(fields) for fields in json.loads(state))
+
+    def hold(self, alerts: Iterable[AlertChange]) -> None:
+        """Hold exactly these alerts, pending or firing."""
         self._open = {(a.device, a.metric, a.rule): a for a in alerts}
 
     def _change(

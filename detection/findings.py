@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+PLATFORM = "@platform"  # the device of alerts on govsense itself; no registered one has such an id
+
 Phase = Literal["pending", "firing", "clear"]
 Nature = Literal["data_quality", "condition", "connectivity", "security"]
 Severity = Literal["info", "warning", "critical"]

@@ -85,6 +85,14 @@ class SilenceRule(NamedTuple):
     severity: Severity
 
 
+class PlatformRule(NamedTuple):
+    """A trouble of govsense itself fires after dwell_s seconds."""
+
+    dwell_s: float
+    severity: Severity
+    nature: Nature
+
+
 def read_limits() -> LimitRules:
     """The table of limits; an empty `limit` is the plausible range's end."""
     n = len(METRICS)
@@ -158,6 +166,14 @@ def read_silence() -> dict[str, SilenceRule]:
             severity=cast(Severity, cells["severity"]),
         )
         for cells in _cells("silence.csv")
+    }
+
+
+def read_platform() -> dict[str, PlatformRule]:
+    """The rules on govsense itself, by name."""
+    return {
+        cells["rule"]: PlatformRule(float(cells["dwell_s"]), *_verdict(cells))
+        for cells in _cells("platform.csv")
     }
 
 

@@ -24,6 +24,8 @@ UNITS = {
 }
 DURATIONS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
+AS_THEY_ARE = ("readings", "run", "longest", "place", "problem", "waiting", "setting", "command")
+
 
 class Words(NamedTuple):
     """The same in both languages."""
@@ -36,14 +38,15 @@ def explain(finding: Finding) -> Words:
     """The text of a finding in English and Lao.
 
     Uses of its facts: `kind` (of the device), and per rule `held_s`, `readings`, `run`, `longest`,
-    `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`.
+    `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`; of rules on
+    the platform `place`, `problem`, `waiting` (lines), `setting` and `command`.
     """
     phase = "clear" if finding.phase == "clear" else "firing"
     if finding.facts.get("accepted"):
         phase = "accepted"
     parts = [_fill(TEXTS[f"{finding.rule}.{phase}"], finding)]
     if phase == "firing":
-        parts.append(_advice(finding))
+        parts.append(_fill(_advice(finding), finding))
     return Words(" ".join(p.en for p in parts), " ".join(p.lo for p in parts))
 
 
@@ -53,8 +56,8 @@ def name_of(metric: str) -> Words:
 
 
 def _advice(finding: Finding) -> Words:
-    if finding.rule == "silence":
-        return TEXTS["next.silence"]
+    if by_rule := TEXTS.get(f"next.{finding.rule}"):
+        return by_rule
     by_kind = TEXTS.get(f"next.{finding.facts['kind']}")
     return by_kind if by_kind and finding.nature == "condition" else TEXTS[f"next.{finding.nature}"]
 
@@ -69,7 +72,7 @@ def _fill(template: Words, finding: Finding) -> Words:
 
 def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
     facts = finding.facts
-    for name in ("readings", "run", "longest"):
+    for name in AS_THEY_ARE:
         if name in facts:
             yield name, Words(str(facts[name]), str(facts[name]))
     for name in ("held", "interval"):

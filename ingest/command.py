@@ -16,13 +16,15 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from ingest.draining import Draining
-from ingest.journal import JournalError, JournalReader, JournalWriter, lock
+from ingest.journal import Head, JournalError, JournalReader, JournalWriter, lock
 from ingest.messenger import Messenger
 from ingest.patience import patiently
 from ingest.processing import Processing
 from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
 from ingest.recovery import recover
+from ingest.store_faults import run_through_faults
+from ingest.watch import Places, Watch
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
@@ -39,7 +41,7 @@ from storage.influx.names import Names
 from storage.influx.roll_ups import Roller
 from storage.influx.server import Server
 from storage.ledger import progress
-from storage.ledger.migrations import LedgerError
+from storage.ledger.migrations import LedgerError, shown_url
 from storage.series.file import SeriesError
 from storage.series.sqlite import LOCAL_OFFSET_MS
 
@@ -142,12 +144,9 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     if reader is None:
         return 0
     held = lock(reader.directory, "processor.lock", holder="processor")
-    with closing(reader), closing(Messenger(_broker(settings))) as messenger:
+    with closing(reader):
         patiently(
-            lambda answers: _process_on(
-                settings, clock, stopping, answers, reader=reader, messenger=messenger
-            ),
-            stopping,
+            lambda answers: _process_on(settings, clock, stopping, answers, reader=reader), stopping
         )
     os.close(held)
     return 0
@@ -160,31 +159,39 @@ def _process_on(
     answers: Callable[[], None],
     *,
     reader: JournalReader,
-    messenger: Messenger,
 ) -> None:
-    """Process from the ledger's cursor on."""
+    """Process from the ledger's cursor on, through every trouble of a store."""
     with closing(open_ledger(settings)) as ledger:
         answers()
         if not _is_reached(progress.position(ledger), reader, stopping):
             return
-        with closing(open_series(settings, ledger, clock.now_ms)) as series:
-            processor = recover(
-                reader=reader,
-                ledger=ledger,
-                series=series,
-                now_ms=clock.now_ms,
-                limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
-            )
-            log.info("processing from journal position %d", reader.position)
-            loop = Processing(
-                processor,
-                ledger=ledger,
-                series=series,
-                messenger=messenger,
-                retention=retention(settings),
-                now_ms=clock.now_ms,
-            )
-            loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
+        watch = Watch(ledger, _places(settings), now_ms=clock.now_ms)
+        with (
+            closing(open_series(settings, ledger, clock.now_ms)) as series,
+            closing(Messenger(_broker(settings))) as messenger,
+        ):
+
+            def run() -> None:
+                processor = recover(
+                    reader=reader,
+                    ledger=ledger,
+                    series=series,
+                    now_ms=clock.now_ms,
+                    limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
+                )
+                log.info("processing from journal position %d", reader.position)
+                loop = Processing(
+                    processor,
+                    ledger=ledger,
+                    series=series,
+                    messenger=messenger,
+                    watch=watch,
+                    retention=retention(settings),
+                    now_ms=clock.now_ms,
+                )
+                loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
+
+            run_through_faults(run, stopping, watch=watch, head=reader.head)
     log.info("stopped at journal position %d", reader.position)
 
 
@@ -221,11 +228,23 @@ def _broker(settings: Settings) -> Broker:
     )
 
 
+def _places(settings: Settings) -> Places:
+    spool = settings.data_dir / "spool.db"
+    return Places(
+        broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
+        journal=str(_journal(settings)),
+        spool=str(spool),
+        series=str(spool if uses_influxdb(settings) else settings.series_path),
+        ledger=shown_url(settings.ledger_url),
+    )
+
+
 def _reader(directory: Path, stopping: Callable[[], bool]) -> JournalReader | None:
     """The journal as soon as the receiver has made it; None when told to stop before."""
     deadline = time.monotonic() + HEAD_WITHIN_S
     while not stopping():
-        if (directory / "head").exists() and (directory / "head").stat().st_size:
+        head = directory / "head"
+        if head.exists() and head.stat().st_size >= Head.SIZE:
             return JournalReader(directory, 0)
         if time.monotonic() > deadline:
             raise JournalError(f"no journal in {directory}: is the receiver running?")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from sqlalchemy.exc import DBAPIError
+
+from storage.faults import STORE_ERRORS, trouble_of, words_of
 from storage.influx.drainer import Drainer
 from storage.influx.roll_ups import Roller
 from storage.influx.server import Server
-from storage.influx.spool import Spool
+from storage.influx.spool import Spool, SpoolFullError
 from storage.ledger import stats
 from storage.ledger.migrations import Ledger
 
@@ -39,18 +44,40 @@ class Draining:
         self._now_ms = now_ms
         self._chores_at = 0.0
         self._problem = ""
+        self._refusal = ""
 
     def run(self, should_stop: Callable[[], bool]) -> None:
-        """Drain until `should_stop`."""
-        self._drainer.run(should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores)
+        """Drain until `should_stop`, also while the spool or the ledger takes nothing."""
+        while not should_stop():
+            try:
+                self._drainer.run(
+                    should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores
+                )
+            except STORE_ERRORS as exc:
+                self._say_refused(exc)
+                time.sleep(CHORES_S)
 
     def _do_chores(self) -> None:
         now = time.monotonic()
         if now < self._chores_at:
             return
         self._chores_at = now + CHORES_S
-        self._roller.step(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
-        self._beat()
+        try:
+            with suppress(SpoolFullError):  # roll-ups stay due
+                self._roller.step(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
+            self._beat()
+        except STORE_ERRORS as exc:
+            self._say_refused(exc)
+        else:
+            self._refusal = ""
+
+    def _say_refused(self, exc: sqlite3.OperationalError | DBAPIError) -> None:
+        """Say once that a store takes nothing; an error of ours ends the process."""
+        if trouble_of(exc) is None:
+            raise exc
+        if not self._refusal:
+            log.error("a store takes nothing, draining waits for it: %s", words_of(exc))
+        self._refusal = words_of(exc)
 
     def _beat(self) -> None:
         """Leave a heartbeat; say a change of state once in the log."""

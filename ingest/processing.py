@@ -13,6 +13,7 @@ from ingest.latency import Latency
 from ingest.messenger import Messenger
 from ingest.processor import Processor
 from ingest.receiver import RECEIVE_TO_ACK
+from ingest.watch import Watch
 from storage.influx.spool import SpoolFullError
 from storage.ledger import events, stats
 from storage.ledger.migrations import Ledger
@@ -39,6 +40,7 @@ class Processing:
         ledger: Ledger,
         series: SeriesStore,
         messenger: Messenger,
+        watch: Watch,
         retention: Retention,
         now_ms: Callable[[], int],
     ) -> None:
@@ -47,6 +49,7 @@ class Processing:
         self._ledger = ledger
         self._series = series
         self._messenger = messenger
+        self._watch = watch
         self._retention = retention
         self._now_ms = now_ms
         self._chores_at = self._roll_up_at = 0.0
@@ -55,7 +58,8 @@ class Processing:
     def run(self, should_stop: Callable[[], bool], *, batch_s: float) -> None:
         """Process until `should_stop`; then keep the detectors' state.
 
-        batch_s: shortest time between two commits of small batches.
+        batch_s: shortest time between two commits of small batches. Raises STORE_ERRORS where a
+        store does not take what is written: the processor must then be recovered.
         """
         while not should_stop():
             began = time.monotonic()
@@ -73,7 +77,7 @@ class Processing:
         except SpoolFullError as exc:
             if not self._full:
                 log.error("processing waits, the journal holds what comes: %s", exc)
-            self._full = True
+                self._full = True
             time.sleep(FULL_S)
             return 0
         self._full = False
@@ -88,11 +92,23 @@ class Processing:
             if self._messenger.is_connected:
                 self._messenger.tell(self._processor.downlinks())
             self._beat()
+            self._look()
         if now >= self._roll_up_at:
             self._roll_up_at = now + ROLL_UP_S
             self._series.roll_up(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
             self._series.retain(self._now_ms(), self._retention, budget_s=RETAIN_BUDGET_S)
             events.trim(self._ledger, keep=EVENTS_KEPT)
+
+    def _look(self) -> None:
+        """Look for troubles of the platform: both stores have just taken what was written."""
+        drainer = stats.read(self._ledger).get("drainer")
+        self._watch.stores_answer()
+        self._watch.look_at_stores()
+        self._watch.look_at_receiver(self._processor.reader.head)
+        self._watch.look_at_sink(
+            (drainer.at_ms, drainer.data) if drainer else None, spool_full=self._full
+        )
+        self._watch.tell()
 
     def _beat(self) -> None:
         processor = self._processor
@@ -100,6 +116,7 @@ class Processing:
             "messages_received": processor.received,
             "messages_pending": processor.pending,
             "broker_connected": processor.connected,
+            "intake_full": bool(processor.reader.head.shortage(time.monotonic_ns())),
             "series": len(processor.catalogue),
             "resident_bytes": psutil.Process().memory_info().rss,
             "receive_to_ack_ms": self._receive_to_ack.summary(),

@@ -21,7 +21,7 @@ import numpy as np
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from ingest.journal import RETAINED, Entry, JournalFullError, JournalWriter
+from ingest.journal import RETAINED, Entry, JournalFullError, JournalWriter, Shortage
 from ingest.latency import Latency
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class Receiver:
         self._subscribed = False
         self._refusal = ""
         self._connections = 0
+        self._shortage = Shortage.NONE
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Receive until `should_stop`; then commit, acknowledge, disconnect."""
@@ -90,10 +91,8 @@ class Receiver:
                 if self._connect(client) and self._receive(client, should_stop):
                     failures = 0
             except JournalFullError as exc:
-                log.error("intake stopped, the broker holds what comes: %s", exc)
                 client.disconnect()
-                self._wait(self._journal.has_room, should_stop)
-                log.info("there is room again, intake goes on")
+                self._wait_for_room(exc, should_stop)
                 failures = 0  # of the broker, which had taken us
             self._forget_pending()  # unacknowledged: the broker sends them again
             client.disconnect()
@@ -228,12 +227,27 @@ class Receiver:
         self._pending_bytes += len(entry.payload)
 
     def _beat(self, connection: int) -> None:
-        self._journal.head.beat(connection=connection, monotonic_ns=time.monotonic_ns())
+        self._journal.head.beat(
+            connection=connection, monotonic_ns=time.monotonic_ns(), shortage=self._shortage
+        )
 
     def _back_off(self, failures: int, should_stop: Callable[[], bool]) -> None:
         longest = min(LONGEST_BACKOFF_S, 0.25 * 2**failures)
         until = time.monotonic() + random.uniform(0.1, longest)
         self._wait(lambda: time.monotonic() >= until, should_stop)
+
+    def _wait_for_room(self, why: JournalFullError, should_stop: Callable[[], bool]) -> None:
+        log.error("intake stopped, the broker holds what comes: %s", why)
+        self._shortage = why.shortage
+        self._wait(self._has_room, should_stop)
+        self._shortage = Shortage.NONE
+        if not should_stop():
+            log.info("there is room again, intake goes on")
+
+    def _has_room(self) -> bool:
+        found = self._journal.shortage()
+        self._shortage = found or self._shortage
+        return found is Shortage.NONE
 
     def _wait(self, condition: Callable[[], bool], should_stop: Callable[[], bool]) -> None:
         """Wait for a condition without a connection, with a pulse."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from detection.alerts import AlertChange
+from detection.findings import PLATFORM
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
 from devices.registry import Registry
@@ -100,10 +100,17 @@ def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
     That is so only when their snapshot could not be used: what still holds then fires anew.
     """
     known = processor.judge.open_alerts()
-    orphans = [row for row in ledger_alerts.open_alerts(ledger) if row.alert not in known]
+    orphans = [
+        row
+        for row in ledger_alerts.open_alerts(ledger)
+        if row.alert not in known and row.device != PLATFORM
+    ]
     if orphans:
         log.warning("%d open alerts of an unknown past are resolved", len(orphans))
-        changes = [_resolved(row, now_ms) for row in orphans]
+        changes = [
+            ledger_alerts.change_of(row)._replace(state="resolved", event_ms=now_ms, at_ms=now_ms)
+            for row in orphans
+        ]
         facts = Facts(position=processor.reader.position, alert_changes=changes)
         commit(ledger, facts, now_ms=now_ms)
 
@@ -135,25 +142,3 @@ def _load_catalogue(ledger: Ledger, registry: Registry) -> Catalogue:
                 " restore it from a backup"
             )
     return catalogue
-
-
-def _resolved(row: ledger_alerts.AlertRow, now_ms: int) -> AlertChange:
-    expected = None
-    if row.expected_low is not None and row.expected_high is not None:
-        expected = (row.expected_low, row.expected_high)
-    return AlertChange(
-        alert=row.alert,
-        state="resolved",
-        device=row.device,
-        site=row.site,
-        metric=row.metric,
-        rule=row.rule,
-        nature=row.nature,  # type: ignore[arg-type]  # was written from an AlertChange
-        severity=row.severity,  # type: ignore[arg-type]
-        event_ms=now_ms,
-        at_ms=now_ms,
-        value=row.value,
-        expected=expected,
-        text_en=row.text_en,
-        text_lo=row.text_lo,
-    )

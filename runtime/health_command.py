@@ -8,7 +8,7 @@ import time
 
 import httpx
 
-from ingest.journal.head import Head
+from ingest.journal.head import Head, Shortage
 from runtime.clock import clock_from
 from runtime.settings import Settings
 from runtime.stores import open_ledger
@@ -39,10 +39,14 @@ def _ingest(settings: Settings) -> str:
     """What is wrong with ingest, "" for nothing."""
     try:
         head = Head(settings.data_dir / "journal", create=False)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: of an older govsense, and not taken over yet
         return f"there is no journal in {settings.data_dir}"
     connection = head.connection(time.monotonic_ns())
+    shortage = head.shortage(time.monotonic_ns())
     head.close()
+    if shortage:
+        full = "disk" if shortage is Shortage.DISK else "journal"
+        return f"intake has stopped, the {full} is full: it goes on by itself when there is room"
     if not connection:
         return "the receiver has no connection to the broker, or does not run"
     try:

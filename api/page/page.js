@@ -6,6 +6,7 @@ const REFRESH_MS = 15000;
 const AFTER_EVENT_MS = 1000; // events come in bursts: refresh once for many
 const RETRY_MS = 5000;
 const SHOWN_ALERTS = 100;
+const PLATFORM = "@platform"; // the device of alerts on govsense itself
 const SHOWN_EVENTS = 50;
 const SYMBOLS = { critical: "◆", warning: "▲", info: "●" };
 
@@ -91,6 +92,7 @@ function totals() {
     counts.silent += silent + abandoned;
     counts.alerts += province.open_alerts;
   }
+  counts.alerts += facts.alerts.items.filter((alert) => alert.device === PLATFORM).length;
   counts.all = counts.never + counts.heard + counts.silent;
   return counts;
 }
@@ -156,13 +158,17 @@ function alertItem(alert) {
   const line = element("p", "facts", "");
   line.append(
     severity(alert.severity),
-    element("span", "", alert.device),
+    element("span", "", deviceName(alert.device)),
     element("span", "", alert.site),
     element("span", "", text("since", { time: clock(alert.event_time) })),
     element("span", "", known("state", alert.state)),
   );
   item.append(line, explanation(alert));
   return item;
+}
+
+function deviceName(device) {
+  return device === PLATFORM ? text("platform") : device;
 }
 
 function severity(name) {
@@ -191,7 +197,7 @@ function eventItem({ type, data }) {
     line.append(severity(data.severity));
   }
   if (data.state) line.append(element("span", "", known("state", data.state)));
-  if (data.device) line.append(element("span", "", data.device));
+  if (data.device) line.append(element("span", "", deviceName(data.device)));
   item.append(line);
   if (data.text_en) item.append(explanation(data));
   return item;

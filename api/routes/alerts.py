@@ -12,7 +12,6 @@ from api.documentation import documented
 from api.pages import Page
 from api.parameters import (
     Cursor,
-    DeviceFilter,
     From,
     KindFilter,
     Limit,
@@ -26,10 +25,19 @@ from api.parameters import (
 from api.platform import PlatformNow
 from api.problems import ProblemError, not_found
 from api.times import EXAMPLE, TimeOut, iso, iso_or_none
-from detection.findings import Nature, Severity
+from detection.findings import PLATFORM, Nature, Severity
+from devices.registry import DEVICE_ID
 from storage.ledger import alerts as ledger
 
 router = APIRouter(tags=["alerts"])
+
+AlertDeviceFilter = Annotated[
+    str | None,
+    Query(
+        pattern=f"^({DEVICE_ID.pattern}|{PLATFORM})$",
+        description=f"a device's id, or {PLATFORM}: govsense itself",
+    ),
+]
 
 State = Literal["pending", "firing", "acknowledged", "resolved"]
 Name = Annotated[
@@ -43,6 +51,8 @@ Comment = Annotated[
 
 class AlertOut(BaseModel):
     """One rule open, or once open, on one metric of a device; metric null: on the device itself.
+
+    device "@platform", site "": on govsense itself.
 
     at: when the platform knew. event_time: when it happened. expected: lowest and highest value
     that would have been no alert.
@@ -129,7 +139,7 @@ def alerts(
     severity: Severity | None = None,
     province: ProvinceFilter = None,
     site: SiteFilter = None,
-    device: DeviceFilter = None,
+    device: AlertDeviceFilter = None,
     kind: KindFilter = None,
     from_: From = None,
     to: To = None,

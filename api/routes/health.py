@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fastapi import APIRouter
@@ -17,6 +19,8 @@ from api.times import EXAMPLE, TimeOut, iso
 from storage.ledger import stats
 
 router = APIRouter(tags=["operation"])
+
+LEAST_FREE_BYTES = 4 * 2**20  # below this the journal takes nothing any more
 
 
 class Health(BaseModel):
@@ -62,7 +66,7 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", response_model=Ready, responses=documented(READY_EXAMPLE))
 def ready(platform: PlatformNow) -> dict[str, Any]:
-    """Whether the ledger, the series and ingest are well; 503 with `checks` when one is not."""
+    """Whether ledger, series, disk and ingest are well; 503 with `checks` when one is not."""
     checks = list(_checks(platform))
     answer = {
         "now": iso(platform.now_ms()),
@@ -84,12 +88,20 @@ def _checks(platform: Platform) -> Iterator[Check]:
     else:
         yield Check("ledger", True, None)
         yield _ingest(platform, beats)
+    yield from (_disk(path) for path in platform.disks)
     try:
         platform.series.applied()
     except sqlite3.Error as exc:
         yield Check("series", False, f"does not answer: {exc}")
     else:
         yield Check("series", True, None)
+
+
+def _disk(path: Path) -> Check:
+    free = shutil.disk_usage(path).free
+    if free < LEAST_FREE_BYTES:
+        return Check("disk", False, f"{free >> 10} KiB are left under {path}: make space")
+    return Check("disk", True, None)
 
 
 def _ingest(platform: Platform, beats: dict[str, stats.Beat]) -> Check:
@@ -99,6 +111,8 @@ def _ingest(platform: Platform, beats: dict[str, stats.Beat]) -> Check:
     age_ms = platform.now_ms() - beat.at_ms
     if age_ms > platform.stale_after_ms:
         return Check("ingest", False, f"gave its last sign of life at {iso(beat.at_ms)}")
+    if beat.data.get("intake_full"):
+        return Check("ingest", False, "has stopped intake: its journal has no room")
     if not beat.data.get("broker_connected"):
         return Check("ingest", False, "has no connection to the broker")
     return Check("ingest", True, None)

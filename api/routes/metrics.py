@@ -21,7 +21,8 @@ from prometheus_client.registry import Collector
 from api.counts import Counts, read_counts
 from api.documentation import documented
 from api.platform import Platform, PlatformNow
-from storage.ledger.inventory import LIFECYCLES, province_counts
+from detection.findings import PLATFORM
+from storage.ledger.inventory import LIFECYCLES, open_platform_alerts, province_counts
 
 router = APIRouter(tags=["operation"])
 
@@ -125,6 +126,7 @@ def _country(platform: Platform) -> Iterator[Metric]:
     for province, counts in province_counts(platform.ledger, now_ms=platform.now_ms()).items():
         by_lifecycle.update(counts.devices)
         alerts.add_metric([province], counts.open_alerts)
+    alerts.add_metric([PLATFORM], open_platform_alerts(platform.ledger))
     devices = GaugeMetricFamily("govsense_devices", "devices", labels=["lifecycle"])
     for lifecycle in LIFECYCLES:
         devices.add_metric([lifecycle], by_lifecycle[lifecycle])

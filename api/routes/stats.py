@@ -11,7 +11,7 @@ from api.counts import OUTCOMES, Counts, read_counts
 from api.documentation import documented
 from api.platform import PlatformNow
 from api.times import EXAMPLE, TimeOut, iso
-from storage.ledger.inventory import province_counts
+from storage.ledger.inventory import open_platform_alerts, province_counts
 
 router = APIRouter(tags=["operation"])
 
@@ -83,7 +83,8 @@ def stats(platform: PlatformNow) -> dict[str, Any]:
             for name in ("stored", "duplicate", "late")
         },
         **{name: _span(counts, name) for name in SPANS},
-        "alerts_open": sum(province.open_alerts for province in provinces),
+        "alerts_open": sum(province.open_alerts for province in provinces)
+        + open_platform_alerts(platform.ledger),
         "devices": devices,
         "devices_heard": devices - never_heard,
     }

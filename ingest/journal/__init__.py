@@ -15,6 +15,7 @@ next sound record behind damage cannot take a payload for one, whatever a device
 """
 
 from ingest.journal.copying import HeldJournal
+from ingest.journal.head import Head, Shortage
 from ingest.journal.locks import lock
 from ingest.journal.reader import JournalReader
 from ingest.journal.records import (
@@ -29,11 +30,13 @@ from ingest.journal.writer import JournalWriter
 __all__ = [
     "RETAINED",
     "Entry",
+    "Head",
     "HeldJournal",
     "JournalError",
     "JournalFullError",
     "JournalReader",
     "JournalWriter",
     "Record",
+    "Shortage",
     "lock",
 ]

@@ -34,7 +34,7 @@ class HeldJournal:
         """End the copy here; False where a segment was begun since, so that one may be missing."""
         if (self._directory / "head").exists():
             head = Head(self._directory, create=False)
-            self.position = head.kept_position()
+            self.position = head.position
             head.close()
         self._sizes = [os.fstat(file).st_size for file in self._files]
         return segments(self._directory)[-1:] == self._segments[-1:]

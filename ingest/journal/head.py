@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import mmap
+import os
+from enum import IntEnum
 from pathlib import Path
 
 FRESH_NS = 5_000_000_000  # the receiver beats twice a second
 
 
+class Shortage(IntEnum):
+    """Why the receiver takes nothing: its journal has no room."""
+
+    NONE = 0
+    BOUND = 1  # the journal has reached its largest size
+    DISK = 2  # the disk under it is full
+
+
 class Head:
     """The writer's word to readers, in shared memory: how far it is safe to read, and its pulse.
 
-    Four 8-byte integers: head position, its complement (so that a damaged head is noticed),
+    Five 8-byte integers: head position, its complement (so that a damaged head is noticed),
     number of the receiver's connection to the broker (0: none), monotonic nanoseconds of the
-    receiver's last sign of life.
+    receiver's last sign of life, its shortage of room.
     """
 
-    SIZE = 32
+    SIZE = 40
 
     def __init__(self, directory: Path, *, create: bool) -> None:
         path = directory / "head"
         if create:
             with path.open("ab") as file:
                 file.truncate(self.SIZE)
+                # Not a hole: the first store into one on a full disk would kill the process.
+                os.posix_fallocate(file.fileno(), 0, self.SIZE)
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), self.SIZE)
         self._words = memoryview(self._map).cast("q")
@@ -50,12 +62,21 @@ class Head:
         self._words[0] = position
         self._words[1] = ~position
 
-    def beat(self, *, connection: int, monotonic_ns: int) -> None:
+    def beat(
+        self, *, connection: int, monotonic_ns: int, shortage: Shortage = Shortage.NONE
+    ) -> None:
         """Leave the receiver's sign of life and its connection number, 0 for none."""
+        self._words[4] = shortage
         self._words[2] = connection
         self._words[3] = monotonic_ns
 
     def connection(self, monotonic_ns: int) -> int:
         """Number of the receiver's connection; 0 where it has none or has shown no life of late."""
-        fresh = abs(monotonic_ns - self._words[3]) < FRESH_NS
-        return self._words[2] if fresh else 0
+        return self._words[2] if self._is_fresh(monotonic_ns) else 0
+
+    def shortage(self, monotonic_ns: int) -> Shortage | None:
+        """Whether the receiver lacks room; None where it has shown no life of late."""
+        return Shortage(self._words[4]) if self._is_fresh(monotonic_ns) else None
+
+    def _is_fresh(self, monotonic_ns: int) -> bool:
+        return abs(monotonic_ns - self._words[3]) < FRESH_NS

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ingest.journal.head import Shortage
+
 MAGIC = b"\xa9\x47"
 PREFIX = struct.Struct("<2sII")
 BODY = struct.Struct("<QqBH")
@@ -22,7 +24,11 @@ class JournalError(Exception):
 
 
 class JournalFullError(JournalError):
-    """The journal has reached its bound, or the disk has: nothing was written."""
+    """There is no room, for the reason that `shortage` names: nothing was written."""
+
+    def __init__(self, shortage: Shortage, text: str) -> None:
+        super().__init__(text)
+        self.shortage = shortage
 
 
 class Record(NamedTuple):

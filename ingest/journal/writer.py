@@ -6,10 +6,11 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from ingest.journal.head import Head
+from ingest.journal.head import Head, Shortage
 from ingest.journal.locks import lock
 from ingest.journal.records import (
     Entry,
@@ -31,7 +32,10 @@ class JournalWriter:
     def __init__(
         self, directory: Path, *, max_bytes: int, begin: Callable[[], int] = lambda: 0
     ) -> None:
-        """begin: the first position of a journal of which nothing is there, not even its head."""
+        """begin: the first position of a journal of which nothing is there, not even its head.
+
+        Raises JournalError where another writer has it, JournalFullError where the disk is full.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._max_bytes = max_bytes
@@ -39,10 +43,10 @@ class JournalWriter:
         self._lock = lock(directory, "lock", holder="receiver")
         is_new = not (directory / "head").exists() and not segments(directory)
         first = begin() if is_new else _end(directory)
-        self.head = Head(directory, create=True)
-        self._position = max(first, self.head.position)
-        self._segment = self._new_segment()
-        self._file = self._open(self._segment)
+        with self._no_space_is_told():
+            self.head = Head(directory, create=True)
+            self._position = max(first, self.head.position)
+            self._segment, self._file = self._new_segment()
         self._size = 0
         self.head.move(self._position)
 
@@ -62,24 +66,24 @@ class JournalWriter:
         first, seed = self._position, self._segment.seed
         block = b"".join(encode(first + n, entry, seed) for n, entry in enumerate(entries))
         self._refuse_beyond_bound(len(block))
-        try:
-            _write_all(self._file, block)
-            os.fdatasync(self._file)
-        except OSError as exc:
-            os.ftruncate(self._file, self._size)
-            os.lseek(self._file, self._size, os.SEEK_SET)
-            if exc.errno in NO_SPACE:
-                raise JournalFullError(f"no space left on the disk under {self.directory}") from exc
-            raise
+        with self._no_space_is_told():
+            try:
+                _write_all(self._file, block)
+                os.fdatasync(self._file)
+            except OSError:
+                os.ftruncate(self._file, self._size)
+                os.lseek(self._file, self._size, os.SEEK_SET)
+                raise
         self._size += len(block)
         self._position += len(entries)
         self.head.move(self._position)
         return self._position
 
-    def has_room(self) -> bool:
-        """Whether a group of ordinary size would be taken now."""
-        free = shutil.disk_usage(self.directory).free
-        return free > ROOM_BYTES and self._used() + ROOM_BYTES <= self._max_bytes
+    def shortage(self) -> Shortage:
+        """Why a group of ordinary size would not be taken now."""
+        if shutil.disk_usage(self.directory).free <= ROOM_BYTES:
+            return Shortage.DISK
+        return Shortage.BOUND if self._used() + ROOM_BYTES > self._max_bytes else Shortage.NONE
 
     def close(self) -> None:
         """Release the files; an empty last segment goes unless it alone tells the position."""
@@ -93,31 +97,44 @@ class JournalWriter:
         used = self._used()
         if used + wanted > self._max_bytes:
             raise JournalFullError(
+                Shortage.BOUND,
                 f"the journal holds {used} bytes of at most {self._max_bytes}: the processor is"
-                " behind; it goes on by itself when there is space"
+                " behind; it goes on by itself when there is space",
             )
 
     def _used(self) -> int:
         return sum(segment.path.stat().st_size for segment in segments(self.directory))
 
     def _roll(self) -> None:
+        with self._no_space_is_told():
+            segment, file = self._new_segment()
         os.close(self._file)
-        self._segment = self._new_segment()
-        self._file = self._open(self._segment)
-        self._size = 0
+        self._segment, self._file, self._size = segment, file, 0
 
-    def _new_segment(self) -> Segment:
+    def _new_segment(self) -> tuple[Segment, int]:
         seed = secrets.randbits(32)
-        return Segment(
-            self._position, seed, self.directory / f"{self._position:020d}-{seed:08x}.seg"
-        )
-
-    def _open(self, segment: Segment) -> int:
-        file = os.open(segment.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
+        path = self.directory / f"{self._position:020d}-{seed:08x}.seg"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
         directory = os.open(self.directory, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-        return file
+        try:
+            os.fsync(directory)
+        except OSError:
+            os.close(file)
+            path.unlink()
+            raise
+        finally:
+            os.close(directory)
+        return Segment(self._position, seed, path), file
+
+    @contextmanager
+    def _no_space_is_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            if exc.errno not in NO_SPACE:
+                raise
+            why = f"no space left on the disk under {self.directory}"
+            raise JournalFullError(Shortage.DISK, why) from exc
 
 
 def _end(directory: Path) -> int:

@@ -234,6 +234,27 @@ def open_alerts(ledger: Ledger) -> list[AlertRow]:
         return [AlertRow(**row) for row in connection.execute(query).mappings()]
 
 
+def change_of(row: AlertRow) -> AlertChange:
+    """The change that opened an alert; an acknowledged one is firing."""
+    expected = None
+    if row.expected_low is not None and row.expected_high is not None:
+        expected = (row.expected_low, row.expected_high)
+    fields = {name: getattr(row, name) for name in _SHARED} | {"expected": expected}
+    state = "pending" if row.state == "pending" else "firing"
+    return AlertChange(**{**fields, "state": state})
+
+
+def put_changes(ledger: Ledger, changes: Sequence[AlertChange]) -> None:
+    """Commit changes of alerts that follow from no message. Again, they change nothing."""
+    with ledger.begin() as connection:
+        add_events(connection, apply_changes(connection, changes))
+
+
+def open_of_device(ledger: Ledger, device: str) -> list[AlertRow]:
+    """Every alert of a device that is not resolved, the oldest first."""
+    return [row for row in open_alerts(ledger) if row.device == device]
+
+
 def acknowledge(ledger: Ledger, alert: str, *, by: str, comment: str, now_ms: int) -> AlertRow:
     """Mark a firing alert as seen by somebody. Raises KeyError, NotFiringError."""
 

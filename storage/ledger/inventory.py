@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import ColumnElement, Select, case, func, select
 
+from detection.findings import PLATFORM
 from storage.ledger.migrations import Ledger
 from storage.ledger.schema import alerts, device_states, devices, sites
 
@@ -152,6 +153,15 @@ def province_counts(ledger: Ledger, *, now_ms: int) -> dict[str, ProvinceCounts]
             )
             for province, count in connection.execute(site_counts)
         }
+
+
+def open_platform_alerts(ledger: Ledger) -> int:
+    """How many alerts on the platform itself are firing or acknowledged."""
+    query = select(func.count()).where(
+        alerts.c.device == PLATFORM, alerts.c.state.in_(("firing", "acknowledged"))
+    )
+    with ledger.read() as connection:
+        return connection.execute(query).scalar_one()
 
 
 def lifecycle(now_ms: int) -> ColumnElement[str]:

@@ -140,6 +140,14 @@ def file_of(url: str) -> Path | None:
     return Path(parsed.database) if is_file and parsed.database else None
 
 
+def shown_url(url: str) -> str:
+    """A ledger's URL as people may see it: without a password; of SQLite, the file."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return str(parsed.database)
+    return parsed.render_as_string(hide_password=True)
+
+
 def _engine(url: URL) -> Engine:
     options: dict[str, Any] = {
         "json_serializer": lambda value: msgspec.json.encode(value).decode(),
