@@ -23,7 +23,6 @@ from ingest.processing import Processing
 from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
 from ingest.recovery import recover
-from ingest.store_faults import run_through_faults
 from ingest.watch import Places, Watch
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
@@ -171,7 +170,7 @@ def _process_on(
             closing(Messenger(_broker(settings))) as messenger,
         ):
 
-            def run() -> None:
+            def run(answers: Callable[[], None]) -> None:
                 processor = recover(
                     reader=reader,
                     ledger=ledger,
@@ -179,6 +178,7 @@ def _process_on(
                     now_ms=clock.now_ms,
                     limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
                 )
+                answers()
                 log.info("processing from journal position %d", reader.position)
                 loop = Processing(
                     processor,
@@ -191,7 +191,11 @@ def _process_on(
                 )
                 loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
 
-            run_through_faults(run, stopping, watch=watch, head=reader.head)
+            def look() -> None:
+                watch.look_at_stores()
+                watch.look_at_receiver(reader.head)
+
+            patiently(run, stopping, on_trouble=watch.refused, meanwhile=look)
     log.info("stopped at journal position %d", reader.position)
 
 

@@ -1,4 +1,9 @@
-"""What a loop of ingest does while PostgreSQL is away: it waits, and begins anew at its cursor."""
+"""What a loop of ingest does while a store takes nothing: it waits, and begins anew at its cursor.
+
+The disk is full, PostgreSQL is away, a file is locked: what a failed transaction has left in memory
+is thrown away, and the work begins again with what is committed, as after a crash, while the
+receiver goes on.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +14,82 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from storage.ledger.migrations import LedgerAwayError, is_away
+from storage.faults import STORE_ERRORS, StoreError, trouble_of, words_of
+from storage.ledger.migrations import LedgerAwayError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
-STEADY_S = 30.0  # what went on for so long begins again with the first wait
-LOOK_S = 0.05
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 4.0  # back well within 10 s after the store is
+STEADY_S = 10.0  # what went on for so long begins again with the first wait
+PULSE_S = 0.1
 
 
-def patiently(work: Callable[[Callable[[], None]], T], stopping: Callable[[], bool]) -> T | None:
+def patiently(
+    work: Callable[[Callable[[], None]], T],
+    stopping: Callable[[], bool],
+    *,
+    on_trouble: Callable[[StoreError], None] = lambda exc: None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> T | None:
     """What `work` returns; None when told to stop before.
 
-    Whenever the ledger goes away `work` is called again, ever more slowly: it must begin with what
-    is committed, and call what it is given as soon as the ledger answers. The log says once that
-    the ledger is away, and once that it is back. Raises whatever else `work` raises.
+    Whenever a store takes nothing, `on_trouble` is told and `work` is called again, ever more
+    slowly; `meanwhile` is called every PULSE_S of the wait. `work` must begin with what is
+    committed, and call what it is given as soon as its stores answer. The log says once that a
+    store takes nothing, and once that it answers. Raises whatever else `work` raises.
     """
     wait_s, told = FIRST_WAIT_S, False
 
     def answers() -> None:
         nonlocal told
         if told:
-            log.info("the ledger answers again")
+            log.info("the stores answer again")
         told = False
 
     while True:
         began = time.monotonic()
         try:
             return work(answers)
-        except (LedgerAwayError, DBAPIError) as exc:
-            if isinstance(exc, DBAPIError) and not is_away(exc):
-                raise
-            if time.monotonic() - began > STEADY_S:
-                wait_s = FIRST_WAIT_S
-            if not told:
-                log.error(
-                    "the ledger in PostgreSQL is away; the journal holds what comes, and"
-                    " processing goes on at its cursor when the ledger answers: %s",
-                    exc.orig if isinstance(exc, DBAPIError) else exc,
-                )
-            told = True
-        if _stopped_within(wait_s, stopping):
+        except (LedgerAwayError, *STORE_ERRORS) as exc:
+            said = _said(exc)
+            if not isinstance(exc, LedgerAwayError):
+                on_trouble(exc)
+        if time.monotonic() - began > STEADY_S:
+            wait_s = FIRST_WAIT_S
+        if not told:
+            log.error(
+                "%s; the journal holds what comes, and processing goes on at its cursor when it"
+                " answers",
+                said,
+            )
+        told = True
+        if _stopped_within(wait_s, stopping, meanwhile):
+            log.warning("stopped while a store took nothing: the journal holds what is left")
             return None
         wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 
 
-def _stopped_within(wait_s: float, stopping: Callable[[], bool]) -> bool:
+def _said(exc: LedgerAwayError | StoreError) -> str:
+    """What the trouble is, in words. Raises the error again where it is one of ours."""
+    if isinstance(exc, LedgerAwayError):
+        return str(exc)
+    trouble = trouble_of(exc)
+    if trouble is None:
+        raise exc
+    store = "the ledger" if isinstance(exc, DBAPIError) else "the store of telemetry"
+    what = "has no space left on its disk" if trouble == "full" else "is away"
+    return f"{store} {what}: {words_of(exc)}"
+
+
+def _stopped_within(
+    wait_s: float, stopping: Callable[[], bool], meanwhile: Callable[[], None]
+) -> bool:
     until = time.monotonic() + wait_s
     while time.monotonic() < until:
         if stopping():
             return True
-        time.sleep(LOOK_S)
+        meanwhile()
+        time.sleep(PULSE_S)
     return stopping()

@@ -16,7 +16,7 @@ from detection.findings import PLATFORM, Finding
 from detection.rules import read_platform
 from detection.texts import explain
 from ingest.journal import Head, Shortage
-from storage.faults import Trouble
+from storage.faults import StoreError, is_of_ledger, trouble_of, words_of
 from storage.ledger.alerts import change_of, open_of_device, put_changes
 from storage.ledger.migrations import Ledger
 
@@ -78,11 +78,11 @@ class Watch:
         self._fault: Fault | None = None
         self._old_beat: Any = ...  # the drainer's last word to an earlier process
 
-    def refused(self, trouble: Trouble, problem: str, *, by_ledger: bool) -> None:
+    def refused(self, exc: StoreError) -> None:
         """A store has refused a write: so it stays until `stores_answer`."""
-        rule = DISK_FULL if trouble == "full" else STORE_AWAY
-        place = self._places.ledger if by_ledger else self._places.series
-        self._fault = Fault(rule, place, problem[:LONGEST_PROBLEM])
+        rule = DISK_FULL if trouble_of(exc) == "full" else STORE_AWAY
+        place = self._places.ledger if is_of_ledger(exc) else self._places.series
+        self._fault = Fault(rule, place, words_of(exc)[:LONGEST_PROBLEM])
 
     def stores_answer(self) -> None:
         """Both stores have taken writes."""

@@ -23,9 +23,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from storage import wal
+from storage.faults import is_away
 from storage.ledger.schema import meta, metadata, sequences
 
 Step = Callable[[Connection], None]
@@ -45,16 +46,6 @@ class LedgerError(Exception):
 
 class LedgerAwayError(LedgerError):
     """PostgreSQL does not let us in now; trying again may help."""
-
-
-def is_away(exc: DBAPIError) -> bool:
-    """Whether PostgreSQL went away, or could not do now what it may do later.
-
-    That is a lost connection, a shutdown, a full disk, a deadlock. Nothing of the transaction is
-    committed, or, where the connection broke at its very end, all of it.
-    """
-    causes = (psycopg.OperationalError, psycopg.InterfaceError)
-    return exc.connection_invalidated or isinstance(exc.orig, causes)
 
 
 class Ledger:

@@ -40,7 +40,7 @@ def test_a_killed_postgresql_costs_nothing(tmp_path: Path) -> None:
                     wait_for(lambda n=n: stored(platform) > n, "processing went on", 30)  # type: ignore[misc]
         wait_for(lambda: stored(platform) == MESSAGES, platform.log("ingest"), 30)
         counts = platform.get("/stats")
-        assert platform.log("ingest").count("the ledger answers again") == 2
+        assert platform.log("ingest").count("the stores answer again") == 2
         assert processes() == before, platform.log("ingest")
         assert counts["messages_duplicate"] == 0
         assert platform.stop("ingest") == 0
@@ -71,4 +71,4 @@ def stored(platform: Platform) -> int:
 
 def outages(platform: Platform) -> int:
     """How often the log says that the ledger is away."""
-    return platform.log("ingest").count("the ledger in PostgreSQL is away")
+    return platform.log("ingest").count("the ledger is away")
