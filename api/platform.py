@@ -10,18 +10,24 @@ from fastapi import Depends, Request
 
 from api.problems import not_found
 from storage.ledger.inventory import DeviceRow, get_device
+from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
 
 
 @dataclass(frozen=True)
 class Platform:
-    """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing."""
+    """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing.
+
+    loops: what of ingest runs, and whether it moves; speed: of platform time.
+    """
 
     ledger: Ledger
     series: SeriesStore
     now_ms: Callable[[], int]
     stale_after_ms: float
+    loops: Callable[[], list[Loop]]
+    speed: float
 
 
 async def _platform(request: Request) -> Platform:

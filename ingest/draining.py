@@ -1,4 +1,8 @@
-"""The drainer's process: the spool into InfluxDB, and roll-ups between."""
+"""The drainer's process: the spool into InfluxDB, and roll-ups between.
+
+The loop waits for InfluxDB, for longer than a heartbeat may be away. So the heartbeat comes from a
+thread of its own, which leaves it as long as the loop moves or waits no longer than requests take.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,12 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 
 from storage.influx.drainer import Drainer
 from storage.influx.roll_ups import Roller
-from storage.influx.server import Server
+from storage.influx.server import CONNECT_S, READ_S, Server
 from storage.influx.spool import Spool
 from storage.ledger import stats
 from storage.ledger.migrations import Ledger
@@ -18,6 +24,7 @@ log = logging.getLogger(__name__)
 
 CHORES_S = 1.0
 ROLL_UP_BUDGET_S = 0.1
+LONGEST_ROUND_S = 3 * (CONNECT_S + READ_S)  # a write and a roll-up, the version asked before
 
 
 class Draining:
@@ -38,19 +45,36 @@ class Draining:
         self._ledger = ledger
         self._now_ms = now_ms
         self._chores_at = 0.0
+        self._moved_at = time.monotonic()
+        self._beats: Future[None] = Future()
         self._problem = ""
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Drain until `should_stop`."""
-        self._drainer.run(should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores)
+        ended = Event()
+        with ThreadPoolExecutor(1, "heartbeat") as heart:
+            self._beats = heart.submit(self._keep_beating, ended)
+            try:
+                self._drainer.run(
+                    should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores
+                )
+            finally:
+                ended.set()
+        self._beats.result()
+
+    def _keep_beating(self, ended: Event) -> None:
+        while not ended.wait(CHORES_S):
+            if time.monotonic() - self._moved_at < LONGEST_ROUND_S:
+                self._beat()
 
     def _do_chores(self) -> None:
-        now = time.monotonic()
+        now = self._moved_at = time.monotonic()
+        if self._beats.done():
+            self._beats.result()  # raises what ended it
         if now < self._chores_at:
             return
         self._chores_at = now + CHORES_S
         self._roller.step(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
-        self._beat()
 
     def _beat(self) -> None:
         """Leave a heartbeat; say a change of state once in the log."""

@@ -168,6 +168,7 @@ class Receiver:
             protocol=mqtt.MQTTv311,
             manual_ack=True,
         )
+        client.connect_timeout = CONNECT_WITHIN_S
         if self._broker.username:
             password = read_password(self._broker.password_file)
             client.username_pw_set(self._broker.username, password)
@@ -182,11 +183,14 @@ class Receiver:
     def _connect(self, client: mqtt.Client) -> bool:
         """Open the connection; False, with the reason in the log, where nothing listens."""
         self._subscribed, self._refusal = False, ""
+        self._beat(0, ahead_s=CONNECT_WITHIN_S + KEEPALIVE_S)  # paho waits for both, at most
         try:
             client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
         except OSError as exc:
             log.warning("no broker at %s:%d: %s", self._broker.host, self._broker.port, exc)
             return False
+        finally:
+            self._beat(0)
         return True
 
     def _on_connect(self, client, userdata, flags, reason, properties) -> None:  # type: ignore[no-untyped-def]
@@ -218,8 +222,10 @@ class Receiver:
         self._pending.append((entry, message.mid, message.qos))
         self._pending_bytes += len(entry.payload)
 
-    def _beat(self, connection: int) -> None:
-        self._journal.head.beat(connection=connection, monotonic_ns=time.monotonic_ns())
+    def _beat(self, connection: int, *, ahead_s: float = 0.0) -> None:
+        """Leave a sign of life; ahead_s: how much longer than usual the next one may take."""
+        until_ns = time.monotonic_ns() + round(ahead_s * 1e9)
+        self._journal.head.beat(connection=connection, monotonic_ns=until_ns)
 
     def _back_off(self, failures: int, should_stop: Callable[[], bool]) -> None:
         longest = min(LONGEST_BACKOFF_S, 0.25 * 2**failures)
