@@ -118,7 +118,7 @@ def test_a_broker_that_is_away_is_not_a_loop_that_stands_still(tmp_path: Path) -
 
 
 def test_a_broker_that_does_not_answer_at_all_is_none_either(tmp_path: Path) -> None:
-    """A connection attempt into the void takes 10 s, and the receiver has said so before."""
+    """A connection attempt into the void takes 5 s, and the receiver has said so before."""
     with socket.socket() as void, ExitStack() as full:
         void.bind(("127.0.0.1", 0))
         void.listen(0)
