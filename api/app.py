@@ -1,4 +1,4 @@
-"""The application: every route under /api/v1, /metrics, and the page at /."""
+"""The application: every route under /api/v1, /metrics, /live, and the page at /."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from api.routes import (
     geography,
     health,
     kinds,
+    live,
     metrics,
     page,
     quarantine,
@@ -31,6 +32,7 @@ from api.routes import (
     stats,
     telemetry,
 )
+from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
 
@@ -38,6 +40,7 @@ PREFIX = "/api/v1"
 STALE_AFTER_MS = 10_000
 RESOURCES = (
     health,
+    live,
     stats,
     kinds,
     geography,
@@ -61,13 +64,14 @@ def create_app(
     series: SeriesStore,
     now_ms: Callable[[], int],
     allowed_hosts: str,
+    loops: Callable[[], list[Loop]] = list,
     clock_speed: float = 1.0,
     disks: tuple[Path, ...] = (),
 ) -> FastAPI:
     """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
 
-    allowed_hosts: names by which browsers may call, comma-separated. disks: directories that the
-    platform writes to, looked at for `ready`.
+    loops: the loops of ingest, for /live. allowed_hosts: names by which browsers may call,
+    comma-separated. disks: directories that the platform writes to, looked at for `ready`.
     """
     app = FastAPI(
         title="govsense",
@@ -79,13 +83,16 @@ def create_app(
         redirect_slashes=False,
         lifespan=_run_feed,
     )
-    app.state.platform = Platform(ledger, series, now_ms, STALE_AFTER_MS * clock_speed, disks)
+    app.state.platform = Platform(
+        ledger, series, now_ms, STALE_AFTER_MS * clock_speed, loops, clock_speed, disks
+    )
     app.state.feed = events.feed_of(ledger)
     problems.install(app)
     strict = [Depends(check_parameters)]
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX, dependencies=strict)
     app.include_router(metrics.router, dependencies=strict)
+    app.include_router(live.router, dependencies=strict, include_in_schema=False)
     app.include_router(page.router)
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
     complete(app, [*described, *(("", route) for route in metrics.router.routes)])

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from runtime import log as log_format
 from runtime.clock import clock_from
+from runtime.loops import Loops
 from runtime.settings import Settings
 from runtime.stores import open_ledger, open_series
 from storage.ledger.migrations import LedgerError
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         series=series,
         now_ms=clock.now_ms,
         allowed_hosts=settings.http.allowed_hosts,
+        loops=Loops(settings, clock.now_ms, ledger).look,
         clock_speed=clock.speed,
         disks=(settings.data_dir,),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
@@ -73,6 +74,7 @@ class Feed:
         self._position = 0  # every frame up to here was handed out; moves only while one listens
         self._joining = asyncio.Lock()
         self._failing = False
+        self._moved_at = time.monotonic()
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -80,9 +82,14 @@ class Feed:
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
+            self._moved_at = time.monotonic()
             await asyncio.sleep(POLL_S)
             if self._listeners:
                 await self._poll()
+
+    def silent_s(self) -> float:
+        """Seconds since the poller last went round, every half second."""
+        return time.monotonic() - self._moved_at
 
     async def join(self) -> Listener:
         """A new listener: everything that is committed from now on is for it too."""

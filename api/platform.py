@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from api.problems import not_found
 from storage.ledger.inventory import DeviceRow, get_device
+from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
 
@@ -19,13 +20,16 @@ from storage.series.store import SeriesStore
 class Platform:
     """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing.
 
-    disks: directories that the platform writes to.
+    loops: what of ingest runs, and whether it moves. speed: of platform time. disks: directories
+    that the platform writes to.
     """
 
     ledger: Ledger
     series: SeriesStore
     now_ms: Callable[[], int]
     stale_after_ms: float
+    loops: Callable[[], list[Loop]]
+    speed: float
     disks: tuple[Path, ...] = ()
 
 

@@ -47,6 +47,7 @@ from storage.series.sqlite import LOCAL_OFFSET_MS
 log = logging.getLogger(__name__)
 
 HEAD_WITHIN_S = 15.0
+CHILDREN_WITHIN_S = 6.0  # all is over within 10 s after SIGTERM
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,15 +95,26 @@ def _both(
     try:
         code = _process(settings, clock, should_stop)
     finally:
-        for child in children.values():
-            child.terminate()
-        for child in children.values():
-            child.wait(15)
+        _end(children)
     if stopping():
         return code
     for name, child in children.items():
         log.error("the %s ended with code %s", name, child.returncode)
     return 1
+
+
+def _end(children: dict[str, subprocess.Popen[bytes]]) -> None:
+    """SIGTERM to all, then SIGKILL to who is still there: every loop goes on from its cursor."""
+    for child in children.values():
+        child.terminate()
+    deadline = time.monotonic() + CHILDREN_WITHIN_S
+    for name, child in children.items():
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("the %s waits for a server that does not answer: it is killed", name)
+            child.kill()
+            child.wait()
 
 
 def _child(

@@ -1,20 +1,23 @@
-"""The drainer's process: the spool into InfluxDB, and roll-ups between."""
+"""The drainer's process: the spool into InfluxDB, and roll-ups between.
+
+The loop waits for InfluxDB, for longer than a heartbeat may be away. So the heartbeat comes from a
+thread of its own, which leaves it as long as the loop moves or waits no longer than requests take.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
-import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Event
 
-from sqlalchemy.exc import DBAPIError
-
-from storage.faults import STORE_ERRORS, trouble_of, words_of
+from storage.faults import STORE_ERRORS, StoreError, trouble_of, words_of
 from storage.influx.drainer import Drainer
 from storage.influx.roll_ups import Roller
-from storage.influx.server import Server
+from storage.influx.server import CONNECT_S, READ_S, Server
 from storage.influx.spool import Spool, SpoolFullError
 from storage.ledger import stats
 from storage.ledger.migrations import Ledger
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CHORES_S = 1.0
 ROLL_UP_BUDGET_S = 0.1
+LONGEST_ROUND_S = 3 * (CONNECT_S + READ_S)  # a write and a roll-up, the version asked before
 
 
 class Draining:
@@ -43,35 +47,51 @@ class Draining:
         self._ledger = ledger
         self._now_ms = now_ms
         self._chores_at = 0.0
+        self._moved_at = time.monotonic()
+        self._beats: Future[None] = Future()
         self._problem = ""
         self._refusal = ""
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Drain until `should_stop`, also while the spool or the ledger takes nothing."""
-        while not should_stop():
+        ended = Event()
+        with ThreadPoolExecutor(1, "heartbeat") as heart:
+            self._beats = heart.submit(self._keep_beating, ended)
             try:
-                self._drainer.run(
-                    should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores
-                )
-            except STORE_ERRORS as exc:
-                self._say_refused(exc)
-                time.sleep(CHORES_S)
+                while not should_stop():
+                    self._drain(should_stop)
+            finally:
+                ended.set()
+        self._beats.result()
+
+    def _drain(self, should_stop: Callable[[], bool]) -> None:
+        try:
+            self._drainer.run(should_stop, now_s=time.time, sleep=time.sleep, chore=self._do_chores)
+        except STORE_ERRORS as exc:
+            self._say_refused(exc)
+            time.sleep(CHORES_S)
+
+    def _keep_beating(self, ended: Event) -> None:
+        while not ended.wait(CHORES_S):
+            if time.monotonic() - self._moved_at < LONGEST_ROUND_S:
+                try:
+                    self._beat()
+                except STORE_ERRORS as exc:
+                    self._say_refused(exc)
+                else:
+                    self._refusal = ""
 
     def _do_chores(self) -> None:
-        now = time.monotonic()
+        now = self._moved_at = time.monotonic()
+        if self._beats.done():
+            self._beats.result()  # raises what ended it
         if now < self._chores_at:
             return
         self._chores_at = now + CHORES_S
-        try:
-            with suppress(SpoolFullError):  # roll-ups stay due
-                self._roller.step(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
-            self._beat()
-        except STORE_ERRORS as exc:
-            self._say_refused(exc)
-        else:
-            self._refusal = ""
+        with suppress(SpoolFullError):  # roll-ups stay due
+            self._roller.step(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
 
-    def _say_refused(self, exc: sqlite3.OperationalError | DBAPIError) -> None:
+    def _say_refused(self, exc: StoreError) -> None:
         """Say once that a store takes nothing; an error of ours ends the process."""
         if trouble_of(exc) is None:
             raise exc

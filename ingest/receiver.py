@@ -8,13 +8,14 @@ connection leaves unacknowledged the broker delivers again on the next.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import select
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ KEEPALIVE_S = 30
 QUIET_S = 0.003  # nothing more came for this long: commit what is there
 GROUP_BYTES = 2**20  # a group of large messages is full sooner; the journal's bound holds many
 LONGEST_BACKOFF_S = 15.0
-CONNECT_WITHIN_S = 10.0
+OPEN_WITHIN_S, CONNECT_WITHIN_S = 5.0, 10.0  # for the connection, for the broker to take us
+LEAVE_WITHIN_S = 2.0
 RECEIVE_TO_ACK = "receive_to_ack"  # file beside the journal, for the processor's heartbeat
 
 
@@ -91,11 +93,11 @@ class Receiver:
                 if self._connect(client) and self._receive(client, should_stop):
                     failures = 0
             except JournalFullError as exc:
-                client.disconnect()
+                leave(client)
                 self._wait_for_room(exc, should_stop)
                 failures = 0  # of the broker, which had taken us
             self._forget_pending()  # unacknowledged: the broker sends them again
-            client.disconnect()
+            leave(client)
             failures += 1
             self._back_off(failures, should_stop)
 
@@ -107,15 +109,15 @@ class Receiver:
         misc_at = 0.0
         deadline = time.monotonic() + CONNECT_WITHIN_S
         while not should_stop():
-            socket = client.socket()
-            if socket is None and self._subscribed:
+            connection = client.socket()
+            if connection is None and self._subscribed:
                 log.warning("connection to the broker lost")
                 return True
-            if socket is None or self._refusal or self._waited_beyond(deadline):
+            if connection is None or self._refusal or self._waited_beyond(deadline):
                 log.warning("the broker did not take us: %s", self._refusal or "no answer")
                 return False
-            writers = [socket] if client.want_write() else []
-            select.select([socket], writers, [], QUIET_S if self._pending else 0.25)
+            writers = [connection] if client.want_write() else []
+            select.select([connection], writers, [], QUIET_S if self._pending else 0.25)
             if writers:
                 client.loop_write()
             quiet = self._drain(client)
@@ -175,6 +177,7 @@ class Receiver:
             protocol=mqtt.MQTTv311,
             manual_ack=True,
         )
+        client.connect_timeout = OPEN_WITHIN_S
         if self._broker.username:
             password = read_password(self._broker.password_file)
             client.username_pw_set(self._broker.username, password)
@@ -189,11 +192,14 @@ class Receiver:
     def _connect(self, client: mqtt.Client) -> bool:
         """Open the connection; False, with the reason in the log, where nothing listens."""
         self._subscribed, self._refusal = False, ""
+        self._beat(0, ahead_s=OPEN_WITHIN_S + KEEPALIVE_S)  # paho waits for both, at most
         try:
             client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
         except OSError as exc:
             log.warning("no broker at %s:%d: %s", self._broker.host, self._broker.port, exc)
             return False
+        finally:
+            self._beat(0)
         return True
 
     def _on_connect(self, client, userdata, flags, reason, properties) -> None:  # type: ignore[no-untyped-def]
@@ -226,9 +232,11 @@ class Receiver:
         self._pending_since.append(time.monotonic())
         self._pending_bytes += len(entry.payload)
 
-    def _beat(self, connection: int) -> None:
+    def _beat(self, connection: int, *, ahead_s: float = 0.0) -> None:
+        """Leave a sign of life; ahead_s: how much longer than usual the next one may take."""
+        until_ns = time.monotonic_ns() + round(ahead_s * 1e9)
         self._journal.head.beat(
-            connection=connection, monotonic_ns=time.monotonic_ns(), shortage=self._shortage
+            connection=connection, monotonic_ns=until_ns, shortage=self._shortage
         )
 
     def _back_off(self, failures: int, should_stop: Callable[[], bool]) -> None:
@@ -256,6 +264,31 @@ class Receiver:
             time.sleep(0.1)
 
 
-def _send_at_once(client: mqtt.Client, userdata: object, socket: Any) -> None:
+def leave(client: mqtt.Client) -> None:
+    """Disconnect so that the broker gets every acknowledgement, or give up after 2 s.
+
+    Who closes a connection while messages wait unread in it resets it, and the broker may lose
+    what it has not read yet. So we read, and forget, what comes until the broker closes.
+    """
+    ours = client.socket()
+    if ours is None:
+        client.disconnect()
+        return
+    deadline = time.monotonic() + LEAVE_WITHIN_S
+    with socket.socket(fileno=os.dup(ours.fileno())) as connection:  # paho closes only its own
+        client.disconnect()
+        while client.want_write() and client.socket() and time.monotonic() < deadline:
+            select.select([], [connection], [], 0.1)
+            client.loop_write()
+        try:
+            while (left_s := deadline - time.monotonic()) > 0:
+                connection.settimeout(left_s)
+                if not connection.recv(2**16):
+                    return
+        except OSError:
+            return  # it is closed already, or nothing came for too long
+
+
+def _send_at_once(client: mqtt.Client, userdata: object, connection: Any) -> None:
     """Without it, Nagle's algorithm holds small acknowledgements back for up to 40 ms."""
-    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

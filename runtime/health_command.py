@@ -7,15 +7,14 @@ import sys
 import time
 
 import httpx
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.journal.head import Head, Shortage
 from runtime.clock import clock_from
+from runtime.loops import Loops
 from runtime.settings import Settings
-from runtime.stores import open_ledger
-from storage.ledger import stats
 from storage.ledger.migrations import LedgerError
 
-FRESH_MS = 15_000  # ingest leaves a heartbeat every second
 ANSWER_WITHIN_S = 5.0
 
 
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which process to look at."""
     parser.add_argument("process", choices=("ingest", "api"))
     parser.epilog = """examples:
-  govsense health ingest    exit 0: connected to the broker, and both loops move
+  govsense health ingest    exit 0: connected to the broker, and every loop moves
   govsense health api       exit 0: the API answers
 """
 
@@ -47,18 +46,23 @@ def _ingest(settings: Settings) -> str:
     if shortage:
         full = "disk" if shortage is Shortage.DISK else "journal"
         return f"intake has stopped, the {full} is full: it goes on by itself when there is room"
-    if not connection:
-        return "the receiver has no connection to the broker, or does not run"
     try:
-        ledger = open_ledger(settings)
+        loops = Loops(settings, clock_from(settings.clock).now_ms)
     except LedgerError as exc:
         return str(exc)
-    beat = stats.read(ledger).get("ingest")
-    ledger.close()
-    age_ms = clock_from(settings.clock).now_ms() - beat.at_ms if beat else None
-    if age_ms is None or age_ms > FRESH_MS * settings.clock.speed:
-        return "the processor has left no heartbeat for 15 s"
-    return ""
+    try:
+        found = loops.look()
+    except SQLAlchemyError as exc:
+        return f"the ledger does not answer: {exc}"
+    finally:
+        loops.close()
+    still = [f"the {one.name} has not moved for {one.silent_s:.0f} s" for one in found
+             if one.stands_still]  # fmt: skip
+    if still:
+        return "; ".join(still)
+    if "processor" not in {one.name for one in found}:
+        return "the processor has never run"
+    return "" if connection else "the receiver has no connection to the broker"
 
 
 def _api(settings: Settings) -> str:

@@ -37,6 +37,18 @@ class Child:
         """Process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was started last."""
+        return time.monotonic() - self._start_at
+
+    def kill(self, why: str) -> None:
+        """kill -9 of it and of all that it started; `watch` starts it again."""
+        if self._process is not None and self._process.poll() is None:
+            log.error("%s is killed: %s", self.name, why)
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
     def watch(self) -> None:
         """Start it if it does not run and its back-off has passed. Call this often."""
         now = time.monotonic()

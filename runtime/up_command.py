@@ -19,12 +19,14 @@ from devices.registry_files import read_registry
 from devices.sample import national_sample
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
+from runtime.loops import Loops
 from runtime.ports import PortInUseError, is_open, require_free
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
 from runtime.up_registry import OWN_PROBE, SIMULATED, register
 from runtime.up_report import print_report, read_before, read_stats
+from runtime.up_watch import Watch
 from simulators.selection import at_interval
 
 READY_WITHIN_S = 60.0
@@ -128,12 +130,17 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
                   file=sys.stderr)  # fmt: skip
             return 1
         _say(f"ready: open {plan.url} in a browser (Ctrl-C stops)")
-        if args.seconds is not None:
-            return _run_for(args.seconds, plan, supervisor, stopping)
-        while not stopping():
-            supervisor.watch()
-            time.sleep(0.2)
-        return 0
+        loops = Loops(settings, plan.clock.now_ms)
+        watch = Watch(supervisor, loops, plan.url)
+        try:
+            if args.seconds is not None:
+                return _run_for(args.seconds, plan, watch, stopping)
+            while not stopping():
+                watch.look()
+                time.sleep(0.2)
+            return 0
+        finally:
+            loops.close()
     finally:
         _say("stopping")
         supervisor.stop()
@@ -220,13 +227,12 @@ def _simulate_command(plan: Plan) -> list[str]:
     )  # fmt: skip
 
 
-def _run_for(
-    seconds: float, plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]
-) -> int:
+def _run_for(seconds: float, plan: Plan, watch: Watch, stopping: Callable[[], bool]) -> int:
+    supervisor = watch.supervisor
     before = read_before(plan.url)
     until = time.monotonic() + seconds
     while time.monotonic() < until and not stopping():
-        supervisor.watch()
+        watch.look()
         left = until - time.monotonic()
         _progress(f"{seconds - left:3.0f} of {seconds:.0f} s  {_short(plan.url)}")
         time.sleep(min(1.0, max(0.0, left)))

@@ -7,6 +7,7 @@ import os
 from enum import IntEnum
 from pathlib import Path
 
+LONGEST_AHEAD_NS = 60_000_000_000
 FRESH_NS = 5_000_000_000  # the receiver beats twice a second
 
 
@@ -70,6 +71,15 @@ class Head:
         self._words[2] = connection
         self._words[3] = monotonic_ns
 
+    def silent_ns(self, monotonic_ns: int) -> int:
+        """Since when the receiver's last sign of life is over, at least 0.
+
+        One that lies ahead is what the receiver leaves before it waits for a broker; one that lies
+        far ahead is from before the machine was started, and tells since when it runs.
+        """
+        ahead = self._words[3] - monotonic_ns
+        return monotonic_ns if ahead > LONGEST_AHEAD_NS else max(0, -ahead)
+
     def connection(self, monotonic_ns: int) -> int:
         """Number of the receiver's connection; 0 where it has none or has shown no life of late."""
         return self._words[2] if self._is_fresh(monotonic_ns) else 0
@@ -80,3 +90,15 @@ class Head:
 
     def _is_fresh(self, monotonic_ns: int) -> bool:
         return abs(monotonic_ns - self._words[3]) < FRESH_NS
+
+
+def silent_s(directory: Path, monotonic_ns: int) -> float | None:
+    """Seconds since the receiver of a journal last moved; None where there never was one."""
+    try:
+        head = Head(directory, create=False)
+    except (FileNotFoundError, ValueError):  # ValueError: its receiver is about to make it
+        return None
+    try:
+        return head.silent_ns(monotonic_ns) / 1e9
+    finally:
+        head.close()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest import backup as taking
 from ingest.backup import Stores, back_up
 from ingest.journal import HeldJournal, JournalReader
 from storage.backup import manifest
 from storage.backup.manifest import BackupError
+from storage.backup.snapshot import Snapshot
 from storage.ledger import progress
 from storage.ledger.migrations import open_ledger
 from tests.ingest.stores import Stores as Filled
@@ -117,15 +117,14 @@ def test_telemetry_that_is_written_while_the_moment_is_taken_is_not_torn_from_it
 ) -> None:
     """A batch that is committed between both snapshots makes it try again, until they fit."""
     processor = filled.processor()
-    real = taking.Snapshot
 
-    class Interrupted(real):  # type: ignore[misc, valid-type]
+    class Interrupted(Snapshot):
         def __init__(self, path: Path) -> None:
             super().__init__(path)
             if path.name == "series.db" and processor.pending:
                 processor.step()
 
-    monkeypatch.setattr(taking, "Snapshot", Interrupted)
+    monkeypatch.setattr("ingest.backup.Snapshot", Interrupted)
     target = tmp_path / "torn"
     back_up(stores_in(filled.directory), target, not_included=[], progress=silent)
     assert manifest.read(target).cursor == 40

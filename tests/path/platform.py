@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from devices.registry import Device, Registry, Site, Uplink
 from storage.ledger.migrations import open_ledger
@@ -86,6 +87,10 @@ class Platform:
             self.command(*arguments), env=self._environment, capture_output=True, text=True,
             timeout=60, check=False,
         )  # fmt: skip
+
+    def process(self, name: str) -> psutil.Process:
+        """A process that runs."""
+        return psutil.Process(self._processes[name].pid)
 
     def kill(self, name: str) -> None:
         """kill -9 of a process and of all that it started."""

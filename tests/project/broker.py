@@ -171,6 +171,11 @@ class Client:
         last = [self._client.publish(topic, b"%d" % i, 1) for i in range(count)][-1]
         last.wait_for_publish(WITHIN_S)
 
+    def publish_burst(self, topic: str, count: int) -> None:
+        """Publish numbers 0 to count - 1 without waiting; `wait_published` waits for all."""
+        for n in range(count):
+            self.publish_soon(topic, b"%d" % n)
+
     def publish_soon(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1 without waiting; `wait_published` waits for all of these."""
         self._underway.append(self._client.publish(topic, payload, 1))
