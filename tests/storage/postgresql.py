@@ -64,10 +64,11 @@ class Postgresql:
         """End it as `kill -9` does; its children end when they notice."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
-        for process in (self.process, *children):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        self.process.kill()
         self.process.wait()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
         psutil.wait_procs(children, timeout=10)
         self.process = None
 
