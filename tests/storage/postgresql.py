@@ -40,12 +40,12 @@ class Postgresql:
             os.chown(self.directory, pwd.getpwnam(self._owner).pw_uid, -1)
         rights = ["-A", "trust"]
         if password:  # as the image does: https://hub.docker.com/_/postgres
-            rights = ["-A", "scram-sha-256", "--pwfile=/dev/stdin"]
+            (self.directory / "password").write_text(password)
+            rights = ["-A", "scram-sha-256", f"--pwfile={self.directory / 'password'}"]
         subprocess.run(
             [self.binaries / "initdb", "-D", self.directory / "data", "-U", superuser, *rights,
              "-E", "UTF8", "--no-sync"],
             user=self._owner, check=True, capture_output=True, cwd=self.directory,
-            input=password.encode(),
         )  # fmt: skip
 
     def start(self) -> None:
@@ -72,11 +72,16 @@ class Postgresql:
         psutil.wait_procs(children, timeout=10)
         self.process = None
 
+    def stop(self) -> None:
+        """Stop it in order, without waiting for clients."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(20)
+            self.process = None
+
     def remove(self) -> None:
         """Stop it and delete its directory."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGINT)  # fast: without waiting for clients
-            self.process.wait(20)
+        self.stop()
         shutil.rmtree(self.directory)
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
