@@ -16,7 +16,8 @@ RUN /opt/govsense/bin/pip install --no-cache-dir --no-deps --no-build-isolation 
 
 FROM python:3.11.13-slim-bookworm
 # A new volume takes over the owner of the directory that it is mounted on.
-RUN useradd --system --uid 10001 --home-dir /var/lib/govsense --create-home govsense
+RUN useradd --system --uid 10001 --home-dir /var/lib/govsense --create-home govsense \
+    && install -d -o govsense -m 700 /credentials/writer /credentials/reader
 COPY --from=build /opt/govsense /opt/govsense
 ENV PATH=/opt/govsense/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -95,8 +95,8 @@ def test_init_again_changes_the_retention_and_keeps_the_data(tmp_path: Path) -> 
             assert policy["duration"] == f"{36_500 * 24}h0m0s"
             first = [file.read_text() for file in grant(server, tmp_path)]
             assert grant(server, tmp_path) == []
-            again = grant(server, tmp_path, renew=True)
-            assert first != [file.read_text() for file in again]
+            renewed = grant(server, tmp_path, renew=True)
+            assert first != [file.read_text() for file in renewed]
     finally:
         own.stop()
 

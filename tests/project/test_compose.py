@@ -15,6 +15,7 @@ import yaml
 
 from runtime.cli import build_parser
 from runtime.settings import load, meanings
+from storage.influx.credentials import READER, WRITER
 from tests.project.broker import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -26,13 +27,67 @@ each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
 def test_the_services_are_the_documented_ones() -> None:
-    """Mosquitto, ingest and API start by default; the servers of later wait in a profile."""
-    profiles = {name: service.get("profiles", []) for name, service in SERVICES.items()}
-    servers = {"influxdb": ["servers"], "postgresql": ["servers"]}
-    assert profiles == {"mosquitto": [], "ingest": [], "api": [], **servers}
+    """Three servers, ingest and API run; one service prepares InfluxDB and ends. All by default."""
+    servers = {"mosquitto", "influxdb", "postgresql"}
+    assert SERVICES.keys() == servers | {"influx-init", "ingest", "api"}
+    assert not any(service.get("profiles") for service in SERVICES.values())
+    assert SERVICES["influx-init"]["restart"] == "no"
 
 
 @each_service
+def test_a_service_has_no_more_rights_than_it_needs(name: str) -> None:
+    """No root, no capabilities, no way to get any, and nothing to write to but its volumes."""
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.keys() & {"cap_add", "privileged", "devices", "pid", "ipc"}
+    if "build" not in service:  # our own image names its user
+        assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", service["user"])
+
+
+def test_nobody_gets_a_credential_that_is_not_theirs() -> None:
+    """The API cannot write telemetry; only init and the server hold InfluxDB's administrator."""
+    holders: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        secrets = [s if isinstance(s, str) else s["source"] for s in service.get("secrets", [])]
+        volumes = [v.split(":")[0] for v in service.get("volumes", [])]
+        for held in [*secrets, *(v for v in volumes if v.startswith("influx-"))]:
+            holders.setdefault(held, set()).add(name)
+    assert holders == {
+        "mosquitto_passwords": {"mosquitto"},
+        "mqtt_ingest_password": {"ingest"},
+        "postgres_password": {"postgresql"},
+        "ledger_password": {"postgresql", "ingest", "api"},
+        "influxdb_password": {"influxdb"},
+        "influxdb_token": {"influxdb", "influx-init"},
+        "influx-writer": {"influx-init", "ingest"},
+        "influx-reader": {"influx-init", "ingest", "api"},
+    }
+    for name in ("ingest", "api"):
+        volumes = SERVICES[name]["volumes"]
+        assert all(v.endswith(":ro") for v in volumes if v.startswith("influx-"))
+
+
+def test_the_credentials_are_where_init_puts_them() -> None:
+    """What init makes is what ingest and API read; the image gives its user those directories."""
+    (directory,) = [
+        SERVICES["influx-init"]["command"][n + 1]
+        for n, word in enumerate(SERVICES["influx-init"]["command"])
+        if word == "--credentials"
+    ]
+    for name in ("ingest", "api"):
+        environment = SERVICES[name]["environment"]
+        assert environment["GOVSENSE_INFLUX__READ_TOKEN_FILE"] == f"{directory}/{READER}"
+    written = SERVICES["ingest"]["environment"]["GOVSENSE_INFLUX__WRITE_TOKEN_FILE"]
+    assert written == f"{directory}/{WRITER}"
+    assert "GOVSENSE_INFLUX__WRITE_TOKEN_FILE" not in SERVICES["api"]["environment"]
+    made = re.search(r"install -d -o govsense -m 700 (.*)", DOCKERFILE)
+    assert made is not None
+    assert made[1].split() == [f"{directory}/{Path(file).parent}" for file in (WRITER, READER)]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"influx-init"}))
 def test_a_service_is_watched_and_restarted(name: str) -> None:
     """Every service has a bounded health check and comes back by itself."""
     check = SERVICES[name]["healthcheck"]
@@ -71,10 +126,12 @@ def test_a_secret_is_a_file(name: str) -> None:
         for secret in SERVICES[name].get("secrets", [])
         if isinstance(secret, str)
     }
+    volumes = {volume.split(":")[1] for volume in SERVICES[name].get("volumes", [])}
     for key, value in SERVICES[name].get("environment", {}).items():
+        assert not re.search(r"//[^/]*:[^/]*@", str(value)), f"{key} holds a password in a URL"
         if re.search("PASSWORD|TOKEN|SECRET|KEY", key):
             assert key.endswith("_FILE"), f"{key} holds a secret in plain"
-            assert value in mounted, f"{key} names {value}, which is not mounted"
+            assert value in mounted or str(Path(value).parent) in volumes, f"{key}: {value}?"
 
 
 def test_make_secrets_makes_every_secret_once(tmp_path: Path) -> None:
@@ -116,14 +173,16 @@ def test_what_a_service_mounts_and_waits_for_exists(name: str) -> None:
     assert SERVICES[name].get("depends_on", {}).keys() <= SERVICES.keys()
 
 
-@pytest.mark.parametrize("name", ["ingest", "api"])
+@pytest.mark.parametrize("name", ["ingest", "api", "influx-init"])
 def test_our_commands_and_settings_are_real(name: str) -> None:
     """The command, the health check and every setting of our services are known to govsense."""
     service = SERVICES[name]
-    assert build_parser(name).parse_args(service["command"]).command == name
-    marker, program, *check = service["healthcheck"]["test"]
-    assert (marker, program) == ("CMD", "govsense")
-    assert build_parser("health").parse_args(check).process == name
+    command = service["command"][0]
+    assert build_parser(command).parse_args(service["command"]).command == command
+    if "healthcheck" in service:
+        marker, program, *check = service["healthcheck"]["test"]
+        assert (marker, program) == ("CMD", "govsense")
+        assert build_parser("health").parse_args(check).process == name
     environment = {key: str(value) for key, value in service.get("environment", {}).items()}
     ours = [key for key in environment if key.startswith("GOVSENSE_")]
     known = {f"GOVSENSE_{key.upper().replace('.', '__')}" for key in meanings()}

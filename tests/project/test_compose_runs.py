@@ -2,127 +2,94 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-import sys
-import time
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from functools import partial
-from pathlib import Path
 
-import httpx
+import psycopg
 import pytest
 
-from devices.registry_files import write_registry
-from tests.path.platform import one_office, reading
-from tests.project.broker import ROOT, Installation, free_port, program, wait_for
+from storage.influx.credentials import READER, WRITER
+from storage.influx.server import Address, InfluxError, Server
+from storage.series.levels import RAW
+from tests.project.broker import ROOT, wait_for
+from tests.project.deployment import OURS, SERVERS, Deployment
 from tests.project.documents import documents, text_of
-from tests.project.test_compose import SERVICES
 
-pytestmark = pytest.mark.mosquitto
-
-ALL = ("mosquitto", "ingest", "api")
-GOVSENSE = [sys.executable, "-m", "runtime"]
-
-
-class Deployment:
-    """Mosquitto, ingest and API as docker-compose.yml starts them, on free ports."""
-
-    def __init__(self, directory: Path) -> None:
-        self.installation = Installation(directory / "mosquitto")
-        self.installation.write("p0", "p1")
-        self.http_port = free_port()
-        self.directory = directory
-        self._own = {  # what differs between a container and this machine
-            "GOVSENSE_PLATFORM__DATA_DIR": str(directory / "data"),
-            "GOVSENSE_MQTT__HOST": "127.0.0.1",
-            "GOVSENSE_MQTT__PORT": str(self.installation.port),
-            "GOVSENSE_MQTT__PASSWORD_FILE": str(
-                self.installation.directory / "secrets/mqtt_ingest_password"
-            ),
-            "GOVSENSE_HTTP__HOST": "127.0.0.1",
-            "GOVSENSE_HTTP__PORT": str(self.http_port),
-        }
-
-    def environment(self, service: str) -> dict[str, str]:
-        """The service's own environment, with this machine's addresses and paths."""
-        return {**os.environ, **SERVICES[service].get("environment", {}), **self._own}
-
-    def register(self) -> None:
-        """Import a registry, as docs/operations.md says to."""
-        write_registry(one_office(2), self.directory / "registry")
-        command = [*GOVSENSE, "registry", "import", str(self.directory / "registry")]
-        subprocess.run(command, env=self.environment("api"), check=True, capture_output=True)
-
-    @contextmanager
-    def service(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
-        """One of our services, stopped with SIGTERM within its grace period."""
-        log = (self.directory / f"{name}.log").open("ab")
-        command = [*GOVSENSE, *SERVICES[name]["command"]]
-        grace_s = float(SERVICES[name]["stop_grace_period"].removesuffix("s"))
-        with log:
-            process = subprocess.Popen(command, env=self.environment(name), stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            assert process.wait(grace_s) == 0, (self.directory / f"{name}.log").read_text()
-
-    def get(self, path: str) -> httpx.Response:
-        """The API's answer."""
-        return httpx.get(
-            f"http://127.0.0.1:{self.http_port}{path}", timeout=5, trust_env=False
-        ).raise_for_status()
-
-    def is_well(self, name: str) -> bool:
-        """Whether the service's own health check succeeds."""
-        kind, *test = SERVICES[name]["healthcheck"]["test"]
-        if kind == "CMD":
-            assert test[0] == "govsense"
-            test = [*GOVSENSE, *test[1:]]
-        else:
-            script = test[0].replace("$$", "$").replace("1883", str(self.installation.port))
-            test = ["sh", "-c", script]
-        done = subprocess.run(test, env=self.environment(name), capture_output=True, check=False)
-        return done.returncode == 0
+pytestmark = [pytest.mark.mosquitto, pytest.mark.postgresql, pytest.mark.influx]
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    program("mosquitto")
-    program(shlex.split(SERVICES["mosquitto"]["healthcheck"]["test"][1])[0])
     deployment = Deployment(tmp_path_factory.mktemp("compose"))
-    assert not any(map(deployment.is_well, ALL))
-    deployment.register()
-    with (
-        deployment.installation.running(),
-        deployment.service("ingest"),
-        deployment.service("api"),
-    ):
-        for name in ALL:
-            wait_for(partial(deployment.is_well, name), f"{name} is well", within_s=30)
+    try:
+        assert not any(map(deployment.is_well, OURS))
+        deployment.up()
         yield deployment
+    finally:
+        deployment.close()
 
 
 def test_a_reading_comes_out_of_the_api(deployment: Deployment) -> None:
     """What a device says in its own name is stored; what it says in another's is not."""
-    with deployment.installation.client("p0") as device:
-        payload = reading(time.time_ns() // 1_000_000, nat_rtt_p50_ms=21.4)
-        device.publish("gov/v1/LA-LP/p1/telemetry", payload)
-        device.publish("gov/v1/LA-LP/p0/telemetry", payload)
+    deployment.publish("p0", 666.0, says="p1")
+    deployment.publish("p0", 21.4)
+    wait_for(lambda: deployment.values("p0") == [21.4], "the reading comes from InfluxDB", 30)
+    latest = deployment.get("/api/v1/devices/p0/latest").json()["readings"]
+    assert [r["value"] for r in latest if r["metric"] == "nat_rtt_p50_ms"] == [21.4]
+    assert deployment.values("p1") == []
+    assert not list(deployment.directory.rglob("ledger.db"))
+    assert not list(deployment.directory.rglob("series.db"))
 
-    def readings(device: str) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = deployment.get(f"/api/v1/devices/{device}/latest").json()[
-            "readings"
-        ]
-        return found
 
-    wait_for(lambda: bool(readings("p0")), "the reading is stored")
-    assert [r["value"] for r in readings("p0") if r["metric"] == "nat_rtt_p50_ms"] == [21.4]
-    assert readings("p1") == []
+def test_each_credential_has_its_rights_and_no_others(deployment: Deployment) -> None:
+    """The API's cannot write, ingest's cannot read, and both files are closed to others."""
+    volumes = deployment.directory / "volumes"
+    files = {name: volumes / f"influx-{name}" for name in (WRITER, READER)}
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files.values())
+    writer, reader = (
+        Server(Address(deployment.influxd.url, token_file=files[name])) for name in (WRITER, READER)
+    )
+    question = 'SELECT "dns_ms" FROM "connectivity-probe" LIMIT 1'
+    with closing(writer), closing(reader):
+        reader.query(RAW, question)
+        assert reader.write(RAW, [b"x y=1"]).status == 403
+        with pytest.raises(InfluxError, match="not authorized"):
+            writer.query(RAW, question)
+    before = {name: file.read_text() for name, file in files.items()}
+    assert "new credential" not in deployment.run("influx-init")
+    assert {name: file.read_text() for name, file in files.items()} == before
+
+
+def test_the_ledger_has_a_role_that_owns_nothing_else(deployment: Deployment) -> None:
+    """The role of govsense gets in with its password only, and into its own database only."""
+    server = deployment.postgresql
+    there = {"host": "127.0.0.1", "port": server.port, "user": "govsense"}
+    password = deployment.secret("ledger_password")
+    with psycopg.connect(**there, dbname="govsense", password=password) as connection:
+        row = connection.execute(
+            "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
+            " FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+        assert row == (False,) * 5
+        assert connection.execute("SELECT count(*) FROM sites").fetchone() == (1,)
+    for dbname, secret in (("govsense", "wrong"), ("postgres", password)):
+        with pytest.raises(psycopg.OperationalError, match=r"denied|authentication failed"):
+            psycopg.connect(**there, dbname=dbname, password=secret)
+
+
+def test_the_script_of_postgresql_may_run_again(deployment: Deployment) -> None:
+    """It gives the role the password that the secret holds now; running services go on."""
+    file = deployment.secrets / "ledger_password"
+    file.write_text("another password, with ' and \\ and \" in it\n")
+    deployment.set_up_postgresql()
+    deployment.postgresql.stop()
+    deployment.postgresql.start()  # every connection is made anew
+    deployment.wait_until_well()
+    deployment.publish("p0", 22.5)
+    wait_for(lambda: 22.5 in deployment.values("p0"), "the reading is stored", 30)
 
 
 def test_the_metrics_that_operators_are_told_of_exist(deployment: Deployment) -> None:
@@ -146,12 +113,29 @@ def test_the_paths_that_the_documents_name_exist(deployment: Deployment) -> None
             assert any(re.fullmatch(p, plain) for p in patterns) or plain != path, (document, path)
 
 
-def test_ingest_is_unwell_without_its_broker(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", [*SERVERS, *OURS])
+def test_each_service_may_be_restarted(deployment: Deployment, name: str) -> None:
+    """While it is stopped others may be unwell; afterwards all are well, and readings come."""
+    value = 100.0 + (*SERVERS, *OURS).index(name)
+    deployment.stop(name)
+    if name != "mosquitto":
+        deployment.publish("p1", value)  # the broker holds it, or the journal
+    deployment.start(name)
+    deployment.wait_until_well()
+    if name == "mosquitto":
+        deployment.publish("p1", value)
+    wait_for(lambda: _has(deployment, value), f"it is stored; {deployment.log('ingest')}", 60)
+
+
+def _has(deployment: Deployment, value: float) -> bool:
+    return value in deployment.values("p1")
+
+
+def test_ingest_is_unwell_without_its_broker(deployment: Deployment) -> None:
     """The health check of ingest fails while there is no broker, and recovers when it is back."""
-    deployment = Deployment(tmp_path)
-    with deployment.service("ingest"):
-        with deployment.installation.running():
-            wait_for(lambda: deployment.is_well("ingest"), "ingest is well", within_s=30)
-        wait_for(lambda: not deployment.is_well("ingest"), "ingest is unwell", within_s=15)
-        with deployment.installation.running():
-            wait_for(lambda: deployment.is_well("ingest"), "ingest is well again", within_s=30)
+    is_well = partial(deployment.is_well, "ingest")
+    deployment.stop("mosquitto")
+    wait_for(lambda: not is_well(), "ingest is unwell", within_s=15)
+    deployment.start("mosquitto")
+    wait_for(is_well, "ingest is well again", within_s=30)

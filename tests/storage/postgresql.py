@@ -40,12 +40,12 @@ class Postgresql:
             os.chown(self.directory, pwd.getpwnam(self._owner).pw_uid, -1)
         rights = ["-A", "trust"]
         if password:  # as the image does: https://hub.docker.com/_/postgres
-            rights = ["-A", "scram-sha-256", "--pwfile=/dev/stdin"]
+            (self.directory / "password").write_text(password)
+            rights = ["-A", "scram-sha-256", f"--pwfile={self.directory / 'password'}"]
         subprocess.run(
             [self.binaries / "initdb", "-D", self.directory / "data", "-U", superuser, *rights,
              "-E", "UTF8", "--no-sync"],
             user=self._owner, check=True, capture_output=True, cwd=self.directory,
-            input=password.encode(),
         )  # fmt: skip
 
     def start(self) -> None:
@@ -64,18 +64,24 @@ class Postgresql:
         """End it as `kill -9` does; its children end when they notice."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
-        for process in (self.process, *children):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        self.process.kill()
         self.process.wait()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
         psutil.wait_procs(children, timeout=10)
         self.process = None
 
+    def stop(self) -> None:
+        """Stop it in order, without waiting for clients."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(20)
+            self.process = None
+
     def remove(self) -> None:
         """Stop it and delete its directory."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGINT)  # fast: without waiting for clients
-            self.process.wait(20)
+        self.stop()
         shutil.rmtree(self.directory)
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from storage.ledger import events, totals
-from storage.ledger.alerts import NotFiringError, acknowledge, get_alert, open_alerts
+from storage.ledger.alerts import AlertRow, NotFiringError, acknowledge, get_alert, open_alerts
 from storage.ledger.events import Event, add_events
 from storage.ledger.facts import DeviceSeen, Facts, commit
 from storage.ledger.migrations import Ledger, open_ledger
@@ -81,7 +81,7 @@ def test_one_firing_wins_and_the_others_go_on(url: str) -> None:
 
     with opened(url, WRITERS) as ledgers:
         everybody = threading.Barrier(WRITERS, action=lambda: found.append(open_alerts(ledgers[0])))
-        found: list[list[object]] = []
+        found: list[list[AlertRow]] = []
         at_once(*(partial(work, ledger, n) for n, ledger in enumerate(ledgers)))
         assert len(found[0]) == len(rules)
         told = Counter(
