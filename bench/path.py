@@ -44,11 +44,11 @@ def main() -> None:
         directory = Path(name)
         port = require_free("127.0.0.1", 0, what="the bench", flag="")
         ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
-        add_registry(ledger, _registry(args.devices))
+        add_registry(ledger, registry_of(args.devices))
         broker = _start_broker(args.broker, port, directory)
         ingest = _start_ingest(port, directory)
         try:
-            _wait(lambda: _gauges(ledger).get("broker_connected"), "ingest did not connect")
+            wait(lambda: _gauges(ledger).get("broker_connected"), "ingest did not connect")
             _measure(args, port, ledger, {"broker": broker, "ingest": ingest})
         finally:
             ingest.terminate()
@@ -77,7 +77,7 @@ def _measure(
     began = time.perf_counter()
     publish("127.0.0.1", port, _messages(args), rate=args.rate)
     published_s = time.perf_counter() - began
-    _wait(lambda: _committed(ledger) >= args.messages, "messages were lost", within_s=300)
+    wait(lambda: _committed(ledger) >= args.messages, "messages were lost", within_s=300)
     took = time.perf_counter() - began
     after = _cpu_s(processes)
     time.sleep(1.5)  # the gauges of the last second
@@ -119,7 +119,7 @@ def _messages(args: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
         yield f"gov/v1/LA-LP/bench-{device}/telemetry", payload.encode()
 
 
-def _registry(count: int) -> Registry:
+def registry_of(count: int) -> Registry:
     uplink = Uplink("bench", "fibre", None, None)
     site = Site("bench", "Bench", "", "office", "LA-LP", "luangprabang", None, None, "bench",
                 (uplink,), "", "normal")  # fmt: skip
@@ -138,7 +138,7 @@ def _start_broker(which: str, port: int, directory: Path) -> subprocess.Popen[by
     else:
         command = [sys.executable, "-m", "runtime.broker", "127.0.0.1", str(port), str(directory)]
     broker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    _wait(lambda: is_open("127.0.0.1", port), "the broker did not start")
+    wait(lambda: is_open("127.0.0.1", port), "the broker did not start")
     return broker
 
 
@@ -169,7 +169,7 @@ def _gauges(ledger: Ledger) -> dict[str, Any]:
     return dict(beats["ingest"].data) if "ingest" in beats else {}
 
 
-def _wait(condition: Any, complaint: str, *, within_s: float = 30) -> None:
+def wait(condition: Any, complaint: str, *, within_s: float = 30) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -26,13 +27,15 @@ from ingest.journal import JournalReader, Record
 from ingest.judge import Judge, Known
 from ingest.latency import Latency
 from ingest.latest import Latest
+from ingest.replaying import records_of, replayed_facts
 from ingest.sequences import Downlink, Sequences
 from storage.influx.spool import SpoolFullError
 from storage.ledger import quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
-from storage.ledger.facts import DeviceSeen, Facts, Quarantined, Replayed, commit
+from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
 from storage.ledger.migrations import Ledger
+from storage.ledger.sequences import find_sequence
 from storage.series.store import SeriesStore
 
 log = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ class Processor:
         self.intake = Intake(registry, catalogue)
         self.judge = Judge(catalogue, self._site_of)
         self.latest = Latest(catalogue)
-        self.sequences = Sequences()
+        self.sequences = Sequences(partial(find_sequence, ledger))
         self.event_to_stored = Latency()
         self.event_to_alert = Latency()
         self._ledger = ledger
@@ -174,25 +177,16 @@ class Processor:
         )
         if not held:
             return 0
-        records = [Record(-row.id, row.received_ms, row.topic, row.payload) for row in held]
-        batch = self.intake.take(records)
+        batch = self.intake.take(records_of(held))
         self._number_new_series()
         new = self._series.write(batch.readings, first=-held[0].id, last=-held[-1].id)
         self.latest.take(batch.readings)
-        usable = batch.usable
-        were_refused = [row.refusals for row in held]
-        facts = Facts(
-            position=self.reader.position,
-            replayed=[
-                Replayed(row.id, batch.refusals.get(n, []), whole=row.whole and not usable[n])
-                for n, row in enumerate(held)
-            ],
-            device_seen=self._seen(batch),
-            accounting=tally.replayed_accounting(batch, new, were_refused),
-            totals=tally.replayed_totals(
-                batch, new, was_whole=[row.whole for row in held], were_refused=were_refused
-            ),
-        )  # fmt: skip
+        if batch.arrivals:  # the journal does not hold them
+            self.sequences.take(batch)
+            self._snapshot_due = True
+        facts = replayed_facts(
+            held, batch, new, seen=self._seen(batch), position=self.reader.position
+        )
         self._commit(facts, [])
         return len(held)
 

@@ -32,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--limit", type=int, default=50, help="at most so many (default: 50)")
     listing.add_argument("--json", action="store_true", help="one JSON object a line, with payload")
     replay = actions.add_parser("replay", help="judge held messages again")
+    replay.add_argument(
+        "--clock-behind-s",
+        type=int,
+        default=0,
+        metavar="S",
+        help="the platform's clock was so far behind when they came; needs --reason or --id",
+    )
     for action in (listing, replay):
         action.add_argument("--reason", help="only messages refused for this reason")
         action.add_argument("--device", help="only messages on this device's topics")
@@ -40,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   govsense quarantine list --reason unknown-device
   govsense quarantine list --json --limit 1000 > refused.jsonl
   govsense registry import DIR && govsense quarantine replay --device p7
+  govsense quarantine replay --reason clock-future --clock-behind-s 25200
+
+Retained telemetry may be of any age: it is replayed only with --reason retained or --id.
 """
 
 
@@ -52,9 +62,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 1
     which = QuarantineFilter(reason=args.reason, device=args.device, id=args.id)
     try:
+        if args.action == "replay" and args.clock_behind_s and not (args.reason or args.id):
+            print("govsense quarantine: --clock-behind-s changes the receive time of messages:"
+                  " say which with --reason or --id", file=sys.stderr)  # fmt: skip
+            return 2
         if args.action == "list":
             return _list(ledger, which._replace(state=args.state), args.limit, as_json=args.json)
-        return _replay(ledger, which)
+        return _replay(ledger, which, args.clock_behind_s * 1000)
     finally:
         ledger.close()
 
@@ -72,8 +86,8 @@ def _list(ledger: Ledger, which: QuarantineFilter, limit: int, *, as_json: bool)
     return 0
 
 
-def _replay(ledger: Ledger, which: QuarantineFilter) -> int:
-    numbers = request_replay(ledger, which)
+def _replay(ledger: Ledger, which: QuarantineFilter, behind_ms: int) -> int:
+    numbers = request_replay(ledger, which, behind_ms=behind_ms)
     if not numbers:
         print("no held message matches")
         return 0

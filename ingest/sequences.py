@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ ASK_EVERY_MS = 60_000
 GIVE_UP_AFTER_MS = 600_000  # without any of the missing rounds coming
 MOST_GAPS_ASKED = 5
 MOST_ROUNDS_ASKED = 1000
-MOST_BOOTS = 8  # of one device that are followed; older ones are given up
+MOST_BOOTS = 8  # of one device that are followed; what older ones miss is given up
+MOST_LEFT = 64  # boots of one device that are left between two looks and still known
 
 
 class Downlink(NamedTuple):
@@ -33,6 +35,7 @@ class _Boot:
     sequence: Sequence = field(default_factory=Sequence)
     changed: bool = False  # since the last look
     receipted: int = -1
+    told_ms: int = 0
     mark: int = 0  # gaps up to here are watched together
     missing: int = 0  # rounds in those gaps
     since_ms: int = 0  # no missing round has come since
@@ -46,11 +49,20 @@ class _Kept(msgspec.Struct, array_like=True):
     lost: list[Range]
 
 
-class Sequences:
-    """The boots of all devices. Takes time as an argument."""
+Recall = Callable[[str, str], SequenceRow | None]
 
-    def __init__(self) -> None:
+
+class Sequences:
+    """The boots of all devices. Takes time as an argument.
+
+    recall: gives what the ledger knows of a boot that is not followed, so that one which comes
+    again after a long time is not missed from its first round on.
+    """
+
+    def __init__(self, recall: Recall = lambda device, boot: None) -> None:
+        self._recall = recall
         self._boots: dict[str, dict[str, _Boot]] = {}
+        self._left: dict[str, dict[str, SequenceRow]] = {}  # for the ledger at the next look
         self._next_look_ms = 0
 
     def take(self, batch: Batch) -> None:
@@ -58,31 +70,33 @@ class Sequences:
         for record, boot, seq in batch.arrivals:
             source = batch.sources[record]
             if source is not None:
-                boots = self._boots.setdefault(source.device.device, {})
-                followed = boots.pop(boot) if boot in boots else _room_for_one(boots)
-                boots[boot] = followed
+                followed = self._follow(source.device.device, boot)
                 followed.sequence.add(seq)
                 followed.changed = True
                 if seq <= followed.receipted:  # it has not heard the receipt: say it again
                     followed.receipted = -1
 
     def look(self, now_ms: int) -> tuple[list[Downlink], list[SequenceRow]]:
-        """What to tell devices and the ledger now, at most every RECEIPT_EVERY_MS."""
+        """What to tell devices and the ledger now, at most every RECEIPT_EVERY_MS.
+
+        One receipt a device: where several boots are due, the one that has waited longest.
+        """
         if now_ms < self._next_look_ms:
             return [], []
         self._next_look_ms = now_ms + RECEIPT_EVERY_MS
         downlinks: list[Downlink] = []
-        rows: list[SequenceRow] = []
+        rows = [row for boots in self._left.values() for row in boots.values()]
+        self._left.clear()
         for device, boots in self._boots.items():
             for name, boot in boots.items():
                 if not boot.changed and not boot.missing:
                     continue
                 lost = _watch(boot, now_ms)
-                downlinks += [Downlink(device, receipt) for receipt in _receipt(name, boot)]
                 downlinks += [Downlink(device, ask) for ask in _requests(name, boot, now_ms)]
                 if boot.changed or lost:
                     rows.append(_row(device, name, boot.sequence))
                 boot.changed = False
+            downlinks += [Downlink(device, receipt) for receipt in _receipt(boots, now_ms)]
         return downlinks, rows
 
     def state(self) -> bytes:
@@ -98,16 +112,31 @@ class Sequences:
     def restore(self, state: bytes) -> None:
         """Hold exactly what a state says; receipts are sent anew."""
         self._boots.clear()
+        self._left.clear()
         for kept in msgspec.msgpack.decode(state, type=list[_Kept]):
             boot = _Boot(Sequence(kept.ranges, kept.lost), changed=True)
             self._boots.setdefault(kept.device, {})[kept.boot] = boot
 
+    def _follow(self, device: str, name: str) -> _Boot:
+        """The boot, from now on the one that was silent the shortest."""
+        boots = self._boots.setdefault(device, {})
+        boot = boots.pop(name, None)
+        if boot is None:
+            known = self._left.get(device, {}).pop(name, None) or self._recall(device, name)
+            if len(boots) >= MOST_BOOTS:
+                self._leave(device, next(iter(boots)))
+            boot = _Boot(Sequence() if known is None else _sequence_of(known))
+        boots[name] = boot
+        return boot
 
-def _room_for_one(boots: dict[str, _Boot]) -> _Boot:
-    """A new boot; the one that was silent the longest goes when there are too many."""
-    if len(boots) >= MOST_BOOTS:
-        del boots[next(iter(boots))]
-    return _Boot()
+    def _leave(self, device: str, name: str) -> None:
+        """Follow a boot no longer: the ledger will know what came of it and what did not."""
+        sequence = self._boots[device].pop(name).sequence
+        sequence.give_up(sequence.highest)
+        left = self._left.setdefault(device, {})
+        left[name] = _row(device, name, sequence)
+        if len(left) > MOST_LEFT:
+            del left[next(iter(left))]
 
 
 def _watch(boot: _Boot, now_ms: int) -> bool:
@@ -126,12 +155,16 @@ def _watch(boot: _Boot, now_ms: int) -> bool:
     return lost
 
 
-def _receipt(name: str, boot: _Boot) -> list[Receipt]:
-    settled = boot.sequence.settled
-    if settled is None or settled <= boot.receipted:
-        return []
-    boot.receipted = settled
-    return [Receipt(name, settled)]
+def _receipt(boots: dict[str, _Boot], now_ms: int) -> Iterator[Receipt]:
+    due = [
+        (boot.told_ms, name, settled)
+        for name, boot in boots.items()
+        if (settled := boot.sequence.settled) is not None and settled > boot.receipted
+    ]
+    if due:
+        _, name, settled = min(due)
+        boots[name].receipted, boots[name].told_ms = settled, now_ms
+        yield Receipt(name, settled)
 
 
 def _requests(name: str, boot: _Boot, now_ms: int) -> list[Resend]:
@@ -149,3 +182,15 @@ def _count(sequence: Sequence, upto: int) -> int:
 
 def _row(device: str, name: str, sequence: Sequence) -> SequenceRow:
     return SequenceRow(device, name, sequence.highest, sequence.gaps, sequence.lost)
+
+
+def _sequence_of(row: SequenceRow) -> Sequence:
+    """What had come when a boot was left; everything that was missing is waited for anew."""
+    came, next_number = [], 1
+    for first, last in sorted([*row.waiting, *row.lost]):
+        if first > next_number:
+            came.append((next_number, first - 1))
+        next_number = last + 1
+    if row.highest >= next_number:
+        came.append((next_number, row.highest))
+    return Sequence(came)

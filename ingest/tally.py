@@ -16,7 +16,6 @@ from devices.wire import reasons
 from ingest.intake import Batch
 
 HOUR_MS = 3_600_000
-OF_NOBODY = (reasons.UNKNOWN_DEVICE, reasons.WRONG_PROVINCE, reasons.BAD_TOPIC)  # on no account
 Accounting = dict[tuple[str, int], tuple[int, int, int, int]]
 
 
@@ -111,7 +110,7 @@ def replayed_accounting(
         for key, (received, late, _, quarantined) in accounting(batch, new).items()
     }
     for source, record, refusals in zip(batch.sources, batch.records, were_refused, strict=True):
-        counted = sum(refusal["reason"] not in OF_NOBODY for refusal in refusals)
+        counted = sum(refusal["reason"] not in reasons.OF_NOBODY for refusal in refusals)
         if source is not None and counted:
             key = source.device.device, record.received_ms // HOUR_MS * HOUR_MS
             before = account.get(key, (0, 0, 0, 0))

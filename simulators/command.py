@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devices.kinds import KINDS
+from devices.probe.client import Broker
 from devices.registry import Registry, RegistryError
 from devices.registry_files import read_registry
 from devices.sample import national_sample
@@ -22,9 +23,8 @@ from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from simulators.capture import CaptureWriter, write_steps
-from simulators.connection import Broker
 from simulators.feed import Step
-from simulators.fleet import Access, Fleet, Timebase
+from simulators.fleet import KEEP, Access, Fleet, Timebase
 from simulators.identity import Identity
 from simulators.progress import Progress
 from simulators.recording import (
@@ -113,6 +113,7 @@ class Play:
     steps: Iterator[Step]
     start_ms: int
     faults: int
+    rounds: int = 0  # that a recording holds
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
@@ -221,7 +222,7 @@ def _recorded(args: argparse.Namespace, clock: Clock) -> Play:
         recording = recording.shifted_to(now_ms)
     identity = Identity.of(device, registry.sites[device.site], seed=args.seed, start_ms=now_ms)
     steps = recording_steps(recording, identity, metric, now_ms=now_ms)
-    return Play({device.device: identity}, steps, now_ms, 0)
+    return Play({device.device: identity}, steps, now_ms, 0, len(recording.points))
 
 
 def _write_only(args: argparse.Namespace, play: Play) -> int:
@@ -255,6 +256,7 @@ def _publish(
             play.identities,
             _access(args, settings),
             timebase=Timebase(clock.now_ms, clock.speed),
+            keep=max(KEEP, play.rounds),
             capture=capture,
             each_second=progress.show,
         )
@@ -267,6 +269,8 @@ def _publish(
             "acknowledged": tally.acknowledged,
             "pending": fleet.pending,
             "dropped": tally.dropped,
+            "receipted": tally.receipted,
+            "unreceipted": fleet.unreceipted,
             "connects": tally.connects,
             "connections_lost": tally.lost,
             "seconds": round(time.monotonic() - began, 3),

@@ -26,13 +26,15 @@ class Step(NamedTuple):
     """One thing that a device does. payload: of telemetry and backfill, else empty.
 
     connect: it comes on line; cut: its connection breaks, so that the Will is sent; leave: it
-    goes off line in good order.
+    goes off line in good order. rounds: what the device keeps until the platform has it, whatever
+    its payload looks like; none where a message is said again.
     """
 
     at_ms: int
     device: str
     what: What
     payload: bytes
+    rounds: Sequence[Round] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class _Player:
         self._model: Model = model_for(feed.seed, feed.device, feed.site)
         self._chance = stream(feed.seed, feed.device.device, "faults")
         self._distortions = [(f, Distortion(f)) for f in feed.faults if f.type in VALUE_FAULTS]
-        self._seq = 0
+        self._seq = 1
         self._held: list[Round] = []
 
     def steps(self) -> Iterator[Step]:
@@ -93,8 +95,10 @@ class _Player:
             yield from self._release(feed.end_ms)
             yield self._step(feed.end_ms, "leave")
 
-    def _step(self, at_ms: int, what: What, payload: bytes = b"") -> Step:
-        return Step(at_ms, self._device.device, what, payload)
+    def _step(
+        self, at_ms: int, what: What, payload: bytes = b"", rounds: Sequence[Round] = ()
+    ) -> Step:
+        return Step(at_ms, self._device.device, what, payload, rounds)
 
     def _on(self, kind_of_fault: str, at_ms: int) -> Fault | None:
         for fault in self._feed.faults:
@@ -119,7 +123,8 @@ class _Player:
         if bad is not None:
             name = self._chance.choice(list(MALFORMED)) if bad.payload == "any" else bad.payload
             payload = malformed(payload, name)
-        for _ in range(1 + (again.copies if again else 0)):
+        yield self._step(at_ms, "telemetry", payload, [said])
+        for _ in range(again.copies if again else 0):
             yield self._step(at_ms, "telemetry", payload)
 
     def _release(self, at_ms: int) -> Iterator[Step]:
@@ -127,7 +132,7 @@ class _Player:
         for first in range(0, len(self._held), BATCH_ROUNDS):
             rounds = self._held[first : first + BATCH_ROUNDS]
             payload = encode_batch(self._message(at_ms, rounds))
-            yield self._step(at_ms, "backfill", payload)
+            yield self._step(at_ms, "backfill", payload, rounds)
         self._held.clear()
 
     def _message(self, at_ms: int, rounds: list[Round]) -> Message:

@@ -204,7 +204,7 @@ def recording_steps(
     device = identity.device.device
     rounds = [
         Round(seq, at_ms, {metric.name: value != 0 if metric.is_bool else value}, None)
-        for seq, (at_ms, value) in enumerate(recording.points)
+        for seq, (at_ms, value) in enumerate(recording.points, 1)
     ]
     bound_ms = now_ms - 3 * identity.device.interval_s * 1000
     past = [said for said in rounds if said.at_ms < bound_ms]
@@ -212,9 +212,8 @@ def recording_steps(
     for first in range(0, len(past), BATCH_ROUNDS):
         batch = past[first : first + BATCH_ROUNDS]
         payload = encode_batch(Message(identity.boot, batch, [], None))
-        yield Step(batch[-1].at_ms, device, "backfill", payload)
+        yield Step(batch[-1].at_ms, device, "backfill", payload, batch)
     for said in rounds[len(past) :]:
-        yield Step(
-            said.at_ms, device, "telemetry", encode(Message(identity.boot, [said], [], None))
-        )
+        payload = encode(Message(identity.boot, [said], [], None))
+        yield Step(said.at_ms, device, "telemetry", payload, [said])
     yield Step(rounds[-1].at_ms, device, "leave", b"")

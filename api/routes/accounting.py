@@ -16,6 +16,7 @@ from api.problems import invalid
 from api.times import EXAMPLE, TimeOut, iso
 from storage.ledger.accounting import HOUR_MS, Hour, device_hours
 from storage.ledger.accounting_totals import sum_hours
+from storage.ledger.sequences import missing_rounds
 
 router = APIRouter(tags=["accounting"])
 
@@ -45,6 +46,22 @@ class HourOut(Counted):
     hour: TimeOut
 
 
+class Numbered(BaseModel):
+    """Rounds that never came by the devices' own numbering, over all time, in no hour.
+
+    waiting: asked for again. lost: no longer waited for. /devices/{id}/sequences lists them.
+    """
+
+    waiting: int
+    lost: int
+
+
+class HoursOut(Page[HourOut]):
+    """A page of one device's hours; numbered is that of the device, whatever the page."""
+
+    numbered: Numbered
+
+
 class SumOut(Counted):
     """All hours that begin in [start, end), of all devices."""
 
@@ -52,6 +69,7 @@ class SumOut(Counted):
     end: TimeOut
     province: str | None
     devices: int
+    numbered: Numbered
 
 
 COUNTED = {
@@ -62,13 +80,22 @@ COUNTED = {
     "quarantined": 1,
     "missing": 3,
 }
-SUM_EXAMPLE = {**COUNTED, "start": EXAMPLE, "end": EXAMPLE, "province": None, "devices": 1}
+NUMBERED = {"waiting": 0, "lost": 3}
+SUM_EXAMPLE = {
+    **COUNTED,
+    "start": EXAMPLE,
+    "end": EXAMPLE,
+    "province": None,
+    "devices": 1,
+    "numbered": NUMBERED,
+}
+HOURS_EXAMPLE = {"items": [{**COUNTED, "hour": EXAMPLE}], "next": None, "numbered": NUMBERED}
 
 
 @router.get(
     "/devices/{device}/accounting",
-    response_model=Page[HourOut],
-    responses=documented({"items": [{**COUNTED, "hour": EXAMPLE}], "next": None}, 404),
+    response_model=HoursOut,
+    responses=documented(HOURS_EXAMPLE, 404),
 )
 def device_accounting(
     request: Request,
@@ -95,6 +122,7 @@ def device_accounting(
     return {
         "items": [_hour(hour) for hour in hours],
         "next": cursors.encode(request, (page_end_ms, end_ms)) if more else None,
+        "numbered": missing_rounds(platform.ledger, device=row.device)._asdict(),
     }
 
 
@@ -125,6 +153,7 @@ def accounting(
         "start": iso(start_ms),
         "end": iso(end_ms),
         "province": province,
+        "numbered": missing_rounds(platform.ledger, province=province)._asdict(),
     }
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from devices.probe.agent import Agent
+from devices.probe.client import Broker
 from devices.probe.config import ProbeConfig, ProbeConfigError, read_config
 from devices.probe.measure import measure
 from devices.probe.outbox import Outbox
-from devices.probe.session import Broker
 from runtime import log as log_format
 from runtime.clock import clock_from
 from runtime.settings import Settings
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             measured = measure(config)
             print(json.dumps({"m": measured.values, "a": measured.attributes}, indent=2))
             return 0
-        broker = _broker(settings, config)
+        broker = _broker(settings)
+        username, password = _login(settings, config)
         file = config.outbox or settings.data_dir / f"outbox-{config.device}.db"
         outbox = Outbox(file, config.buffer_rounds)
     except (ProbeConfigError, OSError) as exc:
@@ -74,7 +75,14 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 2
     clock = clock_from(settings.clock)
     agent = Agent(
-        config, broker, outbox=outbox, measure=measure, now_ms=clock.now_ms, speed=clock.speed
+        config,
+        broker,
+        outbox=outbox,
+        measure=measure,
+        now_ms=clock.now_ms,
+        speed=clock.speed,
+        username=username,
+        password=password,
     )
     agent.run(stopping)
     outbox.close()
@@ -95,12 +103,17 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _broker(settings: Settings, config: ProbeConfig) -> Broker:
+def _broker(settings: Settings) -> Broker:
     mqtt = settings.mqtt
     if not mqtt.port:
         raise ProbeConfigError("mqtt.port is 0; it must be the port of a broker that runs")
+    return Broker(mqtt.host, mqtt.port, mqtt.tls_ca)
+
+
+def _login(settings: Settings, config: ProbeConfig) -> tuple[str, str]:
+    """User name and password; "" where the settings hold none."""
+    mqtt = settings.mqtt
     password = ""
     if mqtt.password_file:
         password = Path(mqtt.password_file).read_text("utf-8").split("\n", 1)[0].strip()
-    username = mqtt.username or (config.device if password else "")
-    return Broker(mqtt.host, mqtt.port, username, password, mqtt.tls_ca)
+    return mqtt.username or (config.device if password else ""), password

@@ -71,8 +71,11 @@ class Outbox:
         self._db = open_file(path)
         self._seq = 0
         self._kept: dict[Key, _Kept] = {}
+        self._newest: tuple[Key, Round] | None = None  # mostly sent at once: no need to read it
         self._fresh: deque[Key] = deque()
         self._waiting: list[Key] = []  # a heap; a key whose state is another one is stale
+        self._untimed: list[Key] = []  # came to rest since overdue() was called last
+        self._resting: list[tuple[int, Key]] = []  # a heap, stale as above
         with self._writing() as db:
             db.execute("INSERT INTO boots (boot) VALUES (?)", (self.boot,))
         self._names: dict[int, str] = dict(self._db.execute("SELECT number, boot FROM boots"))
@@ -88,26 +91,33 @@ class Outbox:
         oldest = min((key for key, kept in self._kept.items() if not kept.sent), default=None)
         return None if oldest is None else self._kept[oldest].at_ms
 
-    def add(self, said: Round) -> int:
+    def add(self, said: Round, *, late: bool = False) -> int:
         """Keep a round and return its seq: 1 for the first of this boot, then one more each time.
 
-        The round's own seq is ignored. On disk when it returns. ValueError for a value that is not
+        late: it waits for next_backlog from the start. The round's own seq is ignored. On disk
+        when it returns. ValueError for a value that is not
         finite or a round that is too long for a message; OutboxError leaves the seq free.
         """
         seq = self._seq + 1
         key = (self._boot, seq)
-        encode(Message(self.boot, [said._replace(seq=seq)], [], None))
+        said = said._replace(seq=seq)
+        encode(Message(self.boot, [said], [], None))
         row = (*key, said.at_ms, msgspec.json.encode([said.values, said.attributes]))
         with self._writing() as db:
             drop = self._oldest(len(self._kept) - self._size + 1)
-            db.executemany("DELETE FROM rounds WHERE boot = ? AND seq = ?", drop)
+            if drop:
+                db.executemany("DELETE FROM rounds WHERE boot = ? AND seq = ?", drop)
             db.execute("INSERT INTO rounds (boot, seq, at_ms, said) VALUES (?, ?, ?, ?)", row)
         self._forget(drop)
         self.dropped += len(drop)
         self._seq = seq
         self._kept[key] = _Kept(said.at_ms, _State.FRESH)
-        self._fresh.append(key)
+        self._newest = key, said
         self.unsent += 1
+        if late:
+            self._await(key)
+        else:
+            self._fresh.append(key)
         return seq
 
     def next_live(self, since_ms: int) -> Parcel | None:
@@ -153,6 +163,7 @@ class Outbox:
                 fresh.append(key)
                 self.unsent -= 1
             kept.sent, kept.state, kept.again_ms = True, _State.RESTING, None
+            self._untimed.append(key)
         if fresh:
             with self._writing() as db:
                 db.executemany("UPDATE rounds SET sent = 1 WHERE boot = ? AND seq = ?", fresh)
@@ -188,18 +199,22 @@ class Outbox:
 
         now_ms: of any clock that never jumps; to be called often. Returns how many.
         """
-        keys = []
-        for key, kept in self._kept.items():
-            if kept.state is not _State.RESTING:
-                continue
-            if kept.again_ms is None:
+        for key in self._untimed:
+            kept = self._kept.get(key)
+            if kept is not None and kept.state is _State.RESTING and kept.again_ms is None:
                 kept.again_ms = now_ms + kept.patience_ms
-            elif kept.again_ms <= now_ms:
-                kept.patience_ms = min(kept.patience_ms * 2, LONGEST_PATIENCE_MS)
-                keys.append(key)
-        for key in keys:
+                heapq.heappush(self._resting, (kept.again_ms, key))
+        self._untimed.clear()
+        count = 0
+        while self._resting and self._resting[0][0] <= now_ms:
+            again_ms, key = heapq.heappop(self._resting)
+            kept = self._kept.get(key)
+            if kept is None or kept.state is not _State.RESTING or kept.again_ms != again_ms:
+                continue
+            kept.patience_ms = min(kept.patience_ms * 2, LONGEST_PATIENCE_MS)
             self._await(key)
-        return len(keys)
+            count += 1
+        return count
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -215,7 +230,9 @@ class Outbox:
                 continue
             state = _State.RESTING if sent else _State.WAITING
             self._kept[number, seq] = _Kept(at_ms, state, bool(sent))
-            if not sent:
+            if sent:
+                self._untimed.append((number, seq))
+            else:
                 self._waiting.append((number, seq))
                 self.unsent += 1
         if damaged:  # SQLite has no checksums, and one bad round must not stop every start
@@ -249,6 +266,8 @@ class Outbox:
         return Parcel(self._names[keys[0][0]], rounds)
 
     def _round(self, key: Key) -> Round:
+        if self._newest is not None and self._newest[0] == key:
+            return self._newest[1]
         query = "SELECT said FROM rounds WHERE boot = ? AND seq = ?"
         values, attributes = _SAID.decode(self._db.execute(query, key).fetchone()[0])
         return Round(key[1], self._kept[key].at_ms, values, attributes)

@@ -30,6 +30,8 @@ CLOCK_FUTURE: Final = "clock-future"
 CLOCK_BEFORE_2020: Final = "clock-before-2020"
 JOURNAL_DAMAGED: Final = "journal-damaged"
 
+OF_NOBODY = (UNKNOWN_DEVICE, WRONG_PROVINCE, BAD_TOPIC)  # who sent it is not known
+
 # reason: (what is refused, why)
 REASONS: dict[str, tuple[str, str]] = {
     EMPTY: ("message", "no payload, no rounds or no records"),

@@ -52,7 +52,8 @@ class Replayed(NamedTuple):
 class DeviceSeen(NamedTuple):
     """A device that was heard: receive time, all its newest readings, its status if it sent one.
 
-    first_ms: receive time of the first of several messages.
+    first_ms: receive time of the first of several messages. replayed_ms: receive time of a status
+    that is replayed from quarantine; it counts only where nothing newer was heard since.
     """
 
     device: str
@@ -60,6 +61,7 @@ class DeviceSeen(NamedTuple):
     latest: Latest
     status: dict[str, Any] | None
     first_ms: int | None = None
+    replayed_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
 
 
 def _see_devices(connection: Connection, seen: Sequence[DeviceSeen], now_ms: int) -> list[Event]:
+    seen = _without_old_statuses(connection, seen)
     events = _changes_of_state(connection, seen, now_ms)
     rows = [
         {
@@ -122,6 +125,25 @@ def _see_devices(connection: Connection, seen: Sequence[DeviceSeen], now_ms: int
             statuses,
         )
     return events
+
+
+def _without_old_statuses(
+    connection: Connection, seen: Sequence[DeviceSeen]
+) -> Sequence[DeviceSeen]:
+    """Take from replayed devices the statuses that are older than what is known."""
+    replayed = [one.device for one in seen if one.replayed_ms is not None]
+    if not replayed:
+        return seen
+    query = select(device_states.c.device, device_states.c.last_seen_ms).where(
+        device_states.c.device.in_(replayed), device_states.c.state.is_not(None)
+    )
+    heard_ms = dict(connection.execute(query).all())
+    return [
+        one._replace(status=None)
+        if one.replayed_ms is not None and one.replayed_ms < heard_ms.get(one.device, 0)
+        else one
+        for one in seen
+    ]
 
 
 def _changes_of_state(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, literal, select, update
+from sqlalchemy import ColumnElement, Connection, literal, select, update
 
+from devices.wire import reasons
+from storage.ledger.accounting import HOUR_MS
 from storage.ledger.migrations import Ledger
-from storage.ledger.schema import quarantine
+from storage.ledger.schema import accounting, quarantine
+from storage.ledger.upsert import upsert
 
+NOTHING = {"received": 0, "late": 0, "duplicate": 0}
 STATES = ("held", "requested", "replayed")
 
 
@@ -65,13 +70,41 @@ def get_quarantined(ledger: Ledger, number: int) -> QuarantineRow | None:
     return None if row is None else QuarantineRow(*row)
 
 
-def request_replay(ledger: Ledger, which: QuarantineFilter) -> list[int]:
-    """Ask ingest to judge held messages again; returns their ids."""
-    held = which._replace(state="held")
+def request_replay(ledger: Ledger, which: QuarantineFilter, *, behind_ms: int = 0) -> list[int]:
+    """Ask ingest to judge held messages again; returns their ids.
+
+    Retained telemetry, which may be of any age, is taken only where `which` asks for it by reason
+    or id. behind_ms: how far the platform's clock was behind when they came; their receive time is
+    corrected by it, and with it the hour in which they are accounted for.
+    """
+    conditions = _conditions(which._replace(state="held"))
+    if which.reason is None and which.id is None:
+        conditions.append(quarantine.c.reason != reasons.RETAINED)
     with ledger.begin() as connection:
-        ids = connection.execute(select(quarantine.c.id).where(*_conditions(held))).scalars().all()
-        connection.execute(update(quarantine).where(*_conditions(held)).values(state="requested"))
+        if behind_ms:
+            _correct_times(connection, conditions, behind_ms)
+        ids = connection.execute(select(quarantine.c.id).where(*conditions)).scalars().all()
+        connection.execute(update(quarantine).where(*conditions).values(state="requested"))
     return list(ids)
+
+
+def _correct_times(
+    connection: Connection, conditions: list[ColumnElement[bool]], behind_ms: int
+) -> None:
+    query = select(quarantine.c.device, quarantine.c.received_ms, quarantine.c.refusals)
+    counts: Counter[tuple[str, int]] = Counter()
+    for device, received_ms, refusals in connection.execute(query.where(*conditions)):
+        count = sum(refusal["reason"] not in reasons.OF_NOBODY for refusal in refusals)
+        counts[device, received_ms // HOUR_MS * HOUR_MS] -= count
+        counts[device, (received_ms + behind_ms) // HOUR_MS * HOUR_MS] += count
+    rows = [
+        {"device": device, "hour_ms": hour_ms, **NOTHING, "quarantined": count}
+        for (device, hour_ms), count in counts.items()
+        if count
+    ]
+    upsert(connection, accounting, rows, add=[*NOTHING, "quarantined"])
+    corrected = quarantine.c.received_ms + behind_ms
+    connection.execute(update(quarantine).where(*conditions).values(received_ms=corrected))
 
 
 def requested(ledger: Ledger, *, limit: int, max_bytes: int) -> list[QuarantineRow]:

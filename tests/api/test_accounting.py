@@ -14,6 +14,7 @@ from storage.ledger.accounting_totals import sum_hours
 from storage.ledger.facts import DeviceSeen, Facts, commit
 from storage.ledger.migrations import open_ledger
 from storage.ledger.registry import add_registry
+from storage.ledger.sequences import SequenceRow
 from tests.api.world import HOUR_MS, NOW_MS, World, registry
 
 COUNTS = ("expected", "received", "late", "duplicate", "quarantined", "missing")
@@ -50,6 +51,32 @@ def test_the_sum_over_all_devices(world: World) -> None:
     assert {name: sum(hour[name] for hour in with_hours) for name in COUNTS} == {
         name: everything[name] for name in COUNTS
     }
+
+
+def test_missing_numbers_are_those_of_the_sequences(world: World) -> None:
+    """The counts are what /sequences lists, of a device, a province and all."""
+    rows = [
+        SequenceRow("p0", "b1", 9, [(2, 3)], [(5, 5), (7, 8)]),
+        SequenceRow("p0", "b2", 4, [], []),
+        SequenceRow("n1", "b1", 9, [], [(1, 8)]),
+    ]
+    commit(world.ledger, Facts(position=100, sequences=rows), now_ms=NOW_MS)
+    ranges = {
+        device: world.get(f"/devices/{device}/sequences")["boots"]
+        for device in ("p0", "n0", "c0", "n1", "old")
+    }
+
+    def count(device: str, which: str) -> int:
+        missing = [one for boot in ranges[device] for one in boot[which]]
+        return sum(one["last"] - one["first"] + 1 for one in missing)
+
+    for device in ranges:
+        numbered = world.get(f"/devices/{device}/accounting")["numbered"]
+        assert numbered == {name: count(device, name) for name in ("waiting", "lost")}
+    everything = world.get("/accounting")["numbered"]
+    assert everything["waiting"] == sum(count(device, "waiting") for device in ranges) > 0
+    assert everything["lost"] == sum(count(device, "lost") for device in ranges) > 0
+    assert world.get("/accounting", province="LA-LP")["numbered"] == {"waiting": 2, "lost": 3}
 
 
 @pytest.mark.parametrize("path", ["/accounting", "/devices/p0/accounting"])

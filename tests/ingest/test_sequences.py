@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from devices.catalogue import Catalogue
+from devices.sequences import Range
 from devices.wire import Receipt, Resend
 from ingest.intake import Intake
 from ingest.journal import Record
-from ingest.sequences import GIVE_UP_AFTER_MS, Sequences
+from ingest.sequences import GIVE_UP_AFTER_MS, MOST_BOOTS, Sequences
 from storage.ledger.sequences import SequenceRow
 from tests.path.platform import one_office
 
@@ -20,10 +24,19 @@ class World:
     """Sequences with an intake before them, at a time that the test moves."""
 
     def __init__(self) -> None:
-        self.sequences = Sequences()
+        self.ledger: dict[tuple[str, str], SequenceRow] = {}
+        self.sequences = Sequences(self._recall)
         self.intake = Intake(one_office(), Catalogue())
         self.now_ms = NOW
         self.rows: list[SequenceRow] = []
+
+    def _recall(self, device: str, boot: str) -> SequenceRow | None:
+        return self.ledger.get((device, boot))
+
+    def missing(self, boot: str) -> set[int]:
+        """What the ledger says has not come of a boot."""
+        row = self.ledger.get(("p0", boot))
+        return set() if row is None else numbers_in([*row.waiting, *row.lost])
 
     def come(self, *numbers: int, boot: str = "b") -> None:
         rounds = [{"seq": n, "ts": NOW + n, "m": {"dns_ms": 1.0}} for n in numbers]
@@ -40,7 +53,12 @@ class World:
             downlinks, rows = self.sequences.look(self.now_ms)
             said += [one.said for one in downlinks]
             self.rows += rows
+            self.ledger |= {(row.device, row.boot): row for row in rows}
         return said
+
+
+def numbers_in(ranges: list[Range]) -> set[int]:
+    return {number for first, last in ranges for number in range(first, last + 1)}
 
 
 def test_a_receipt_is_cumulative_and_at_most_every_ten_seconds() -> None:
@@ -107,7 +125,8 @@ def test_boots_are_told_apart() -> None:
     world.come(1, 2, boot="old")
     world.come(1, boot="new")
     world.come(3, boot="old")
-    assert set(world.pass_s(10)) == {Receipt("old", 3), Receipt("new", 1)}
+    assert world.pass_s(10) == [Receipt("new", 1)]  # one receipt a device, in turn
+    assert world.pass_s(10) == [Receipt("old", 3)]
 
 
 def test_a_receipt_that_was_not_heard_is_said_again() -> None:
@@ -145,8 +164,85 @@ def test_a_state_goes_on_where_it_was() -> None:
     world.come(1, 2, 5)
     world.pass_s(20)
     state = world.sequences.state()
-    world.sequences = Sequences()
+    world.sequences = Sequences(world._recall)
     world.sequences.restore(state)
     assert world.pass_s(10) == [Receipt("b", 2)]
     world.come(3, 4)
     assert world.pass_s(10) == [Receipt("b", 5)]
+
+
+def test_a_boot_that_comes_again_after_many_others_has_lost_nothing() -> None:
+    """What came of a boot before it was left is remembered; only what is missing is missed."""
+    world = World()
+    world.come(*range(1, 51), 53, boot="first")
+    world.pass_s(10)
+    for number in range(MOST_BOOTS + 2):
+        world.come(1, boot=f"other-{number}")
+    world.pass_s(10)
+    assert world.ledger["p0", "first"] == ("p0", "first", 53, [], [(51, 52)])
+    world.come(54, 55, boot="first")
+    said = world.pass_s(GIVE_UP_AFTER_MS / 1000 + 120)
+    assert world.missing("first") == {51, 52}
+    assert Resend("first", 51, 52) in said
+    assert not [one for one in said if isinstance(one, Resend) and one.from_seq < 51]
+    assert Receipt("first", 55) in said
+
+
+def test_a_boot_that_is_left_before_the_ledger_knows_it_is_remembered() -> None:
+    """Between two looks too."""
+    world = World()
+    world.come(1, 2, 3, boot="first")
+    for number in range(MOST_BOOTS):
+        world.come(1, boot=f"other-{number}")
+    world.come(4, boot="first")
+    world.pass_s(GIVE_UP_AFTER_MS / 1000 + 120)
+    assert world.missing("first") == set()
+
+
+BOOTS = [f"b{number}" for number in range(MOST_BOOTS + 3)]
+arrivals = st.tuples(st.sampled_from(BOOTS), st.lists(st.integers(1, 12), min_size=1, max_size=5))
+pauses = st.sampled_from([10, 60, 700])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(arrivals | pauses, max_size=40))
+def test_what_is_missing_is_what_has_not_come(steps: list[Any]) -> None:
+    """Any order, repetition, number of boots and time: all that is missing, and none falsely.
+
+    Against a set per boot. A receipt covers what has come, or what is listed as missing.
+    """
+    world = World()
+    came: dict[str, set[int]] = {}
+    for step in [*steps, 10]:
+        if isinstance(step, tuple):
+            boot, numbers = step
+            world.come(*numbers, boot=boot)
+            came.setdefault(boot, set()).update(numbers)
+            continue
+        said = world.pass_s(step)
+        for boot, numbers in came.items():
+            assert world.missing(boot) == set(range(1, max(numbers))) - numbers, boot
+        for one in said:
+            if isinstance(one, Receipt):
+                lost = numbers_in(world.ledger["p0", one.boot].lost)
+                assert set(range(1, one.seq + 1)) <= came[one.boot] | lost
+            else:
+                assert set(range(one.from_seq, one.to_seq + 1)) - came[one.boot]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(arrivals, min_size=1, max_size=30))
+def test_a_device_gets_one_receipt_at_a_time(steps: list[Any]) -> None:
+    """However many boots come, ten seconds bring one receipt, and each gets its own in the end."""
+    world = World()
+    came: dict[str, set[int]] = {}
+    for boot, numbers in steps:
+        world.come(*numbers, boot=boot)
+        came.setdefault(boot, set()).update(numbers)
+    heard = set()
+    for _ in range(MOST_BOOTS):
+        receipts = [one for one in world.pass_s(10) if isinstance(one, Receipt)]
+        assert len(receipts) <= 1
+        heard |= {one.boot for one in receipts}
+    followed = list(dict.fromkeys(boot for boot, _ in reversed(steps)))[:MOST_BOOTS]
+    assert heard == {boot for boot in followed if 1 in came[boot]}

@@ -16,10 +16,10 @@ import pytest
 
 from devices.kinds import KINDS
 from devices.probe.agent import Agent
+from devices.probe.client import Broker
 from devices.probe.config import ProbeConfig
 from devices.probe.measure import measure
 from devices.probe.outbox import Outbox
-from devices.probe.session import Broker
 from devices.wire import (
     Message,
     Receipt,

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from devices.kinds import KINDS
+from devices.probe.client import Broker
 from devices.topics import parse_topic
 from devices.wire import decode, decode_status
-from simulators.connection import Broker
 from simulators.fleet import Access, Fleet, Timebase
 from simulators.run import Run
 from tests.cable import Cable
@@ -150,18 +150,67 @@ def test_nothing_is_lost_when_the_way_to_the_broker_is_cut(tmp_path: Path) -> No
         Cable(cut_port, port).laid() as cable,
     ):
         listener.subscribe("gov/v1/#")
-        fleet = fleet_of(run, cut_port, speed=200)
+        fast = timebase(200)
+        slow = Timebase(fast.now_ms, 1.0)  # three intervals are less than a second
+        fleet = Fleet(Broker("127.0.0.1", cut_port), run.identities, Access(), timebase=slow)
         with playing(fleet, run):
             wait_for(lambda: len(rounds_in(listener.received)) > 40, "the first rounds")
             cable.cut()
             wait_for(lambda: fleet.connected == 0, "the fleet notices")
             before = len(rounds_in(listener.received))
-            wait_for(lambda: fleet.pending > 60, "outboxes fill")
+            wait_for(lambda: fleet.pending > 80, "outboxes fill")
             cable.mend()
             wait_for(lambda: rounds_in(listener.received) == rounds_of(run), "every round")
+        late = [topic for topic, _ in listener.received if topic.endswith("/backfill")]
     assert before < len(rounds_of(run)) - 60
+    assert late
     assert fleet.tally.lost == len(country().devices)
     assert fleet.tally.dropped == 0
+
+
+def receipt(port: int, device: str, said: bytes) -> None:
+    """Tell a device what the platform would."""
+    with Client("platform").connected(port) as platform:
+        platform.publish(f"gov/v1/LA-LP/{device}/receipt", said, retain=True)
+
+
+def test_a_device_keeps_each_round_until_its_receipt(tmp_path: Path) -> None:
+    """What has a receipt goes; the rest is sent again when the platform asks for it."""
+    port = free_port()
+    run = run_of(minutes=600)
+    boot = run.identities[PROBE].boot
+    with mosquitto(tmp_path, port), Client().connected(port) as listener:
+        listener.subscribe("gov/v1/LA-LP/+/backfill")
+        fleet = fleet_of(run, port, speed=600)
+        with playing(fleet, run):
+            wait_for(lambda: fleet.tally.acknowledged > 300, "the first rounds")
+            receipt(port, PROBE, f'{{"boot":"{boot}","seq":5}}'.encode())
+            wait_for(lambda: fleet.tally.receipted == 5, "five rounds go")
+            assert fleet.unreceipted > 100
+            ask = f'{{"boot":"{boot}","from":4,"to":8}}'.encode()
+            listener.publish(f"gov/v1/LA-LP/{PROBE}/resend", ask)
+            wait_for(lambda: bool(listener.received), "the answer")
+        (_, payload), *_ = listener.received
+        said = decode(payload, KINDS["connectivity-probe"], 0)
+    assert (said.boot, [one.seq for one in said.rounds]) == (boot, [6, 7, 8])
+    assert fleet.tally.dropped == 0
+
+
+def test_a_full_outbox_drops_the_oldest_and_counts(tmp_path: Path) -> None:
+    """While the broker is away a device keeps so many rounds; what it drops is known."""
+    port = free_port()
+    run = run_of(minutes=200)
+    fleet = Fleet(
+        Broker("127.0.0.1", port), run.identities, Access(), timebase=timebase(20_000), keep=50
+    )
+    with playing(fleet, run):
+        wait_for(lambda: fleet.tally.dropped >= 100 * len(country().devices), "rounds are dropped")
+        with mosquitto(tmp_path, port), Client().connected(port) as listener:
+            listener.subscribe("gov/v1/#")
+            wait_for(lambda: fleet.pending == 0, "the rest is sent", 20)
+            found = {r[:2] for r in rounds_in(listener.received)}
+    assert all(sum(device == name for name, _ in found) >= 50 for device in country().devices)
+    assert len(found) + fleet.tally.dropped == 200 * len(country().devices)
 
 
 def test_shared_connections_carry_all_devices(tmp_path: Path) -> None:
