@@ -22,7 +22,7 @@ from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
 from ingest.recovery import recover
 from ingest.store_faults import run_through_faults
-from ingest.watch import Places, Watch
+from ingest.watch import Moment, Places, Watch
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
@@ -143,7 +143,7 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     if not _is_reached(progress.position(ledger), reader, stopping):
         return 0
     series = open_series(settings, ledger, clock.now_ms)
-    watch = Watch(ledger, _places(settings), now_ms=clock.now_ms)
+    watch = Watch(ledger, _places(settings), now=lambda: Moment(time.monotonic(), clock.now_ms()))
     messenger = Messenger(_broker(settings))
 
     def run() -> None:
