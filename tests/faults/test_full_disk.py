@@ -171,6 +171,21 @@ def test_a_full_disk_under_all_data(tmp_path: Path) -> None:
         assert "Traceback" not in platform.log("ingest")
 
 
+def test_a_start_on_a_full_disk(tmp_path: Path) -> None:
+    """A receiver that finds no room for its first byte says so and ends, and can start later."""
+    with small_disk(tmp_path / "journal", mib=8) as disk:
+        platform = Platform(tmp_path, one_office(), {})
+        disk.fill()
+        refused = platform.run("ingest", "--only", "receiver")
+        assert refused.returncode == 1
+        assert "no space left on the disk" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        disk.free()
+        platform.start("broker", "ingest")
+        wait_for(lambda: "connected to the broker" in platform.log("ingest"), "it receives", 30)
+        platform.close()
+
+
 def test_a_full_disk_under_the_journal(tmp_path: Path) -> None:
     """Only the journal cannot grow: the alert is open while intake waits, and over afterwards."""
     journal = tmp_path / "data" / "journal"
