@@ -23,7 +23,7 @@ from ingest.processing import Processing
 from ingest.processor import Limits
 from ingest.receiver import Broker, Receiver
 from ingest.recovery import recover
-from ingest.watch import Places, Watch
+from ingest.watch import Moment, Places, Watch
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
@@ -36,6 +36,7 @@ from runtime.stores import (
     retention,
     uses_influxdb,
 )
+from storage.faults import is_of_ledger, words_of
 from storage.influx.names import Names
 from storage.influx.roll_ups import Roller
 from storage.influx.server import Server
@@ -176,7 +177,9 @@ def _process_on(
         answers()
         if not _is_reached(progress.position(ledger), reader, stopping):
             return
-        watch = Watch(ledger, _places(settings), now_ms=clock.now_ms)
+        watch = Watch(
+            ledger, _places(settings), now=lambda: Moment(time.monotonic(), clock.now_ms())
+        )
         with (
             closing(open_series(settings, ledger, clock.now_ms)) as series,
             closing(Messenger(_broker(settings))) as messenger,
@@ -207,7 +210,14 @@ def _process_on(
                 watch.look_at_stores()
                 watch.look_at_receiver(reader.head)
 
-            patiently(run, stopping, on_trouble=watch.refused, meanwhile=look)
+            patiently(
+                run,
+                stopping,
+                on_trouble=lambda trouble, exc: watch.refused(
+                    trouble, words_of(exc), by_ledger=is_of_ledger(exc)
+                ),
+                meanwhile=look,
+            )
     log.info("stopped at journal position %d", reader.position)
 
 

@@ -12,9 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
-from storage.faults import STORE_ERRORS, StoreError, trouble_of, words_of
+from storage.faults import STORE_ERRORS, StoreError, Trouble, is_of_ledger, trouble_of, words_of
 from storage.ledger.migrations import LedgerAwayError
 
 log = logging.getLogger(__name__)
@@ -30,7 +28,7 @@ def patiently(
     work: Callable[[Callable[[], None]], T],
     stopping: Callable[[], bool],
     *,
-    on_trouble: Callable[[StoreError], None] = lambda exc: None,
+    on_trouble: Callable[[Trouble, StoreError], None] = lambda trouble, exc: None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> T | None:
     """What `work` returns; None when told to stop before.
@@ -52,10 +50,14 @@ def patiently(
         began = time.monotonic()
         try:
             return work(answers)
-        except (LedgerAwayError, *STORE_ERRORS) as exc:
-            said = _said(exc)
-            if not isinstance(exc, LedgerAwayError):
-                on_trouble(exc)
+        except LedgerAwayError as exc:
+            said = str(exc)
+        except STORE_ERRORS as exc:
+            trouble = trouble_of(exc)
+            if trouble is None:
+                raise
+            said = _said(trouble, exc)
+            on_trouble(trouble, exc)
         if time.monotonic() - began > STEADY_S:
             wait_s = FIRST_WAIT_S
         if not told:
@@ -71,14 +73,8 @@ def patiently(
         wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
 
 
-def _said(exc: LedgerAwayError | StoreError) -> str:
-    """What the trouble is, in words. Raises the error again where it is one of ours."""
-    if isinstance(exc, LedgerAwayError):
-        return str(exc)
-    trouble = trouble_of(exc)
-    if trouble is None:
-        raise exc
-    store = "the ledger" if isinstance(exc, DBAPIError) else "the store of telemetry"
+def _said(trouble: Trouble, exc: StoreError) -> str:
+    store = "the ledger" if is_of_ledger(exc) else "the store of telemetry"
     what = "has no space left on its disk" if trouble == "full" else "is away"
     return f"{store} {what}: {words_of(exc)}"
 

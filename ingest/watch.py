@@ -7,7 +7,6 @@ when it is over, with the time at which it began.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from detection.findings import PLATFORM, Finding
 from detection.rules import read_platform
 from detection.texts import explain
 from ingest.journal import Head, Shortage
-from storage.faults import StoreError, is_of_ledger, trouble_of, words_of
+from storage.faults import Trouble
 from storage.ledger.alerts import change_of, open_of_device, put_changes
 from storage.ledger.migrations import Ledger
 
@@ -62,11 +61,11 @@ class Fault(NamedTuple):
 class Watch:
     """The alerts on the device PLATFORM, of one processor process. Not thread-safe."""
 
-    def __init__(self, ledger: Ledger, places: Places, *, now_ms: Callable[[], int]) -> None:
-        """Knows the alerts that are open in the ledger; now_ms: platform time."""
+    def __init__(self, ledger: Ledger, places: Places, *, now: Callable[[], Moment]) -> None:
+        """Goes on with the alerts that are open in the ledger."""
         self._ledger = ledger
         self._places = places
-        self._now_ms = now_ms
+        self._now = now
         self._rules = read_platform()
         rows = open_of_device(ledger, PLATFORM)
         self._onsets = {row.rule: row.event_ms for row in rows}  # of alerts open, or to be told
@@ -78,11 +77,11 @@ class Watch:
         self._fault: Fault | None = None
         self._old_beat: Any = ...  # the drainer's last word to an earlier process
 
-    def refused(self, exc: StoreError) -> None:
+    def refused(self, trouble: Trouble, problem: str, *, by_ledger: bool) -> None:
         """A store has refused a write: so it stays until `stores_answer`."""
-        rule = DISK_FULL if trouble_of(exc) == "full" else STORE_AWAY
-        place = self._places.ledger if is_of_ledger(exc) else self._places.series
-        self._fault = Fault(rule, place, words_of(exc)[:LONGEST_PROBLEM])
+        rule = DISK_FULL if trouble == "full" else STORE_AWAY
+        place = self._places.ledger if by_ledger else self._places.series
+        self._fault = Fault(rule, place, problem[:LONGEST_PROBLEM])
 
     def stores_answer(self) -> None:
         """Both stores have taken writes."""
@@ -97,7 +96,7 @@ class Watch:
 
     def look_at_receiver(self, head: Head) -> None:
         """See whether the receiver is connected and has room."""
-        now_ns = time.monotonic_ns()
+        now_ns = round(self._now().s * 1e9)
         shortage = head.shortage(now_ns)
         fault = self._fault if self._fault and self._fault.rule == DISK_FULL else None
         if shortage is not None or fault:
@@ -140,12 +139,12 @@ class Watch:
             return
         book = AlertBook()
         book.restore(self._told)
-        put_changes(self._ledger, book.apply(self._untold, self._now_ms(), lambda device: ""))
+        put_changes(self._ledger, book.apply(self._untold, self._now().ms, lambda device: ""))
         self._told = book.snapshot()
         self._untold.clear()
 
     def _see(self, rule: str, ill: bool, **about: str | int) -> None:
-        now = Moment(time.monotonic(), self._now_ms())
+        now = self._now()
         since = self._since.get(rule)
         if since is None or since.ill != ill:
             since = self._since[rule] = Since(ill, now)

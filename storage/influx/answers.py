@@ -38,6 +38,12 @@ MEANINGS = {
     500: Meaning.FAILED,
 }
 
+# 500 that tells of the server, whichever lines it was given. 1.6.7 gives the first for a shard
+# whose disk was full, until it is restarted, while it takes lines of other shards; the others are
+# the errors of https://github.com/influxdata/influxdb/blob/v1.6.7/coordinator/points_writer.go
+# and https://github.com/influxdata/influxdb/blob/v1.6.7/tsdb/shard.go
+_ILL = re.compile(r"no space left on device|timeout|engine is closed|shard is disabled")
+
 # 1.x and 2.x store the rest of a batch and say how many lines they did not take.
 _DROPPED = re.compile(r"partial write: .*\bdropped=(\d+)", re.DOTALL)
 
@@ -46,7 +52,7 @@ def meaning_of(answer: Answer) -> Meaning:
     """What an answer means; one that no server should give is a fault of the address."""
     if 200 <= answer.status < 300:
         return Meaning.STORED
-    if answer.status > 500:
+    if answer.status > 500 or (answer.status == 500 and _ILL.search(answer.text)):
         return Meaning.AGAIN
     return MEANINGS.get(answer.status, Meaning.MISCONFIGURED)
 

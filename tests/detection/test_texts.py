@@ -26,19 +26,8 @@ JUDGED = {
     "stuck": [m for m in METRICS if read_stuck().applies[m.row]],
 }
 ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
-LATIN_WORDS = {
-    "TCP",
-    "TLS",
-    "DNS",
-    "HTTP",
-    "UPS",
-    "MTU",
-    "RSRP",
-    "RSRQ",
-    "SINR",
-    "MQTT",
-    "InfluxDB",
-}
+LATIN_WORDS = {"TCP", "TLS", "DNS", "HTTP", "UPS", "MTU", "RSRP", "RSRQ", "SINR"}
+LATIN_WORDS |= {"MQTT", "InfluxDB"}
 LATIN_WORDS |= {"CO", "PM", "pH", "Es", "N"}  # and units
 
 

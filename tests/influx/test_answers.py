@@ -335,6 +335,37 @@ def test_an_ill_server_costs_no_line(bench_of: Callable[[Decide], Bench], count:
     )
 
 
+@pytest.mark.parametrize(
+    "said",
+    [  # each with the source that storage/influx/answers.py names
+        "engine: error writing WAL entry: write /wal/1/_00001.wal: no space left on device",
+        "timeout",
+        "engine is closed",
+        "shard is disabled",
+    ],
+)
+def test_an_ill_shard_costs_no_line(bench_of: Callable[[Decide], Bench], said: str) -> None:
+    """500 that tells of the server is never the lines' fault, whatever passes meanwhile."""
+    ill = True
+    bench = bench_of(
+        lambda sent, _headers: (
+            Reply(500, f'{{"error":"{said}"}}') if ill and b"old" in sent else STORED
+        )
+    )
+    bench.append(["old"])
+    for _ in range(10):
+        bench.drainer.step(NOW_S)
+    bench.append(lines(5))
+    for _ in range(100):
+        bench.drainer.step(NOW_S)
+    assert bench.refused() == []
+    assert bench.drainer.condition.state == "waiting"
+    ill = False
+    bench.drain()
+    assert bench.refused() == []
+    assert len(bench.fake.stored) == 6
+
+
 def test_a_drainer_that_dies_within_a_search_begins_it_anew(
     bench_of: Callable[[Decide], Bench],
 ) -> None:

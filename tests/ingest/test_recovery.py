@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from detection.findings import PLATFORM
+from ingest.watch import Moment, Places, Watch
+from storage.ledger.alerts import open_of_device
 from storage.ledger.inventory import get_device
 from storage.ledger.migrations import LedgerError, open_ledger
 from tests.ingest.stores import T0_MS, Stores, drain, rounds
@@ -108,3 +111,14 @@ class CrashError(Exception):
 
 def _crash(*args: object, **keywords: object) -> None:
     raise CrashError
+
+
+def test_alerts_on_the_platform_are_not_the_detectors(stores: Stores) -> None:
+    """A start of the processor leaves an open alert on the platform to the watch."""
+    at = Moment(0.0, T0_MS)
+    watch = Watch(stores.ledger, Places("b", "j", "sp", "se", "l"), now=lambda: at)
+    watch.refused("away", "it is away", by_ledger=True)
+    watch.look_at_stores()
+    watch.tell()
+    stores.processor()
+    assert [row.rule for row in open_of_device(stores.ledger, PLATFORM)] == ["store-away"]

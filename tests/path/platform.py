@@ -46,8 +46,17 @@ def one_office(devices: int = 3, *, interval_s: float = 60.0) -> Registry:
 class Platform:
     """Processes over one data directory. Every port is free and of the loopback interface."""
 
-    def __init__(self, directory: Path, registry: Registry, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        registry: Registry,
+        environment: dict[str, str],
+        *,
+        data: Path | None = None,
+    ) -> None:
+        """directory: of the broker and the logs. data: of the platform, the same unless given."""
         self.directory = directory
+        self.data = data or directory
         self.port = free_port()
         self.http_port = free_port()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -58,7 +67,7 @@ class Platform:
             **environment,
         }
         directory.mkdir(parents=True, exist_ok=True)
-        in_file = f"sqlite:///{directory / 'ledger.db'}"
+        in_file = f"sqlite:///{self.data / 'ledger.db'}"
         ledger = open_ledger(environment.get("GOVSENSE_STORAGE__LEDGER_URL", in_file))
         add_registry(ledger, registry)
         ledger.close()
@@ -79,7 +88,7 @@ class Platform:
 
     def command(self, *arguments: str) -> list[str]:
         """The call of a govsense command on this platform's data."""
-        return [sys.executable, "-m", "runtime", "--data-dir", str(self.directory), *arguments]
+        return [sys.executable, "-m", "runtime", "--data-dir", str(self.data), *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a govsense command to its end."""
@@ -138,6 +147,16 @@ class Platform:
         """Kill everything that still runs."""
         for name in list(self._processes):
             self.kill(name)
+
+    def pid(self, name: str) -> int:
+        """The process of that name."""
+        return self._processes[name].pid
+
+    def unready(self) -> str:
+        """Why the platform is not ready, "" where it is."""
+        url = f"http://127.0.0.1:{self.http_port}/api/v1/ready"
+        answer = httpx.get(url, timeout=10, trust_env=False)
+        return "" if answer.status_code == 200 else str(answer.json()["detail"])
 
     def _broker(self) -> list[str]:
         file = self.directory / "mosquitto.conf"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import resource
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.ingest.stores import Stores, drain, rounds
+from tests.ingest.stores import Stores, rounds
 from tests.path.platform import Platform, one_office, reading, running
 from tests.project.broker import Client, wait_for
 
@@ -33,20 +36,43 @@ def test_messages_after_the_loss_of_the_journal_are_processed(tmp_path: Path) ->
         assert platform.get("/stats")["messages_received"] == 21
 
 
-def test_a_full_disk_is_said_and_costs_nothing(tmp_path: Path) -> None:
-    """Where the stores cannot grow the processor says so and stops, and goes on when they can."""
+def test_stores_that_cannot_grow_are_said_and_cost_nothing(tmp_path: Path) -> None:
+    """The processor says so once, waits, and goes on by itself; every message counts once."""
     stores = Stores(tmp_path)
     stores.arrive(rounds(0, 6000))
     platform = Platform(tmp_path, one_office(), {})
     processor = [*platform.command("ingest"), "--only", "processor"]
-    limited = f"ulimit -f 150; exec {shlex.join(processor)}"  # in units of 1 KiB
-    full = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
-    assert full.returncode == 1
-    assert "is its disk full?" in full.stderr
-    assert "Traceback" not in full.stderr
-    drain(stores.processor())
-    assert stores.outcomes() == (6000, 0, 0)
+    limited = f"ulimit -S -f 150; exec {shlex.join(processor)}"  # in units of 1 KiB
+    log = tmp_path / "log"
+    with log.open("wb") as file, subprocess.Popen(["bash", "-c", limited], stderr=file) as process:
+        try:
+            wait_for(lambda: "does not take what is written" in log.read_text(), "it is said", 30)
+            wait_for(lambda: log.read_text().count("processing from") > 2, "it tries again", 30)
+            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+            wait_for(lambda: stores.outcomes() == (6000, 0, 0), "all is processed", 30)
+        finally:
+            process.terminate()
+    assert process.returncode == 0
     assert stores.stored() == 6000
+    assert log.read_text().count("does not take what is written") == 1
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_ledger_that_somebody_holds_is_waited_for(tmp_path: Path) -> None:
+    """A program that locks the ledger stops processing only until it lets go."""
+    with running(tmp_path, one_office()) as platform, Client().connected(platform.port) as client:
+        at_ms = time.time_ns() // 1_000_000
+        holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+        with closing(holder):
+            holder.execute("BEGIN IMMEDIATE")
+            for n in range(20):
+                client.publish(P0, reading(at_ms - n * 1000, n, nat_rtt_p50_ms=20.0))
+            wait_for(lambda: "database is locked" in platform.log("ingest"), "it is said", 40)
+            holder.execute("ROLLBACK")
+        wait_for(lambda: platform.get("/stats")["messages_stored"] == 20, "all are stored", 20)
+        assert platform.get("/stats")["messages_received"] == 20
+        assert platform.get("/stats")["messages_duplicate"] == 0
 
 
 def test_a_second_ingest_is_refused(tmp_path: Path) -> None:
