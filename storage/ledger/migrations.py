@@ -82,7 +82,7 @@ def open_ledger(url: str, *, steps: Sequence[Step] = STEPS) -> Ledger:
         raise LedgerError(f"storage.ledger_url {url!r} is not a database URL") from exc
     where = parsed.render_as_string(hide_password=True)
     try:
-        ledger = Ledger(_engine(parsed))
+        ledger = Ledger(engine_of(parsed))
     except (ArgumentError, ImportError) as exc:
         raise LedgerError(f"the ledger {where}: there is no driver for it ({exc})") from exc
     except OSError as exc:
@@ -109,7 +109,8 @@ def file_of(url: str) -> Path | None:
     return Path(parsed.database) if is_file and parsed.database else None
 
 
-def _engine(url: URL) -> Engine:
+def engine_of(url: URL) -> Engine:
+    """Connections to a database, which may not be there yet. Raises ArgumentError, ImportError."""
     options: dict[str, Any] = {
         "json_serializer": lambda value: msgspec.json.encode(value).decode(),
         "json_deserializer": msgspec.json.decode,
