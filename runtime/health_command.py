@@ -38,7 +38,7 @@ def _ingest(settings: Settings) -> str:
     """What is wrong with ingest, "" for nothing."""
     try:
         head = Head(settings.data_dir / "journal", create=False)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the receiver is about to make it
         return f"there is no journal in {settings.data_dir}"
     connection = head.connection(time.monotonic_ns())
     head.close()
