@@ -22,6 +22,7 @@ COMMANDS = {  # name: (module, what it does)
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
     "backup": ("runtime.backup_command", "save the embedded stores while the platform runs"),
     "restore": ("runtime.restore_command", "check a backup and put it back"),
+    "doctor": ("runtime.doctor_command", "try what the platform needs, and say what is wrong"),
     "health": ("runtime.health_command", "tell whether ingest or the API is alive"),
     "settings": ("runtime.settings_command", "print every setting with its meaning and value"),
 }

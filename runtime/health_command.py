@@ -38,7 +38,7 @@ def _ingest(settings: Settings) -> str:
     """What is wrong with ingest, "" for nothing."""
     try:
         head = Head(settings.data_dir / "journal", create=False)
-    except (OSError, ValueError):  # ValueError: of an older govsense, and not taken over yet
+    except (OSError, ValueError):  # ValueError: being made, or of an older govsense
         return f"there is no journal in {settings.data_dir}"
     connection = head.connection(time.monotonic_ns())
     shortage = head.shortage(time.monotonic_ns())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ingest.journal.head import silent_s
 from runtime.settings import Settings
-from runtime.stores import uses_influxdb
+from runtime.stores import open_ledger, uses_influxdb
 from storage.ledger.loops import Loop, beating
-from storage.ledger.migrations import Ledger, open_ledger
+from storage.ledger.migrations import Ledger
 
 
 class Loops:
@@ -24,7 +24,7 @@ class Loops:
         self._names = ["processor", "drainer"] if uses_influxdb(settings) else ["processor"]
         self._speed = settings.clock.speed
         self._now_ms = now_ms
-        self._own = open_ledger(settings.ledger_url) if ledger is None else None
+        self._own = open_ledger(settings) if ledger is None else None
         self._ledger = ledger or self._own
 
     def look(self) -> list[Loop]:

@@ -19,8 +19,13 @@ from storage.series.store import SeriesStore
 
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger, at the version of this govsense. Raises LedgerError."""
+    return migrations.open_ledger(settings.ledger_url, password_file=ledger_password_file(settings))
+
+
+def ledger_password_file(settings: Settings) -> Path | None:
+    """Where the password of the ledger in PostgreSQL is, if the settings name a file."""
     file = settings.storage.ledger_password_file
-    return migrations.open_ledger(settings.ledger_url, password_file=Path(file) if file else None)
+    return Path(file) if file else None
 
 
 def uses_influxdb(settings: Settings) -> bool:

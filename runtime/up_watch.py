@@ -30,6 +30,7 @@ class Watch:
         self._still_s = still_s
         self._look_at = 0.0
         self._api_answered_at = time.monotonic()
+        self._suspects: set[str] = set()  # who stood still at the last look
 
     def look(self) -> None:
         """Start again what has ended, and what stands still. Call this often."""
@@ -42,21 +43,25 @@ class Watch:
             loops = self._loops.look()
         except SQLAlchemyError:
             loops = []  # the ledger is busy: what it says is not known now
-        for loop in loops:
-            self._judge(OF_INGEST, f"its {loop.name}", loop.silent_s)
         if _answers(self._url):
             self._api_answered_at = now
-        self._judge("api", "it", now - self._api_answered_at)
+        silent = {f"its {loop.name}": (OF_INGEST, loop.silent_s) for loop in loops}
+        silent["it"] = ("api", now - self._api_answered_at)
+        still = {
+            what for what, (name, silent_s) in silent.items() if self._is_still(name, silent_s)
+        }
+        for what in still & self._suspects:
+            name, silent_s = silent[what]
+            self.supervisor.children[name].kill(f"{what} has not moved for {silent_s:.0f} s")
+        self._suspects = still - self._suspects
 
-    def _judge(self, name: str, what: str, silent_s: float) -> None:
+    def _is_still(self, name: str, silent_s: float) -> bool:
+        """Whether a child seems to stand still: seen once, the clock may have jumped instead."""
         child = self.supervisor.children.get(name)
         if child is None or child.pid is None:
-            return
+            return False
         has_moved = silent_s < child.age_s
-        if has_moved and silent_s > self._still_s:
-            child.kill(f"{what} has not moved for {silent_s:.0f} s")
-        elif not has_moved and child.age_s > START_S:
-            child.kill(f"{what} has not moved since its start")
+        return silent_s > self._still_s if has_moved else child.age_s > START_S
 
 
 def _answers(url: str) -> bool:

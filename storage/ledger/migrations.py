@@ -101,13 +101,11 @@ def open_ledger(
             " storage.ledger_url, or leave storage.ledger_password_file empty"
         )
     try:
-        ledger = Ledger(_engine(parsed))
+        ledger = Ledger(engine_of(parsed, password_file))
     except (ArgumentError, ImportError) as exc:
         raise LedgerError(f"the ledger {where}: there is no driver for it ({exc})") from exc
     except OSError as exc:
         raise LedgerError(f"the ledger {where}: {exc}") from exc
-    if password_file is not None:
-        event.listen(ledger.engine, "do_connect", _with_password(password_file))
     try:
         with ledger.begin() as connection:
             _migrate(connection, where, steps)
@@ -139,7 +137,11 @@ def shown_url(url: str) -> str:
     return parsed.render_as_string(hide_password=True)
 
 
-def _engine(url: URL) -> Engine:
+def engine_of(url: URL, password_file: Path | None = None) -> Engine:
+    """Connections to a database, which may not be there yet. Raises ArgumentError, ImportError.
+
+    password_file: of PostgreSQL, read again for each connection.
+    """
     options: dict[str, Any] = {
         "json_serializer": lambda value: msgspec.json.encode(value).decode(),
         "json_deserializer": msgspec.json.decode,
@@ -148,7 +150,10 @@ def _engine(url: URL) -> Engine:
     }
     if url.get_backend_name() != "sqlite":
         patience = {"connect_timeout": CONNECT_S, "tcp_user_timeout": SILENT_MS}
-        return create_engine(url, pool_pre_ping=True, connect_args=patience, **options)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=patience, **options)
+        if password_file is not None:
+            event.listen(engine, "do_connect", _with_password(password_file))
+        return engine
     if not url.database or url.database == ":memory:":
         raise ArgumentError("a ledger in memory cannot be shared; name a file")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from storage.backup.manifest import BackupError
 from storage.backup.snapshot import Snapshot
 from storage.ledger import progress
 from storage.ledger.migrations import open_ledger
+from tests.influx.influxd import Influxd
 from tests.ingest.stores import Stores as Filled
 from tests.ingest.stores import drain, rounds
 from tests.operation.load import Load, stored
@@ -66,6 +67,39 @@ def test_what_was_acknowledged_before_a_backup_is_there_once_after_its_restore(
     assert numbers == list(range(len(numbers)))  # none is missing, none is there twice
     assert acknowledged <= len(numbers) < load.published
     assert counts == {"stored": len(numbers), "duplicate": 0, "quarantined": 0, "pending": 0}
+
+
+@pytest.mark.influx
+@pytest.mark.mosquitto
+def test_with_influxdb_the_spool_and_its_ledger_are_of_one_moment(tmp_path: Path) -> None:
+    """While the drainer empties the spool: after a restore every message counts once."""
+    influxd = Influxd(tmp_path / "influxd")
+    influxd.start()
+    environment = {"GOVSENSE_STORAGE__SERIES": "influxdb", "GOVSENSE_INFLUX__URL": influxd.url}
+    backup, elsewhere = tmp_path / "backup", tmp_path / "elsewhere"
+    try:
+        with (
+            running(tmp_path / "data", one_office(), "broker", **environment) as platform,
+            Client().connected(platform.port) as client,
+        ):
+            assert platform.run("influx", "init").returncode == 0
+            platform.start("ingest", "api")
+            load = Load(client, rate_hz=500)
+            with load.running():
+                wait_for(lambda: conserved(platform)["stored"] > 500, "the load is under way", 30)
+                made = platform.run("backup", str(backup))
+                assert made.returncode == 0, made.stderr
+                assert "NOT in this backup: the telemetry in InfluxDB" in made.stdout
+            platform.kill("ingest")
+            restored = platform.run("restore", str(backup), "--data-dir", str(elsewhere))
+            assert restored.returncode == 0, restored.stderr
+        with running(elsewhere, one_office(), **environment) as again:
+            wait_for(lambda: conserved(again)["pending"] == 0, "all is processed", 30)
+            counts = conserved(again)
+            assert counts["stored"] > 500
+            assert (counts["duplicate"], counts["quarantined"]) == (0, 0)
+    finally:
+        influxd.stop()
 
 
 @pytest.fixture

@@ -25,7 +25,14 @@ LAYERS: dict[str, set[str]] = {  # folder: the folders of ours that it may impor
 OURS = {folder.split("/")[0] for folder in LAYERS} | {"bench", "tests"}
 
 # Only an entry point starts things, so only it reads settings and reaches over the layers.
-ENTRY_POINTS_OF_RUNTIME = {"cli.py", "__main__.py", "loops.py", "stores.py", "up_registry.py"}
+ENTRY_POINTS_OF_RUNTIME = {
+    "cli.py",
+    "__main__.py",
+    "loops.py",
+    "machine_checks.py",
+    "stores.py",
+    "up_registry.py",
+}
 
 # storage writes what detection says and must not run it: dataclasses only.
 DETECTION_IN_STORAGE = {"detection.findings", "detection.alerts"}
