@@ -163,7 +163,7 @@ def _process_on(
     messenger: Messenger,
 ) -> None:
     """Process from the ledger's cursor on."""
-    with closing(open_ledger(settings)) as ledger:
+    with closing(open_ledger(settings)) as ledger, progress.alone(ledger):
         answers()
         if not _is_reached(progress.position(ledger), reader, stopping):
             return
