@@ -186,25 +186,26 @@ def _process_on(
         ):
 
             def run(answers: Callable[[], None]) -> None:
-                processor = recover(
-                    reader=reader,
-                    ledger=ledger,
-                    series=series,
-                    now_ms=clock.now_ms,
-                    limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
-                )
-                answers()
-                log.info("processing from journal position %d", reader.position)
-                loop = Processing(
-                    processor,
-                    ledger=ledger,
-                    series=series,
-                    messenger=messenger,
-                    watch=watch,
-                    retention=retention(settings),
-                    now_ms=clock.now_ms,
-                )
-                loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
+                with progress.alone(ledger):
+                    processor = recover(
+                        reader=reader,
+                        ledger=ledger,
+                        series=series,
+                        now_ms=clock.now_ms,
+                        limits=Limits(settings.ingest.batch_messages, settings.ingest.snapshot_s),
+                    )
+                    answers()
+                    log.info("processing from journal position %d", reader.position)
+                    loop = Processing(
+                        processor,
+                        ledger=ledger,
+                        series=series,
+                        messenger=messenger,
+                        watch=watch,
+                        retention=retention(settings),
+                        now_ms=clock.now_ms,
+                    )
+                    loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
 
             def look() -> None:
                 watch.look_at_stores()

@@ -14,6 +14,13 @@ FOR_EVER = 0
 DAY_S = 86_400
 OLDEST = (1, 5)  # the first of which we know that it answers bind parameters and time offsets
 
+# https://docs.influxdata.com/influxdb/cloud/query-data/influxql/dbrp/
+UNMAPPED = (
+    ". It does not know that database {name} is the bucket of that name: make the mapping with"
+    " `influx v1 dbrp create --db {name} --rp autogen --default --bucket-id ID`, and those of the"
+    " other buckets of govsense"
+)
+
 
 class Wanted(NamedTuple):
     """A database that there should be. days: FOR_EVER deletes nothing."""
@@ -62,8 +69,10 @@ def check_questions(server: Server) -> None:
         except InfluxError as exc:
             if exc.status in (401, 403) or exc.status == 0:
                 raise
+            name = server.address.database_of(level_ms)
+            advice = UNMAPPED.format(name=name) if "dbrp" in str(exc).lower() else ""
             raise UnsupportedError(
-                f"InfluxDB {_stated(server.version())} cannot answer {question}: {exc}"
+                f"InfluxDB {_stated(server.version())} cannot answer {question}: {exc}{advice}"
             ) from exc
 
 

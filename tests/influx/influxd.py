@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from devices.kinds import KINDS, METRICS
 from storage.influx.drainer import Drainer
 from storage.influx.lines import SeriesName
@@ -45,7 +47,9 @@ class Influxd:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; skips the test where the user named a server."""
+        if os.environ.get("INFLUX_URL"):
+            pytest.skip("needs an InfluxDB that it may stop and configure, not INFLUX_URL's")
         self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "influxdb.conf"
         config.write_text(self._config())

@@ -204,6 +204,22 @@ def test_init_says_what_a_server_cannot_do(
     assert said in capsys.readouterr().err
 
 
+def test_init_says_how_to_map_a_bucket_that_influxql_does_not_know(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A 2.x or Cloud without the mapping answers 404 to every question in InfluxQL.
+
+    https://docs.influxdata.com/influxdb/cloud/query-data/influxql/dbrp/
+    """
+    unmapped = Reply(404, '{"code":"not found","message":"no dbrp mapping found"}')
+    with FakeApi(question=unmapped).running() as fake:
+        settings = Settings(influx=Influx(fake.url, org="ministry"))
+        assert influx_command.run(parsed("init"), settings) == 1
+    said = capsys.readouterr().err
+    assert "no dbrp mapping found" in said
+    assert "influx v1 dbrp create --db govsense --rp autogen" in said
+
+
 def test_init_without_a_server_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     """No traceback where nothing listens."""
     assert influx_command.run(parsed("init"), Settings(influx=Influx("http://127.0.0.1:9"))) == 1

@@ -66,9 +66,9 @@ def test_each_credential_has_its_rights_and_no_others(deployment: Deployment) ->
 def test_the_ledger_has_a_role_that_owns_nothing_else(deployment: Deployment) -> None:
     """The role of govsense gets in with its password only, and into its own database only."""
     server = deployment.postgresql
-    there = {"host": "127.0.0.1", "port": server.port, "user": "govsense"}
+    url = f"postgresql://govsense@127.0.0.1:{server.port}"
     password = deployment.secret("ledger_password")
-    with psycopg.connect(**there, dbname="govsense", password=password) as connection:
+    with psycopg.connect(f"{url}/govsense", password=password) as connection:
         row = connection.execute(
             "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
             " FROM pg_roles WHERE rolname = current_user"
@@ -77,7 +77,7 @@ def test_the_ledger_has_a_role_that_owns_nothing_else(deployment: Deployment) ->
         assert connection.execute("SELECT count(*) FROM sites").fetchone() == (1,)
     for dbname, secret in (("govsense", "wrong"), ("postgres", password)):
         with pytest.raises(psycopg.OperationalError, match=r"denied|authentication failed"):
-            psycopg.connect(**there, dbname=dbname, password=secret)
+            psycopg.connect(f"{url}/{dbname}", password=secret)
 
 
 def test_the_script_of_postgresql_may_run_again(deployment: Deployment) -> None:

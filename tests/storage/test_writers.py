@@ -15,11 +15,11 @@ from itertools import count
 import pytest
 from sqlalchemy import Connection, text
 
-from storage.ledger import events, totals
+from storage.ledger import events, progress, totals
 from storage.ledger.alerts import AlertRow, NotFiringError, acknowledge, get_alert, open_alerts
 from storage.ledger.events import Event, add_events
 from storage.ledger.facts import DeviceSeen, Facts, commit
-from storage.ledger.migrations import Ledger, open_ledger
+from storage.ledger.migrations import Ledger, LedgerAwayError, open_ledger
 from storage.ledger.transactions import in_transaction
 from tests.storage import postgresql
 from tests.storage.test_alerts import NOW, change, said
@@ -242,3 +242,16 @@ def test_a_deadlock_is_begun_again(url: str) -> None:
         )
         assert totals.read(one).counts == {"a": 3, "b": 3}
     assert sorted(runs.values()) == [1, 2]
+
+
+def test_one_processor_moves_the_cursor(url: str) -> None:
+    """A second ingest waits until the first has gone, and says why."""
+    with opened(url, 2) as (one, other):
+        with (
+            progress.alone(one),
+            pytest.raises(LedgerAwayError, match="another ingest processes into this ledger"),
+            progress.alone(other),
+        ):
+            pytest.fail("both are alone")
+        with progress.alone(other):
+            assert progress.position(other) == 0
