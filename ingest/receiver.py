@@ -223,7 +223,9 @@ class Receiver:
     def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         try:
             topic = message.topic
-        except UnicodeDecodeError:  # MQTT forbids it; the message is kept, without its topic
+        except UnicodeDecodeError:
+            topic = "\0"
+        if "\0" in topic:  # MQTT forbids both; the message is kept, without its topic
             topic = ""
         entry = Entry(
             self._now_ms(), topic, bytes(message.payload), RETAINED if message.retain else 0

@@ -8,14 +8,15 @@ from devices.kinds import Kind
 from devices.wire import reasons
 from devices.wire.json_text import parse_json
 from devices.wire.message import (
+    BOOT_ALLOWED,
     MAX_AT_MS,
-    MAX_BOOT,
     MAX_ROUNDS,
     MAX_SEQ,
     Message,
     PayloadError,
     Refusal,
     Round,
+    is_boot,
     shown,
 )
 
@@ -70,8 +71,8 @@ def decode_leniently(payload: bytes, kind: Kind) -> Message:
     tree = _without_nulls(tree)
     _check_version(tree)
     boot = tree.get("boot")
-    if boot is not None and not (isinstance(boot, str) and 0 < len(boot) <= MAX_BOOT):
-        raise _envelope("boot", boot, f"a text of 1 to {MAX_BOOT} characters")
+    if boot is not None and not is_boot(boot):
+        raise _envelope("boot", boot, BOOT_ALLOWED)
     if ("m" in tree) == ("r" in tree):
         both = "both m and r" if "m" in tree else "neither m nor r"
         raise PayloadError(reasons.BAD_ENVELOPE, "", f"{both}; allowed: one of them")

@@ -15,6 +15,7 @@ MAX_REFUSALS = 256  # listed of one message; its payload is kept whole
 MAX_AT_MS = 8_640_000_000_000_000  # the year 275760: far inside int64, so that sums cannot overflow
 MAX_SEQ = 2**53 - 1  # integers that every JSON reader keeps exactly
 MAX_BOOT = 64
+BOOT_ALLOWED = f"a text of 1 to {MAX_BOOT} characters, none of them U+0000"
 _SHOWN = 80  # of an offending text in a refusal; the whole payload is kept beside it
 
 
@@ -70,6 +71,11 @@ def listed(message: Message) -> Message:
     refusals = message.refusals[:MAX_REFUSALS]
     refusals.append(Refusal(message.refusals[-1].reason, "", f"and {more} more refusals"))
     return message._replace(refusals=refusals)
+
+
+def is_boot(text: Any) -> bool:
+    """Whether it may name a run of a device. PostgreSQL has no texts with U+0000."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_BOOT and "\0" not in text
 
 
 def shown(value: Any) -> str:

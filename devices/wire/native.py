@@ -16,7 +16,6 @@ from devices.kinds import Kind
 from devices.wire.lenient import decode_leniently, drop_nulls
 from devices.wire.message import (
     MAX_AT_MS,
-    MAX_BOOT,
     MAX_BYTES,
     MAX_FIELDS,
     MAX_ROUNDS,
@@ -24,9 +23,9 @@ from devices.wire.message import (
     Message,
     Refusal,
     Round,
+    is_boot,
 )
 
-_Boot = Annotated[str, Meta(min_length=1, max_length=MAX_BOOT)]
 _Seq = Annotated[int, Meta(ge=0, le=MAX_SEQ)]
 _At = Annotated[int, Meta(ge=-MAX_AT_MS, le=MAX_AT_MS)]
 _Up = Annotated[float, Meta(ge=0)]
@@ -43,7 +42,7 @@ class _Round(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Payload(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     v: Literal[1]
-    boot: _Boot | None = None
+    boot: str | None = None
     seq: _Seq | None = None
     ts: _At | None = None
     up: _Up | None = None
@@ -62,6 +61,8 @@ def decode_native(payload: bytes, kind: Kind) -> Message:
     try:
         said = _DECODER.decode(payload)
     except _MISTYPED:
+        return decode_leniently(payload, kind)
+    if said.boot is not None and not is_boot(said.boot):
         return decode_leniently(payload, kind)
     at_ms, values = said.ts, said.m
     if said.r is not None:

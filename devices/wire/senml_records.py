@@ -9,7 +9,6 @@ from devices.kinds import Kind
 from devices.wire import reasons
 from devices.wire.message import (
     MAX_AT_MS,
-    MAX_BOOT,
     MAX_FIELDS,
     MAX_RECORDS,
     MAX_ROUNDS,
@@ -18,6 +17,7 @@ from devices.wire.message import (
     PayloadError,
     Refusal,
     Round,
+    is_boot,
     shown,
     to_double,
 )
@@ -202,8 +202,8 @@ class Pack:
 
     def _set_envelope(self, entry: _Entry) -> None:
         value, number = entry.value, entry.field == "v" and _is_number(entry.value)
-        if entry.name == "boot" and entry.field == "vs" and isinstance(value, str):
-            if 0 < len(value) <= MAX_BOOT:
+        if entry.name == "boot" and entry.field == "vs":
+            if is_boot(value):
                 self._boot = value
                 return
         elif entry.name == "seq" and number and value == int(value) and 0 <= value <= MAX_SEQ:

@@ -12,7 +12,7 @@ from devices.wire import reasons
 from devices.wire.json_text import parse_json
 from devices.wire.message import MAX_AT_MS, MAX_BOOT, PayloadError, check_size, shown
 
-_Text = Annotated[str, Meta(min_length=1, max_length=MAX_BOOT)]
+_Text = Annotated[str, Meta(max_length=MAX_BOOT, pattern=r"^[^\x00]+$")]
 _KEYS = ("v", "state", "boot", "kind", "fw", "interval_s", "ts", "up")
 
 

@@ -50,6 +50,7 @@ def messages(draw: st.DrawFn) -> tuple[Kind, Message]:
         }
         seq = draw(st.integers(0, 2**53 - 1)) if counts else None
         rounds.append(Round(seq, at_ms, values, draw(_ATTRIBUTES) or None))
-    boot = draw(st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=64))
+    named = st.characters(codec="utf-8", exclude_characters="\0")
+    boot = draw(st.none() | st.text(named, min_size=1, max_size=64))
     uptime_s = draw(st.none() | st.floats(0, 1e10))
     return kind, Message(boot, rounds, [], uptime_s)

@@ -119,6 +119,8 @@ def test_white_space_around_the_payload_is_no_fault() -> None:
         (single(v=2), "bad-version", "v"),
         (single(boot=""), "bad-envelope", "boot"),
         (single(boot="x" * 65), "bad-envelope", "boot"),
+        (single(boot="a\0"), "bad-envelope", "boot"),
+        (batch(boot="\0"), "bad-envelope", "boot"),
         (single(boot=7), "bad-envelope", "boot"),
         (single(seq=-1), "bad-envelope", "seq"),
         (single(seq=1.0), "bad-envelope", "seq"),

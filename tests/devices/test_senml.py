@@ -148,6 +148,7 @@ def test_units_become_the_metrics() -> None:
         ({"n": "seq", "v": -1}, "bad-envelope", "[1].v"),
         ({"n": "seq", "v": 1.5}, "bad-envelope", "[1].v"),
         ({"n": "boot", "vs": ""}, "bad-envelope", "[1].vs"),
+        ({"n": "boot", "vs": "a\0"}, "bad-envelope", "[1].vs"),
         ({"n": "up", "u": "h", "v": 1}, "bad-envelope", "[1].v"),
     ],
 )

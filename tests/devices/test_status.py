@@ -20,7 +20,7 @@ from devices.wire import (
 )
 from tests.devices.messages import AT
 
-_TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=64)
+_TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=64)
 _SEQS = st.integers(0, 2**53 - 1)
 _STATUSES = st.builds(
     Status,
@@ -79,6 +79,8 @@ def test_a_birth_message_is_read() -> None:
         ('{"v":2,"state":"online"}', "bad-version"),
         ('{"v":1}', "bad-envelope"),
         ('{"v":1,"state":"asleep"}', "bad-envelope"),
+        ('{"v":1,"state":"online","boot":""}', "bad-envelope"),
+        ('{"v":1,"state":"online","boot":"\\u0000"}', "bad-envelope"),
         ('{"v":1,"state":"online","ts":"now"}', "bad-envelope"),
         ('{"v":1,"state":"online","interval_s":0}', "bad-envelope"),
         ('{"v":1,"state":"online","interval_s":NaN}', "not-a-number"),
