@@ -34,6 +34,18 @@ def test_readiness_names_what_is_missing(own_world: World) -> None:
     assert own_world.get("/health") == {"status": "ok"}
 
 
+def test_a_disk_without_space_is_not_ready(own_world: World) -> None:
+    """ready names the disk while it has no room, and is well again when it has."""
+    with small_disk(own_world.directory / "disk", mib=8) as disk, serving(
+        own_world, disks=(disk.path,)
+    ):
+        disk.fill()
+        problem = own_world.problem(503, "/ready")
+        assert {check["name"] for check in problem["checks"] if not check["ok"]} == {"disk"}
+        disk.free()
+        assert [check["ok"] for check in own_world.get("/ready")["checks"]] == [True] * 4
+
+
 def test_one_scrape_shows_that_every_message_is_accounted_for(own_world: World) -> None:
     """received = stored + duplicate + quarantined + pending, whatever the heartbeat's age."""
     for position, stored in ((249, 0), (250, 1), (400, 150)):
