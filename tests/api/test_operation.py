@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from storage.ledger import stats
 from storage.ledger.facts import Facts, commit
-from tests.api.world import NOW_MS, World
+from tests.api.world import NOW_MS, World, serving
+from tests.faults.small_disk import small_disk
 
 
 def scrape(world: World) -> dict[str, float]:
@@ -34,10 +35,11 @@ def test_readiness_names_what_is_missing(own_world: World) -> None:
     assert own_world.get("/health") == {"status": "ok"}
 
 
-def test_a_disk_without_space_is_not_ready(own_world: World) -> None:
+def test_a_disk_without_space_is_not_ready(own_world: World, tmp_path: Path) -> None:
     """ready names the disk while it has no room, and is well again when it has."""
-    with small_disk(own_world.directory / "disk", mib=8) as disk, serving(
-        own_world, disks=(disk.path,)
+    with (
+        small_disk(tmp_path / "disk", mib=8) as disk,
+        serving(own_world, disks=(disk.path,)),
     ):
         disk.fill()
         problem = own_world.problem(503, "/ready")
