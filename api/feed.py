@@ -107,18 +107,24 @@ class Feed:
         self._listeners.discard(listener)
 
     async def frames(self, listener: Listener, after: int) -> AsyncIterator[Frame]:
-        """Every event behind the one with id `after`, in order, until too far behind."""
+        """Every event behind the one with id `after`, in order, until too far behind.
+
+        Others get their turn after every event: else a burst goes out in one piece to a client
+        that has gone, and asyncio warns of each write, because nobody could tell it so.
+        """
         position = after
         while position < listener.since:
             missed = await run_in_threadpool(self._read, position, PAGE)
             for frame in missed:
                 yield frame
+                await asyncio.sleep(0)
                 position = frame.id
             if len(missed) < PAGE:
                 break
         while (live := await listener.take()) is not None:
             if live.id > position:
                 yield live
+                await asyncio.sleep(0)
                 position = live.id
 
     async def _poll(self) -> None:

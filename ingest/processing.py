@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import psutil
 
+from ingest.journal import Shortage
 from ingest.latency import Latency
 from ingest.messenger import Messenger
 from ingest.processor import Processor
@@ -109,6 +110,8 @@ class Processing:
             (drainer.at_ms, drainer.data) if drainer else None, spool_full=self._full
         )
         self._watch.tell()
+        if self._processor.reader.head.shortage(time.monotonic_ns()) is Shortage.BOUND:
+            self._processor.snapshot()  # gives back what the journal need not keep any more
 
     def _beat(self) -> None:
         processor = self._processor

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.documentation import documented
 from api.feed import Feed, Frame, Listener
@@ -52,9 +52,18 @@ class Stream(EventSourceResponse):
         self._leave = partial(feed.leave, listener)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until either side ends it."""
+        """Send until either side ends it; where we end it because we stop, as a whole answer."""
+        whole = False
+
+        async def tell(message: Message) -> None:
+            nonlocal whole
+            whole = message["type"] == "http.response.body" and not message.get("more_body")
+            await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, tell)
+            if not whole:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         except SendTimeoutError:
             log.info("an event stream was dropped: its client took nothing for %s s", SEND_WITHIN_S)
         finally:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.world import NOW, World, problem_of
+from storage.ledger.facts import Facts, commit
+from tests.api.world import NOW, NOW_MS, World, change, problem_of
 
 SEEN = {"by": "S. Vong", "comment": "ນາຍຊ່າງກຳລັງໄປ"}
 
@@ -172,3 +173,16 @@ def test_our_own_page_can_write(own_world: World) -> None:
     """A POST from the origin of this server is taken."""
     own = {"origin": str(own_world.client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
     assert acknowledge(own_world, "a001", **own).status_code == 200
+
+
+def test_alerts_on_the_platform_itself(own_world: World) -> None:
+    """They are listed without place and kind, found by their device, and counted as open."""
+    before = own_world.get("/stats")["alerts_open"]
+    fired = change(50, device="@platform", site="", metric="", rule="disk-full", expected=None)
+    commit(own_world.ledger, Facts(position=249, alert_changes=[fired]), now_ms=NOW_MS)
+    (alert,) = own_world.items("/alerts", device="@platform")
+    assert (alert["device"], alert["site"], alert["rule"]) == ("@platform", "", "disk-full")
+    assert (alert["province"], alert["kind"], alert["metric"]) == (None, None, None)
+    assert own_world.get("/stats")["alerts_open"] == before + 1
+    assert 'govsense_alerts_open{province="@platform"} 1.0' in own_world.client.get("/metrics").text
+    assert acknowledge(own_world, alert["alert"]).status_code == 200

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import httpx
@@ -250,3 +251,30 @@ def test_who_falls_behind_is_cut_off_and_loses_nothing() -> None:
         assert len(feed) == 0
 
     asyncio.run(scenario())
+
+
+def test_a_burst_lets_others_have_their_turn() -> None:
+    """Between any two events of a burst the loop runs: it may hear that the client has gone."""
+    frames = [Frame(n, b"") for n in range(1, 201)]
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def burst() -> list[int]:
+        feed = Feed(lambda after, limit: frames[after : after + limit][:100], lambda: 100)
+        listener = await feed.join()
+        for frame in frames[100:]:
+            listener.offer(frame)
+        listener.end()
+        other = asyncio.create_task(count_turns())
+        seen = [turns async for _ in feed.frames(listener, 0)]
+        other.cancel()
+        return seen
+
+    seen = asyncio.run(burst())
+    assert len(seen) == 200
+    assert all(later > earlier for earlier, later in pairwise(seen))

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from storage.ledger import stats
 from storage.ledger.facts import Facts, commit
-from tests.api.world import NOW_MS, World
+from tests.api.world import NOW_MS, World, serving
+from tests.faults.small_disk import small_disk
 
 
 def scrape(world: World) -> dict[str, float]:
@@ -32,6 +33,19 @@ def test_readiness_names_what_is_missing(own_world: World) -> None:
     stats.beat(own_world.ledger, "ingest", own_world.now_ms, {"broker_connected": False})
     assert "broker" in own_world.problem(503, "/ready")["detail"]
     assert own_world.get("/health") == {"status": "ok"}
+
+
+def test_a_disk_without_space_is_not_ready(own_world: World, tmp_path: Path) -> None:
+    """ready names the disk while it has no room, and is well again when it has."""
+    with (
+        small_disk(tmp_path / "disk", mib=8) as disk,
+        serving(own_world, disks=(disk.path,)),
+    ):
+        disk.fill()
+        problem = own_world.problem(503, "/ready")
+        assert {check["name"] for check in problem["checks"] if not check["ok"]} == {"disk"}
+        disk.free()
+        assert [check["ok"] for check in own_world.get("/ready")["checks"]] == [True] * 4
 
 
 def test_one_scrape_shows_that_every_message_is_accounted_for(own_world: World) -> None:

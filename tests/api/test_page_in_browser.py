@@ -65,6 +65,18 @@ def test_lao_is_chosen_by_address_or_button_and_remembered(world: World, browser
     assert browser.value("document.documentElement.lang") == "en"
 
 
+def test_an_alert_on_the_platform_is_told_by_name(own_world: World, browser: Browser) -> None:
+    """An alert without a device is the platform's own, in both languages, and is counted."""
+    fired = change(50, device="@platform", site="", metric="", rule="disk-full")
+    commit(own_world.ledger, Facts(position=249, alert_changes=[fired]), now_ms=NOW_MS)
+    for language, name in (("en", "The platform itself"), ("lo", "ຕົວລະບົບເອງ")):
+        show(browser, own_world, f"?lang={language}")
+        shown = browser.value("document.getElementById('alerts').innerText")
+        assert name in shown
+        assert "@platform" not in shown
+        assert "4" in browser.value(SUMMARY)
+
+
 @pytest.mark.parametrize("language", ["en", "lo"])
 def test_it_fits_a_small_telephone(world: World, browser: Browser, language: str) -> None:
     """At 360 px nothing is cut off at the side, and lines are high enough for Lao."""

@@ -90,13 +90,14 @@ def world_in(directory: Path) -> Iterator[World]:
 
 
 @contextmanager
-def serving(world: World, *, port: int = 0) -> Iterator[int]:
+def serving(world: World, *, port: int = 0, disks: tuple[Path, ...] = ()) -> Iterator[int]:
     """The API over a world's stores, on a port of the loopback interface, 0 for any."""
     app = create_app(
         ledger=world.ledger,
         series=world.series,
         now_ms=lambda: world.now_ms,
         allowed_hosts="localhost,127.0.0.1,[::1]",
+        disks=disks,
     )
     world.feed = app.state.feed
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:

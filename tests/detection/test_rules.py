@@ -13,7 +13,7 @@ from detection.rules import HIGH, LOW, read_limits, read_shift, read_silence, re
 from devices.kinds import KINDS, METRICS, TIERS
 from tests.project.documents import rows_of, section, text_of
 
-TABLES = ("limits", "shift", "stuck", "silence")
+TABLES = ("limits", "shift", "stuck", "silence", "platform")
 
 
 def cells(name: str) -> list[list[str]]:

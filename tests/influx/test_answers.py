@@ -355,15 +355,16 @@ def test_an_ill_shard_costs_no_line(bench_of: Callable[[Decide], Bench], said: s
     bench.append(["old"])
     for _ in range(10):
         bench.drainer.step(NOW_S)
-    bench.append(lines(5))
-    for _ in range(100):
-        bench.drainer.step(NOW_S)
+    for line in lines(20):
+        bench.append([line])
+        for _ in range(20):
+            bench.drainer.step(NOW_S)
     assert bench.refused() == []
     assert bench.drainer.condition.state == "waiting"
     ill = False
     bench.drain()
     assert bench.refused() == []
-    assert len(bench.fake.stored) == 6
+    assert len(bench.fake.stored) == 21
 
 
 def test_a_drainer_that_dies_within_a_search_begins_it_anew(
