@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.deployments import KINDS, Deployment, deployed
+from tests.faults.deployments import Deployment, deployed
+
+SERVERS = pytest.param("servers", marks=[pytest.mark.influx, pytest.mark.postgresql])
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=["embedded", SERVERS])
 def deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:

@@ -14,6 +14,7 @@ from ingest.journal.head import Head
 from storage.ledger import totals
 from storage.ledger.migrations import open_ledger
 from tests.faults.deployments import Deployment
+from tests.faults.guarantees import record
 
 EVERY_S = 0.1
 ANSWER_WITHIN_S = 2.0
@@ -65,6 +66,11 @@ class Conservation:
             self._ledger.close()
         assert not self.violations, self.violations[:5]
         assert self.scrapes > 0
+
+    def record(self, during: str) -> None:
+        """Keep the figure of the promise."""
+        found = f"{len(self.violations)} violations in {self.scrapes:,} scrapes during {during}"
+        record("conservation", found, met=not self.violations, of=self._deployment.kind)
 
     def _watch(self) -> None:
         while not self._over.wait(EVERY_S):

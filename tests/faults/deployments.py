@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,9 +18,9 @@ from tests.path.platform import Platform, one_office
 from tests.project.broker import wait_for
 from tests.storage.postgresql import Postgresql
 
-KINDS = ("embedded", "servers")
 DEVICES = 10
 LOOK_S = 0.05
+BACK_WITHIN_S = 40.0
 DATABASE = "postgres"  # the one that a new PostgreSQL has
 
 
@@ -108,13 +109,22 @@ class Deployment(Platform):
         """Process identifier of a part."""
         return self._process(name).pid
 
-    def connection(self, monotonic_ns: int) -> int:
+    @property
+    def connection(self) -> int:
         """Number of the receiver's connection to the broker, 0 while it has none."""
         head = Head(self.journal, create=False)
         try:
-            return head.connection(monotonic_ns)
+            return head.connection(time.monotonic_ns())
         finally:
             head.close()
+
+    def wait_connected(self, *, after: int = 0) -> None:
+        """Wait until the receiver has a newer connection to the broker than that one."""
+        wait_for(
+            lambda: self.connection > after,
+            f"ingest is back: {self.log('receiver')[-1000:]}",
+            BACK_WITHIN_S,
+        )
 
     @contextmanager
     def kept_running(self) -> Iterator[Deployment]:
@@ -203,9 +213,7 @@ def _servers(directory: Path, stack: ExitStack) -> Deployment:
         "GOVSENSE_INFLUX__URL": influxd.url,
         "GOVSENSE_STORAGE__LEDGER_URL": _ledger_url(postgresql.port),
     }
-    deployment = Deployment(
-        directory / "data", environment, influxd=influxd, postgresql=postgresql
-    )
+    deployment = Deployment(directory / "data", environment, influxd=influxd, postgresql=postgresql)
     made = deployment.run("influx", "init")
     assert made.returncode == 0, made.stderr
     return deployment

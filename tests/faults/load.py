@@ -41,20 +41,20 @@ class Load:
         self._boot = f"b{chance.randrange(2**32):x}"
         self._port = port
         self._rate = rate
-        self._underway: deque[mqtt.MQTTMessageInfo] = deque()
-        self._over = threading.Event()
+        self._underway: set[int] = set()  # packet identifiers
+        self._pubacks: deque[int] = deque()  # that came, in the order of their coming
+        self._ending, self._all_taken, self._over = (threading.Event() for _ in range(3))
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"load-{self._boot}", protocol=mqtt.MQTTv311
         )
         self._client.max_inflight_messages_set(MOST_UNDERWAY)
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
+        self._client.on_publish = self._on_publish
 
     @property
     def acknowledged(self) -> int:
-        """Rounds below this number have the broker's acknowledgement."""
-        while self._underway and self._underway[0].is_published():
-            self._underway.popleft()
+        """How many rounds have the broker's acknowledgement."""
         return self.sent - len(self._underway)
 
     @contextmanager
@@ -79,16 +79,20 @@ class Load:
 
     def finish(self) -> None:
         """Publish no more, and wait until the broker has acknowledged all."""
-        self._over.set()
-        self._rate = 0.0
-        wait_for(lambda: self.acknowledged == self.sent, "the broker has taken all", 60)
+        self._ending.set()
+        wait_for(self._all_taken.is_set, "the broker has taken all", 60)
 
     def _publish(self) -> None:
         began = time.monotonic()
         while not self._over.wait(0.005):
+            while self._pubacks:
+                self._underway.discard(self._pubacks.popleft())
+            if self._ending.is_set():
+                if not self._underway:
+                    self._all_taken.set()
+                continue
             due = int((time.monotonic() - began) * self._rate) - self.sent
-            room = MOST_UNDERWAY - (self.sent - self.acknowledged)
-            for _ in range(min(due, room, 200)):
+            for _ in range(min(due, MOST_UNDERWAY - len(self._underway), 200)):
                 self._publish_next()
 
     def _publish_next(self) -> None:
@@ -101,8 +105,11 @@ class Load:
             "m": {metric: value_of(n, metric) for metric in METRICS},
         }
         topic = f"gov/v1/LA-LP/p{n % DEVICES}/telemetry"
-        self._underway.append(self._client.publish(topic, msgspec.json.encode(said), 1))
+        self._underway.add(self._client.publish(topic, msgspec.json.encode(said), 1).mid)
         self.sent = n + 1
+
+    def _on_publish(self, client, userdata, mid, reason, properties) -> None:  # type: ignore[no-untyped-def]
+        self._pubacks.append(mid)
 
 
 class Followed:
@@ -111,12 +118,12 @@ class Followed:
     Every message below the journal's head is on disk and acknowledged, or about to be.
     """
 
-    def __init__(self, journal: Path, load: Load) -> None:
+    def __init__(self, journal: Path, load: Load, *, from_start: bool = False) -> None:
         self.times: dict[int, int] = {}  # by round
         self._load = load
         self._reader = JournalReader(journal, 0)
-        self._reader.seek(self._reader.head.position)
-        self.began = self._reader.position
+        if not from_start:
+            self._reader.seek(self._reader.head.position)
         self._over = threading.Event()
 
     @property

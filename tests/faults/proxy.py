@@ -164,15 +164,16 @@ class _Connection:
     async def run(
         self, reader: asyncio.StreamReader, there: asyncio.StreamReader, chance: random.Random
     ) -> None:
-        up = self._direction(reader, self._server, chance, from_client=True)
-        down = self._direction(there, self._client, chance, from_client=False)
-        tasks = [asyncio.ensure_future(one) for one in (up, down)]
-        both = asyncio.gather(*tasks)
+        """Pass on until both directions have ended, or the connection was aborted."""
+        both = asyncio.gather(
+            self._direction(reader, self._server, chance, from_client=True),
+            self._direction(there, self._client, chance, from_client=False),
+        )
         ended = asyncio.ensure_future(self._ended.wait())
-        await asyncio.wait([both, ended], return_when=asyncio.FIRST_COMPLETED)
-        for task in (*tasks, ended):
-            task.cancel()
-        await asyncio.gather(both, ended, return_exceptions=True)
+        both.add_done_callback(lambda _: self._ended.set())
+        await ended
+        both.cancel()
+        await asyncio.gather(both, return_exceptions=True)
         self._client.close()
         self._server.close()
 
