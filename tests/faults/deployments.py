@@ -28,8 +28,8 @@ class Deployment(Platform):
     """A platform of one kind, its loops apart, each started again when it ends by itself.
 
     Names of its parts: broker, receiver, processor, api, and of servers drainer, influxdb,
-    postgresql. proxies: by part, the ways that ingest takes to broker, influxdb or postgresql,
-    where the test has asked for them; the API and the test go straight.
+    postgresql. proxies: by part, the ways that ingest takes to broker, influxdb and postgresql;
+    the API and the test go straight.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Deployment(Platform):
         self.influxd = influxd
         self.postgresql = postgresql
         self.proxies: dict[str, Proxy] = {}
+        self.in_storm = False  # a storm is on, or did not end well
         self.restarts: dict[str, list[int]] = defaultdict(list)  # exit codes, unasked
         self._wanted: set[str] = set()
         self._lock = threading.RLock()
@@ -166,32 +167,26 @@ class Deployment(Platform):
     def _environment_of(self, name: str) -> dict[str, str]:
         if name not in ("receiver", "processor", "drainer"):
             return self._environment
-        own = dict(self._environment)
-        if broker := self.proxies.get("broker"):
-            own["GOVSENSE_MQTT__PORT"] = str(broker.port)
-        if influxdb := self.proxies.get("influxdb"):
-            own["GOVSENSE_INFLUX__URL"] = f"http://127.0.0.1:{influxdb.port}"
-        if postgresql := self.proxies.get("postgresql"):
-            own["GOVSENSE_STORAGE__LEDGER_URL"] = _ledger_url(postgresql.port)
-        return own
+        own = {"GOVSENSE_MQTT__PORT": str(self.proxies["broker"].port)}
+        if self.servers:
+            own["GOVSENSE_INFLUX__URL"] = f"http://127.0.0.1:{self.proxies['influxdb'].port}"
+            own["GOVSENSE_STORAGE__LEDGER_URL"] = _ledger_url(self.proxies["postgresql"].port)
+        return {**self._environment, **own}
 
 
 @contextmanager
-def deployed(
-    kind: str, directory: Path, *, proxied: tuple[str, ...] = (), seed: int = 0
-) -> Iterator[Deployment]:
-    """A deployment that runs and is ready. proxied: parts that ingest reaches through a proxy."""
+def deployed(kind: str, directory: Path, *, seed: int = 0) -> Iterator[Deployment]:
+    """A deployment that runs and is ready. seed: of what its proxies do by chance."""
     with ExitStack() as stack:
         deployment = _servers(directory, stack) if kind == "servers" else _embedded(directory)
-        stack.enter_context(deployment.kept_running())
         ports = {"broker": deployment.port}
         if deployment.influxd and deployment.postgresql:
             ports["influxdb"] = deployment.influxd.port
             ports["postgresql"] = deployment.postgresql.port
-        for part in proxied:
-            if part in ports:
-                proxy = Proxy(ports[part], seed=seed)
-                deployment.proxies[part] = stack.enter_context(proxy.running())
+        for part, port in ports.items():
+            proxy = Proxy(port, seed=seed)
+            deployment.proxies[part] = stack.enter_context(proxy.running())
+        stack.enter_context(deployment.kept_running())
         deployment.start("broker", *deployment.loops)
         deployment.wait_ready()
         yield deployment

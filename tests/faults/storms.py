@@ -38,8 +38,10 @@ class Storm:
 def storm(deployment: Deployment, *, rate: float, chance: random.Random) -> Iterator[Storm]:
     """rate: messages a second. Fails at its end where the law was violated."""
     before = counted(deployment)
+    deployment.in_storm = True
     with (
         Conservation(deployment).watched() as law,
         loaded(deployment, rate=rate, chance=chance) as (load, followed),
     ):
         yield Storm(deployment, load, followed, law, before)
+    deployment.in_storm = False

@@ -30,7 +30,7 @@ def test_a_broker_that_comes_back_costs_nothing_that_ingest_has(
     """
     chance = random.Random(seed())
     with storm(deployment, rate=RATE, chance=chance) as during:
-        for _ in range(size(quick=1, long=8)):
+        for _ in range(size(quick=1, long=5)):
             during.load.wait_sent(chance.randrange(200, 600))
             connection = deployment.connection
             deployment.kill("broker")

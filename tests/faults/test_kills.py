@@ -23,9 +23,9 @@ def test_kills_at_random_instants_lose_nothing(deployment: Deployment) -> None:
     order = random_order(parts, kills, chance)
     with storm(deployment, rate=RATE, chance=chance) as during:
         for part in order:
-            during.load.wait_sent(chance.randrange(100, 1500))
+            during.load.wait_sent(chance.randrange(100, 1000))
             deployment.kill(part)
-            during.load.wait_sent(chance.randrange(1, 300))
+            during.load.wait_sent(chance.randrange(1, 200))
             deployment.start(part)
         found = during.over()
     figure = f"{found.lost} of {found.readings:,} over {kills} kills, {found.repeated:,} messages"

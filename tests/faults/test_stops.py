@@ -20,7 +20,7 @@ STOP_WITHIN_S = 10.0
 def test_parts_that_stand_still_go_on_where_they_were(deployment: Deployment) -> None:
     """SIGSTOP of every part that a message passes, one soon after the other, each for a time."""
     still_s = size(quick=5.0, long=60.0)
-    apart = size(quick=100, long=800)  # rounds between two of them
+    apart = size(quick=100, long=400)  # rounds between two of them
     chance = random.Random(seed())
     parts = ["receiver", "processor", *deployment.servers, "broker"]
     until: dict[str, float] = {}
