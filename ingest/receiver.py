@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from ingest.journal import RETAINED, Entry, JournalFullError, JournalWriter, Shortage
 from ingest.latency import Latency
-from ingest.steadiness import ENDS, WITHIN_S, Steadiness
+from ingest.steadiness import Steadiness
 
 log = logging.getLogger(__name__)
 
@@ -135,17 +135,11 @@ class Receiver:
             self._commit(client)
         return self._subscribed
 
-    def _say_lost(self, now: float) -> None:
+    def _say_lost(self, now_s: float) -> None:
         log.warning("connection to the broker lost")
-        if self._steadiness.ended(made_s=self._connected_s, now_s=now):
-            log.error(
-                "%d connections were ended within %.0f s: is there another client with the"
-                " identifier %s? Each needs an mqtt.client_id of its own; if there is none, the"
-                " way to the broker is bad",
-                ENDS,
-                WITHIN_S,
-                self._broker.client_id,
-            )
+        client_id, made_s = self._broker.client_id, self._connected_s
+        if row := self._steadiness.ended(made_s=made_s, now_s=now_s, client_id=client_id):
+            log.error("%s", row)
 
     def _waited_beyond(self, deadline: float) -> bool:
         return not self._subscribed and not self._pending and time.monotonic() > deadline

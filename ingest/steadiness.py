@@ -18,13 +18,18 @@ class Steadiness:
         self._ends: deque[float] = deque(maxlen=ENDS)
         self._said = False
 
-    def ended(self, *, made_s: float, now_s: float) -> bool:
-        """Whether this end is the one that makes it a row: said once until a connection holds."""
+    def ended(self, *, made_s: float, now_s: float, client_id: str) -> str:
+        """What there is to say of this end: of a row of them, once until a connection holds."""
         if now_s - made_s >= WITHIN_S:
             self._ends.clear()
             self._said = False
         self._ends.append(now_s)
         is_row = len(self._ends) == ENDS and now_s - self._ends[0] < WITHIN_S
-        is_news = is_row and not self._said
-        self._said |= is_row
-        return is_news
+        if self._said or not is_row:
+            return ""
+        self._said = True
+        return (
+            f"{ENDS} connections were ended within {WITHIN_S:.0f} s: is there another client with"
+            f" the identifier {client_id}? Each needs an mqtt.client_id of its own; if there is"
+            " none, the way to the broker is bad"
+        )

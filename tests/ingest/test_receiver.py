@@ -241,7 +241,8 @@ def test_connections_that_do_not_hold_are_said_once(lasted_s: list[float], said:
     steadiness = Steadiness()
     now_s, found = 1000.0, 0
     for span_s in lasted_s:
-        found += steadiness.ended(made_s=now_s, now_s=now_s + span_s)
+        row = steadiness.ended(made_s=now_s, now_s=now_s + span_s, client_id="mine")
+        found += "another client with the identifier mine?" in row
         now_s += span_s + 0.5
     assert found == said
 
