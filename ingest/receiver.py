@@ -24,11 +24,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from ingest.journal import RETAINED, Entry, JournalFullError, JournalWriter, Shortage
 from ingest.latency import Latency
+from ingest.steadiness import Steadiness
 
 log = logging.getLogger(__name__)
 
 CHANNELS = ("telemetry", "backfill", "status")
-KEEPALIVE_S = 30
+KEEPALIVE_S = 10  # a broker that is gone without a word is noticed within two of these
 QUIET_S = 0.003  # nothing more came for this long: commit what is there
 GROUP_BYTES = 2**20  # a group of large messages is full sooner; the journal's bound holds many
 LONGEST_BACKOFF_S = 15.0
@@ -83,6 +84,8 @@ class Receiver:
         self._refusal = ""
         self._connections = 0
         self._shortage = Shortage.NONE
+        self._connected_s = 0.0
+        self._steadiness = Steadiness()
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Receive until `should_stop`; then commit, acknowledge, disconnect."""
@@ -111,7 +114,7 @@ class Receiver:
         while not should_stop():
             connection = client.socket()
             if connection is None and self._subscribed:
-                log.warning("connection to the broker lost")
+                self._say_lost(time.monotonic())
                 return True
             if connection is None or self._refusal or self._waited_beyond(deadline):
                 log.warning("the broker did not take us: %s", self._refusal or "no answer")
@@ -131,6 +134,12 @@ class Receiver:
         if client.is_connected():
             self._commit(client)
         return self._subscribed
+
+    def _say_lost(self, now_s: float) -> None:
+        log.warning("connection to the broker lost")
+        client_id, made_s = self._broker.client_id, self._connected_s
+        if row := self._steadiness.ended(made_s=made_s, now_s=now_s, client_id=client_id):
+            log.error("%s", row)
 
     def _waited_beyond(self, deadline: float) -> bool:
         return not self._subscribed and not self._pending and time.monotonic() > deadline
@@ -215,6 +224,7 @@ class Receiver:
             return
         self._subscribed = True
         self._connections += 1
+        self._connected_s = time.monotonic()
         broker = self._broker
         log.info(
             "connected to the broker at %s:%d as %s", broker.host, broker.port, broker.client_id

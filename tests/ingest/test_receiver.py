@@ -15,12 +15,18 @@ import pytest
 
 from ingest.journal import JournalReader, JournalWriter, Record
 from ingest.latency import Latency
-from ingest.receiver import RECEIVE_TO_ACK, Broker, Receiver
+from ingest.receiver import KEEPALIVE_S, RECEIVE_TO_ACK, Broker, Receiver
+from ingest.steadiness import Steadiness
+from tests.faults.proxy import Proxy
 from tests.project.broker import Client, free_port, program, wait_for
 
 pytestmark = pytest.mark.mosquitto
 TOPIC = "gov/v1/LA-LP/probe-1/telemetry"
-CONFIGURATION = "listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 2000\n"
+CONFIGURATION = """listener {port} 127.0.0.1
+allow_anonymous true
+max_inflight_messages 2000
+max_queued_messages 100000
+"""
 
 
 @contextmanager
@@ -67,6 +73,10 @@ def receiving(journal: JournalWriter, port: int) -> Iterator[Receiver]:
 
 def connected(journal: JournalWriter) -> Callable[[], bool]:
     return lambda: journal.head.connection(time.monotonic_ns()) > 0
+
+
+def reaches(journal: JournalWriter, position: int) -> bool:
+    return journal.position >= position
 
 
 def read(directory: Path) -> list[Record]:
@@ -175,6 +185,66 @@ def test_a_broker_that_comes_back_is_found_again(tmp_path: Path) -> None:
         wait_for(connected(journal), "the receiver is back", within_s=30)
         assert journal.head.connection(time.monotonic_ns()) > first
         context.__exit__(None, None, None)
+
+
+def test_a_quiet_connection_that_is_half_open_is_noticed(tmp_path: Path, port: int) -> None:
+    """Where the broker's end went without a word, and nothing comes that would tell, a ping does.
+
+    Within two keep-alives the receiver has a new connection, and what the broker held is there.
+    """
+    journal = JournalWriter(tmp_path / "j", max_bytes=2**30)
+    with Proxy(port).running() as way, receiving(journal, way.port):
+        first = journal.head.connection(time.monotonic_ns())
+        way.half_open()
+        with Client().connected(port) as client:
+            client.publish(TOPIC, b"while nobody listens")
+        wait_for(
+            lambda: journal.head.connection(time.monotonic_ns()) > first,
+            "the receiver is back",
+            within_s=2 * KEEPALIVE_S + 5,
+        )
+        wait_for(lambda: journal.position == 1, "what the broker held is in the journal")
+
+
+def test_an_orderly_end_repeats_nothing(tmp_path: Path, port: int) -> None:
+    """A receiver that is told to stop under load leaves the broker with all its acknowledgements.
+
+    The next one gets what is left, and nothing that is in the journal already.
+    """
+    journal = JournalWriter(tmp_path / "j", max_bytes=2**30)
+    count = 5000
+    with Client().connected(port) as client:
+        with receiving(journal, port):
+            pass
+        for _ in range(3):
+            for n in range(count):
+                client.publish_soon(TOPIC, b"%d" % n)
+            more = journal.position + 1
+            with receiving(journal, port):
+                wait_for(partial(reaches, journal, more), "it is in the midst")
+            client.wait_published()
+        with receiving(journal, port):
+            wait_for(lambda: journal.position >= 3 * count, "all is there")
+        with receiving(journal, port):  # nothing waits at the broker any more
+            client.publish(TOPIC, b"last")
+            wait_for(lambda: read(tmp_path / "j")[-1].payload == b"last", "the last one")
+    assert journal.position == 3 * count + 1
+
+
+@pytest.mark.parametrize(
+    ("lasted_s", "said"),
+    [([1, 1, 1], 1), ([1, 1], 0), ([1, 1, 1, 1, 1, 1], 1), ([61, 61, 61], 0),
+     ([1, 1, 1, 61, 1, 1], 2)],
+)  # fmt: skip
+def test_connections_that_do_not_hold_are_said_once(lasted_s: list[float], said: int) -> None:
+    """Three ends within a minute make a row; it is said again only after a connection has held."""
+    steadiness = Steadiness()
+    now_s, found = 1000.0, 0
+    for span_s in lasted_s:
+        row = steadiness.ended(made_s=now_s, now_s=now_s + span_s, client_id="mine")
+        found += "another client with the identifier mine?" in row
+        now_s += span_s + 0.5
+    assert found == said
 
 
 def _answers_or_not(port: int) -> bool:

@@ -20,12 +20,14 @@ from storage.ledger.migrations import open_ledger
 from storage.ledger.registry import add_registry
 from tests.project.broker import free_port, program, wait_for
 
+LOOPS = ("receiver", "processor", "drainer")
 BROKER = """listener {port} 127.0.0.1
 allow_anonymous true
 max_inflight_messages 2000
 max_queued_messages 1000000
 message_size_limit 1048576
 persistence true
+autosave_interval 5
 persistence_location {directory}/
 """
 
@@ -67,24 +69,34 @@ class Platform:
             **environment,
         }
         directory.mkdir(parents=True, exist_ok=True)
-        in_file = f"sqlite:///{self.data / 'ledger.db'}"
-        ledger = open_ledger(environment.get("GOVSENSE_STORAGE__LEDGER_URL", in_file))
+        embedded = f"sqlite:///{self.data / 'ledger.db'}"
+        self.ledger_url = environment.get("GOVSENSE_STORAGE__LEDGER_URL") or embedded
+        ledger = open_ledger(self.ledger_url)
         add_registry(ledger, registry)
         ledger.close()
 
     def start(self, *names: str) -> None:
-        """Start processes out of: broker, ingest, api."""
+        """Start processes out of: broker, ingest or its loops receiver, processor, drainer, api."""
         for name in names:
-            command = self._broker() if name == "broker" else self.command(name)
-            log = (self.directory / f"{name}.log").open("ab")
-            with log:
-                self._processes[name] = subprocess.Popen(
-                    command, env=self._environment, stdout=log, stderr=log, start_new_session=True
-                )
+            self._launch(name)
         if "broker" in names:
             wait_for(self._broker_answers, "the broker listens")
         if "api" in names:
             wait_for(self._is_ready, f"ready: {self.log('api')} {self.log('ingest')}", 30)
+
+    def _launch(self, name: str) -> None:
+        command = self._broker() if name == "broker" else self.command(*_arguments(name))
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                command,
+                env=self._environment_of(name),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        return self._environment
 
     def command(self, *arguments: str) -> list[str]:
         """The call of a govsense command on this platform's data."""
@@ -179,6 +191,11 @@ class Platform:
             return httpx.get(url, timeout=2, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
+
+
+def _arguments(name: str) -> list[str]:
+    """The arguments of govsense for a process of that name."""
+    return ["ingest", "--only", name] if name in LOOPS else [name]
 
 
 @contextmanager

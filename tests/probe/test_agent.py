@@ -31,7 +31,7 @@ from devices.wire import (
     encode_receipt,
     encode_resend,
 )
-from tests.cable import Cable
+from tests.faults.proxy import Proxy
 from tests.probe import servers
 from tests.probe.kept import kept_in
 from tests.project.broker import Client, Installation, free_port, wait_for
@@ -142,19 +142,19 @@ def test_a_killed_probe_leaves_its_will(tmp_path: Path) -> None:
 
 def test_an_outage_is_backfilled_and_nothing_is_missing(tmp_path: Path) -> None:
     """Rounds of an outage come after it as backfill, with their times; none is lost."""
-    port, cut_port = free_port(), free_port()
+    port = free_port()
     config = ProbeConfig("probe-7", "LA-LP", interval_s=INTERVAL_S)
     with (
         mosquitto(tmp_path, port),
         Client().connected(port) as listener,
-        Cable(cut_port, port).laid() as cable,
+        Proxy(port).running() as way,
     ):
         listener.subscribe("gov/v1/#")
-        with probing(config, Broker("127.0.0.1", cut_port)) as outbox:
+        with probing(config, Broker("127.0.0.1", way.port)) as outbox:
             wait_for(lambda: len(rounds(listener, "telemetry")) >= 2, "live rounds")
-            cable.cut()
+            way.cut()
             wait_for(lambda: outbox.unsent >= 8, "the outbox fills")
-            cable.mend()
+            way.mend()
             wait_for(lambda: bool(rounds(listener, "backfill")), "backfill")
             count = len(rounds(listener, "telemetry"))
             wait_for(lambda: len(rounds(listener, "telemetry")) >= count + 2, "live again")
@@ -272,20 +272,20 @@ def test_a_broker_that_forgot_gets_again_what_has_no_receipt(tmp_path: Path) -> 
 
 def test_a_session_that_the_broker_kept_repeats_nothing(tmp_path: Path) -> None:
     """After a short cut only what was not sent is sent; without a receipt it goes again later."""
-    port, cut_port = free_port(), free_port()
+    port = free_port()
     config = ProbeConfig("probe-7", "LA-LP", interval_s=INTERVAL_S)
     with (
         mosquitto(tmp_path, port),
         Client().connected(port) as platform,
-        Cable(cut_port, port).laid() as cable,
+        Proxy(port).running() as way,
     ):
         platform.subscribe("gov/v1/#")
-        with probing(config, Broker("127.0.0.1", cut_port)) as outbox:
+        with probing(config, Broker("127.0.0.1", way.port)) as outbox:
             wait_for(lambda: len(rounds(platform, "telemetry")) >= 5, "live rounds")
             sent = len(outbox) - outbox.unsent
-            cable.cut()
+            way.cut()
             wait_for(lambda: outbox.unsent >= 5, "an outage")
-            cable.mend()
+            way.mend()
             wait_for(lambda: bool(rounds(platform, "backfill")), "backfill")
             wait_for(lambda: outbox.unsent <= 1, "the backlog is sent")
     assert not {one.seq for one in rounds(platform, "backfill")} & set(range(1, sent))

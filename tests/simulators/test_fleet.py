@@ -19,7 +19,7 @@ from devices.topics import parse_topic
 from devices.wire import decode, decode_status
 from simulators.fleet import Access, Fleet, Timebase
 from simulators.run import Run
-from tests.cable import Cable
+from tests.faults.proxy import Proxy
 from tests.project.broker import Client, Installation, free_port, program, wait_for
 from tests.simulators.country import START_MS, country, run_of
 
@@ -142,24 +142,24 @@ def test_a_silent_device_is_cut_so_that_its_will_is_sent(tmp_path: Path) -> None
 
 def test_nothing_is_lost_when_the_way_to_the_broker_is_cut(tmp_path: Path) -> None:
     """Rounds that were not acknowledged, or that fell due in the outage, all come after it."""
-    port, cut_port = free_port(), free_port()
+    port = free_port()
     run = run_of(minutes=10)
     with (
         mosquitto(tmp_path, port),
         Client().connected(port) as listener,
-        Cable(cut_port, port).laid() as cable,
+        Proxy(port).running() as way,
     ):
         listener.subscribe("gov/v1/#")
         fast = timebase(200)
         slow = Timebase(fast.now_ms, 1.0)  # three intervals are less than a second
-        fleet = Fleet(Broker("127.0.0.1", cut_port), run.identities, Access(), timebase=slow)
+        fleet = Fleet(Broker("127.0.0.1", way.port), run.identities, Access(), timebase=slow)
         with playing(fleet, run):
             wait_for(lambda: len(rounds_in(listener.received)) > 40, "the first rounds")
-            cable.cut()
+            way.cut()
             wait_for(lambda: fleet.connected == 0, "the fleet notices")
             before = len(rounds_in(listener.received))
             wait_for(lambda: fleet.pending > 80, "outboxes fill")
-            cable.mend()
+            way.mend()
             wait_for(lambda: rounds_in(listener.received) == rounds_of(run), "every round")
         late = [topic for topic, _ in listener.received if topic.endswith("/backfill")]
     assert before < len(rounds_of(run)) - 60
