@@ -158,7 +158,9 @@ def _process(settings: Settings, clock: Clock, stopping: Callable[[], bool]) -> 
     held = lock(reader.directory, "processor.lock", holder="processor")
     with closing(reader):
         patiently(
-            lambda answers: _process_on(settings, clock, stopping, answers, reader=reader), stopping
+            lambda answers: _process_on(settings, clock, stopping, answers, reader=reader),
+            stopping,
+            meanwhile=lambda: reader.head.pulse(time.monotonic_ns()),
         )
     os.close(held)
     return 0
@@ -208,6 +210,7 @@ def _process_on(
                     loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)
 
             def look() -> None:
+                reader.head.pulse(time.monotonic_ns())
                 watch.look_at_stores()
                 watch.look_at_receiver(reader.head)
 

@@ -64,6 +64,7 @@ class Processing:
         """
         while not should_stop():
             began = time.monotonic()
+            self._processor.reader.head.pulse(time.monotonic_ns())
             count = self._step()
             self._do_chores(began)
             if count < SMALL_BATCH:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ingest.journal.head import silent_s
+from ingest.journal.head import silences_s
 from runtime.settings import Settings
 from runtime.stores import open_ledger, uses_influxdb
 from storage.ledger.loops import Loop, beating
@@ -30,15 +30,18 @@ class Loops:
     def look(self) -> list[Loop]:
         """Every loop that ever ran here. Raises SQLAlchemyError where the ledger does not answer.
 
-        The receiver is seen only where its journal is: on the machine that it runs on.
+        The receiver is seen only where its journal is: on the machine that it runs on. There the
+        processor is too, also while the ledger takes no heartbeat.
         """
-        found = []
         now_ms = self._now_ms()
-        silent = silent_s(self._journal, time.monotonic_ns())
-        if silent is not None:
-            found.append(Loop("receiver", round(now_ms - silent * 1000 * self._speed), silent))
-        if self._ledger is not None:
-            found += beating(self._ledger, *self._names, now_ms=now_ms, speed=self._speed)
+        silences = silences_s(self._journal, time.monotonic_ns())
+        found = [
+            Loop(name, round(now_ms - silent_s * 1000 * self._speed), silent_s)
+            for name, silent_s in silences.items()
+        ]
+        names = [name for name in self._names if name not in silences]
+        if self._ledger is not None and names:
+            found += beating(self._ledger, *names, now_ms=now_ms, speed=self._speed)
         return found
 
     def close(self) -> None:

@@ -22,12 +22,13 @@ class Shortage(IntEnum):
 class Head:
     """The writer's word to readers, in shared memory: how far it is safe to read, and its pulse.
 
-    Five 8-byte integers: head position, its complement (so that a damaged head is noticed),
+    Six 8-byte integers: head position, its complement (so that a damaged head is noticed),
     number of the receiver's connection to the broker (0: none), monotonic nanoseconds of the
-    receiver's last sign of life, its shortage of room.
+    receiver's last sign of life, its shortage of room, and monotonic nanoseconds of the
+    processor's last sign of life (0: it never ran), which no store is needed for.
     """
 
-    SIZE = 40
+    SIZE = 48
 
     def __init__(self, directory: Path, *, create: bool) -> None:
         path = directory / "head"
@@ -71,14 +72,25 @@ class Head:
         self._words[2] = connection
         self._words[3] = monotonic_ns
 
-    def silent_ns(self, monotonic_ns: int) -> int:
-        """Since when the receiver's last sign of life is over, at least 0.
+    def pulse(self, monotonic_ns: int) -> None:
+        """Leave the processor's sign of life."""
+        self._words[5] = monotonic_ns
 
-        One that lies ahead is what the receiver leaves before it waits for a broker; one that lies
-        far ahead is from before the machine was started, and tells since when it runs.
+    def silences_ns(self, monotonic_ns: int) -> dict[str, int]:
+        """Since when the last signs of life of "receiver" and "processor" are over, at least 0.
+
+        One that never ran is left out. A sign that lies ahead is what the receiver leaves
+        before it waits for a broker; one that lies far ahead is from before the machine was
+        started, and tells since when it runs.
         """
-        ahead = self._words[3] - monotonic_ns
-        return monotonic_ns if ahead > LONGEST_AHEAD_NS else max(0, -ahead)
+        last = {"receiver": self._words[3], "processor": self._words[5]}
+        return {
+            name: monotonic_ns
+            if at_ns - monotonic_ns > LONGEST_AHEAD_NS
+            else max(0, monotonic_ns - at_ns)
+            for name, at_ns in last.items()
+            if at_ns
+        }
 
     def connection(self, monotonic_ns: int) -> int:
         """Number of the receiver's connection; 0 where it has none or has shown no life of late."""
@@ -92,13 +104,13 @@ class Head:
         return abs(monotonic_ns - self._words[3]) < FRESH_NS
 
 
-def silent_s(directory: Path, monotonic_ns: int) -> float | None:
-    """Seconds since the receiver of a journal last moved; None where there never was one."""
+def silences_s(directory: Path, monotonic_ns: int) -> dict[str, float]:
+    """Seconds since the receiver and the processor of a journal last moved, of those that ran."""
     try:
         head = Head(directory, create=False)
     except (FileNotFoundError, ValueError):  # ValueError: its receiver is about to make it
-        return None
+        return {}
     try:
-        return head.silent_ns(monotonic_ns) / 1e9
+        return {name: ns / 1e9 for name, ns in head.silences_ns(monotonic_ns).items()}
     finally:
         head.close()

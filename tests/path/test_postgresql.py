@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -36,6 +37,7 @@ def test_a_killed_postgresql_costs_nothing(tmp_path: Path) -> None:
                 if n in (30, 50):
                     wait_for(lambda n=n: taken(platform) > n, "intake goes on without it")  # type: ignore[misc]
                     wait_for(lambda n=n: outages(platform) == n // 20, "the log says so")  # type: ignore[misc]
+                    assert moves(platform), "a processor that waits does not stand still"
                     server.start()
                     wait_for(lambda n=n: stored(platform) > n, "processing went on", 30)  # type: ignore[misc]
         wait_for(lambda: stored(platform) == MESSAGES, platform.log("ingest"), 30)
@@ -67,6 +69,12 @@ def taken(platform: Platform) -> int:
 def stored(platform: Platform) -> int:
     """How many messages were stored, 0 while the API cannot say."""
     return int(platform.metrics().get("govsense_messages_stored_total", 0))
+
+
+def moves(platform: Platform) -> bool:
+    """Whether /live says that every loop moves."""
+    url = f"http://127.0.0.1:{platform.http_port}/live"
+    return httpx.get(url, timeout=5, trust_env=False).status_code == 200
 
 
 def outages(platform: Platform) -> int:
