@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.journal import HeldJournal
-from storage.backup import manifest
+from storage.backup import archive, manifest
 from storage.backup.manifest import BackupError, Manifest, Progress
 from storage.backup.snapshot import Snapshot
 from storage.ledger import progress as ledger_progress
@@ -45,7 +45,7 @@ class Stores:
 def back_up(
     stores: Stores, target: Path, *, not_included: list[str], progress: Progress
 ) -> Manifest:
-    """Make a backup in a new directory, and check it; it has its name only when it is whole.
+    """Make a backup in a new directory or FILE.tar, checked before it has its name.
 
     not_included: what belongs to the platform and is kept elsewhere, in words.
     Raises BackupError, OSError and sqlite3.DatabaseError; what was begun is deleted then.
@@ -61,7 +61,13 @@ def back_up(
         with ExitStack() as held:
             made = _copy(stores, partial, held, not_included=not_included, progress=progress)
         manifest.check(partial, progress)
-        partial.rename(target)
+        if target.suffix == archive.SUFFIX:
+            packing = partial / target.name
+            archive.pack(partial, packing, made)
+            packing.rename(target)
+            shutil.rmtree(partial)
+        else:
+            partial.rename(target)
     except BaseException:
         shutil.rmtree(partial)
         raise

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.backup import Stores
-from storage.backup import manifest
+from storage.backup import archive, manifest
 from storage.backup.manifest import BackupError, Manifest, Progress
 
 LOCKS = ("up.lock", "journal/lock", "journal/processor.lock")
@@ -27,6 +27,19 @@ def restore(
     replace: move data that is there aside. Nothing is ever deleted, and nothing is moved before
     the backup and its copy are checked. Raises BackupError and OSError.
     """
+    with archive.unpacked(backup, data_dir) as directory:
+        return _restore(directory, stores, data_dir, replace=replace, progress=progress)
+
+
+def check(backup: Path, data_dir: Path, progress: Progress) -> Manifest:
+    """Check a backup only; one that is a file is unpacked in the data directory for that."""
+    with archive.unpacked(backup, data_dir) as directory:
+        return manifest.check(directory, progress)
+
+
+def _restore(
+    backup: Path, stores: Stores, data_dir: Path, *, replace: bool, progress: Progress
+) -> tuple[Manifest, list[Path]]:
     made = manifest.check(backup, progress)
     if "ledger.db" in {entry.path for entry in made.files} and stores.ledger is None:
         raise BackupError(

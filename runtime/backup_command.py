@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ingest.backup import Stores, back_up
+from ingest.restore import check
 from runtime.settings import Settings
 from runtime.stores import uses_influxdb
-from storage.backup import manifest
 from storage.backup.manifest import BackupError, Manifest
 from storage.ledger.migrations import LedgerError, file_of
 
@@ -20,11 +20,14 @@ LARGE_BYTES = 64 * 2**20  # smaller files are done before anybody wonders
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to, or what to check."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="of the backup; must be new")
+    parser.add_argument(
+        "directory", type=Path, metavar="DIR", help="of the backup, or FILE.tar; must be new"
+    )
     parser.add_argument(
         "--verify", action="store_true", help="make none, check the one that is there"
     )
     parser.epilog = """examples:
+  govsense backup /mnt/usb/govsense-2026-10-05.tar        in one file
   govsense backup /mnt/usb/govsense-2026-10-05            while the platform runs
   govsense backup --verify /mnt/usb/govsense-2026-10-05   every byte and every table
 """
@@ -34,7 +37,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """0 when the backup is made and checked; 1, with what is wrong, otherwise."""
     try:
         if args.verify:
-            found = manifest.check(args.directory, shown())
+            found = check(args.directory, settings.data_dir, shown())
             print(f"{args.directory} is whole: {described(found)}")
             return 0
         missing = not_included(settings)

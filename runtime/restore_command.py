@@ -7,17 +7,18 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from ingest.restore import restore
+from ingest.restore import check, restore
 from runtime.backup_command import described, shown, stores_of
 from runtime.settings import Settings
-from storage.backup import manifest
 from storage.backup.manifest import BackupError
 from storage.ledger.migrations import LedgerError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which backup, and what becomes of data that is there."""
-    parser.add_argument("directory", type=Path, metavar="BACKUP", help="directory of the backup")
+    parser.add_argument(
+        "directory", type=Path, metavar="BACKUP", help="directory of the backup, or its file.tar"
+    )
     parser.add_argument("--check", action="store_true", help="only check the backup")
     parser.add_argument(
         "--replace", action="store_true",
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """0 when all is in place; 1, with what is wrong and nothing changed, otherwise."""
     try:
         if args.check:
-            found = manifest.check(args.directory, shown())
+            found = check(args.directory, settings.data_dir, shown())
             print(f"{args.directory} is whole: {described(found)}")
             return 0
         made, moved = restore(

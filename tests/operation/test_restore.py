@@ -52,6 +52,30 @@ def test_the_commands_check_a_backup(backup: Path, capsys: pytest.CaptureFixture
     assert not (backup.parent / "b").exists()
 
 
+def test_a_backup_may_be_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """FILE.tar is checked and restored as a directory is, and refused where it is damaged."""
+    file = tmp_path / "backup.tar"
+    assert cli.main(["backup", str(file), "--data-dir", str(filled(tmp_path / "a", 20))]) == 0
+    target = tmp_path / "b"
+    assert cli.main(["restore", str(file), "--data-dir", str(target)]) == 0
+    assert sorted(os.listdir(target)) == ["journal", "ledger.db", "series.db"]
+    assert readings(target) == 20
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "backup.tar"]  # no leftovers
+    whole = file.read_bytes()
+    other = ["--data-dir", str(tmp_path / "c")]
+    at = whole.find(b"SQLite format 3") + 5000
+    for damaged, said in {
+        whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]: ".db is damaged: its SHA-256",
+        whole[: len(whole) // 2]: "backup.tar is damaged",
+        b"no tar at all": "backup.tar is damaged",
+    }.items():
+        file.write_bytes(damaged)
+        for call in (["backup", "--verify"], ["restore", "--check"], ["restore"]):
+            assert cli.main([*call, str(file), *other]) == 1
+            assert said in capsys.readouterr().err
+    assert os.listdir(tmp_path / "c") == []
+
+
 def test_data_that_is_there_is_moved_aside_only_when_told(
     backup: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
