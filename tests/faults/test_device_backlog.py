@@ -57,8 +57,8 @@ def received(platform: Platform) -> int:
     return int(platform.get("/accounting", **asked)["received"])
 
 
-def test_a_day_of_backlog_does_not_hold_up_live_readings(tmp_path: Path) -> None:
-    """Every late round is stored and none pages, while what is live goes through as ever."""
+def test_a_day_of_backlog_is_stored_whole_and_pages_nobody(tmp_path: Path) -> None:
+    """Every late round is stored and none pages, nor is a live one lost meanwhile."""
     devices = size(quick=30, long=500)
     with (
         running(tmp_path, probes(devices, interval_s=60.0)) as platform,
