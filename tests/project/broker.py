@@ -157,6 +157,11 @@ class Client:
             self._client.disconnect()
             self._client.loop_stop()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection stands; it comes back by itself."""
+        return self._client.is_connected()
+
     def subscribe(self, *topics: str) -> None:
         """Subscribe with QoS 1 and wait for the answer."""
         _, mid = self._client.subscribe([(topic, 1) for topic in topics])
