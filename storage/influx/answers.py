@@ -38,10 +38,9 @@ MEANINGS = {
     500: Meaning.FAILED,
 }
 
-# 500 that tells of the server, whichever lines it was given. 1.6.7 gives the first for a shard
-# whose disk was full, until it is restarted, while it takes lines of other shards; the others are
-# the errors of https://github.com/influxdata/influxdb/blob/v1.6.7/coordinator/points_writer.go
-# and https://github.com/influxdata/influxdb/blob/v1.6.7/tsdb/shard.go
+# 500 that tells of the server, whichever lines it was given. 1.6.7 was seen to give the first for a
+# shard whose disk was full, until it is restarted, while it takes lines of other shards. The others
+# were not seen: words of the same kind, for which waiting costs less than giving up good lines.
 _ILL = re.compile(r"no space left on device|timeout|engine is closed|shard is disabled")
 
 # 1.x and 2.x store the rest of a batch and say how many lines they did not take.

@@ -197,3 +197,10 @@ def test_no_document_names_a_place_on_our_machines() -> None:
     """The documents speak of govsense alone."""
     places = re.compile(r"/(?:work|root|home)/")
     assert not [document for document in documents() if places.search(text_of(document))]
+
+
+def test_every_failure_names_the_test_that_proves_it() -> None:
+    """Each row of "What to do when" ends with a file of tests that exists."""
+    rows = rows_of(section(text_of(Path("docs/operations.md")), "## What to do when"))[1:]
+    assert len(rows) > 30
+    assert not [row[0] for row in rows if not (ROOT / row[3].strip("`")).is_file()]
