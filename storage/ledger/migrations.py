@@ -40,6 +40,10 @@ CONNECT_S, SILENT_MS = 5, 20_000
 TURN = text("SELECT pg_advisory_xact_lock(7319840111)")
 
 
+# Not the text itself: it may hold a password.
+NO_URL = "storage.ledger_url is not a database URL, such as postgresql+psycopg://user@host/database"
+
+
 class LedgerError(Exception):
     """The ledger cannot be used; the text says what to do."""
 
@@ -93,7 +97,7 @@ def open_ledger(
     try:
         parsed = make_url(url)
     except ArgumentError as exc:
-        raise LedgerError(f"storage.ledger_url {url!r} is not a database URL") from exc
+        raise LedgerError(NO_URL) from exc
     where = parsed.render_as_string(hide_password=True)
     if password_file is not None and parsed.get_backend_name() == "sqlite":
         raise LedgerError(
@@ -124,7 +128,7 @@ def file_of(url: str) -> Path | None:
     try:
         parsed = make_url(url)
     except ArgumentError as exc:
-        raise LedgerError(f"storage.ledger_url {url!r} is not a database URL") from exc
+        raise LedgerError(NO_URL) from exc
     is_file = parsed.get_backend_name() == "sqlite" and parsed.database
     return Path(parsed.database) if is_file and parsed.database else None
 

@@ -193,7 +193,7 @@ class Deployment:
     def wait_until_well(self) -> None:
         """Wait for every health check."""
         for name in (*SERVERS, *OURS):
-            wait_for(partial(self.is_well, name), f"{name} is well; {self.log('ingest')}", 60)
+            wait_for(partial(self.is_well, name), f"{name} is well; {self.log('ingest')}", 120)
 
     def log(self, name: str) -> str:
         """What one of our services has written."""

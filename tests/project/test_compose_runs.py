@@ -18,7 +18,12 @@ from tests.project.broker import ROOT, wait_for
 from tests.project.deployment import OURS, SERVERS, Deployment
 from tests.project.documents import documents, text_of
 
-pytestmark = [pytest.mark.mosquitto, pytest.mark.postgresql, pytest.mark.influx]
+pytestmark = [
+    pytest.mark.mosquitto,
+    pytest.mark.postgresql,
+    pytest.mark.influx,
+    pytest.mark.timeout(300),
+]
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +118,6 @@ def test_the_paths_that_the_documents_name_exist(deployment: Deployment) -> None
             assert any(re.fullmatch(p, plain) for p in patterns) or plain != path, (document, path)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", [*SERVERS, *OURS])
 def test_each_service_may_be_restarted(deployment: Deployment, name: str) -> None:
     """While it is stopped others may be unwell; afterwards all are well, and readings come."""
