@@ -19,6 +19,7 @@ from storage.influx.spool import Refused, Spool
 LINES_A_REQUEST = 5_000
 FIRST_WAIT_S = 0.5  # doubled with each failure in a row
 IDLE_S = 0.05
+LONGEST_REST_S = 0.1
 FAILURES_BEFORE_HALVING = 3
 FAILURES_OF_A_LINE = 6  # each after others had passed, before a line is blamed for answers 500
 
@@ -111,11 +112,17 @@ class Drainer:
     ) -> None:
         """Drain until told to stop. now_s: seconds since 1970. sleep: may return early.
 
+        It rests as long as a request took: catching up takes at most half of what InfluxDB and this
+        machine can do, and what is live gets the rest.
+
         chore: called after every step, and every 50 ms while there is nothing to send; a request
         to a server that is silent takes up to 30 s.
         """
         while not stopping():
-            until_s = now_s() + self.step(now_s())
+            began_s = now_s()
+            wait_s = self.step(began_s)
+            took_s = now_s() - began_s
+            until_s = now_s() + max(wait_s, min(took_s, LONGEST_REST_S))
             chore()
             while not stopping() and (left_s := until_s - now_s()) > 0:
                 sleep(min(left_s, IDLE_S))

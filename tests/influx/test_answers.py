@@ -383,6 +383,34 @@ def test_a_drainer_that_dies_within_a_search_begins_it_anew(
     assert set(bench.fake.stored) == {line.encode() for line in lines(1000)} - bad
 
 
+def test_catching_up_leaves_half_of_the_time(bench_of: Callable[[Decide], Bench]) -> None:
+    """After each request the drainer rests as long as that took, so that what is live gets on."""
+    now_s = NOW_S
+    slept_s: list[float] = []
+
+    def take_a_while(_lines: list[bytes], _headers: object) -> Reply:
+        nonlocal now_s
+        now_s += 0.04
+        return STORED
+
+    def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+        slept_s.append(seconds)
+
+    bench = bench_of(take_a_while)
+    for _ in range(3):
+        bench.append(lines(5000))
+    bench.drainer.run(
+        lambda: not bench.spool.counts().lines,
+        now_s=lambda: now_s,
+        sleep=sleep,
+        chore=lambda: None,
+    )
+    assert bench.fake.requests == 3
+    assert slept_s == pytest.approx([0.04, 0.04])
+
+
 def test_every_status_has_a_meaning() -> None:
     """There is no answer for which the drainer has no rule."""
     meanings = {status: meaning_of(Answer(status, "")) for status in (0, *range(200, 600))}

@@ -144,18 +144,18 @@ def test_a_request_that_is_too_large_is_halved(tmp_path: Path) -> None:
 def test_the_drainer_runs_until_it_is_told_to_stop(store: Store) -> None:
     """The loop empties the spool and ends between two requests."""
     store.series.write(readings([(0, BASE, 1.0)]), first=0, last=1)
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        time.sleep(seconds)
-
     rolled: list[int] = []
     store.series.roll_up(BASE + DAY_MS, budget_s=1)
+    deadline = time.monotonic() + 20
+
+    def stopping() -> bool:
+        is_done = sum(rolled) == 3 and store.drainer.condition.state == "idle"
+        return is_done or time.monotonic() > deadline
+
     store.drainer.run(
-        lambda: len(slept) > 2,
+        stopping,
         now_s=time.time,
-        sleep=sleep,
+        sleep=time.sleep,
         chore=lambda: rolled.append(store.roller.step(BASE + DAY_MS, budget_s=1)),
     )
     assert store.stored() == {(0, BASE): 1.0}
