@@ -35,4 +35,11 @@ def deployment(
         stack = ExitStack()
         deployment = deployed(kind, tmp_path_factory.mktemp(kind), seed=seed())
         started[kind] = stack.enter_context(deployment), stack
+    started[kind][0].take_way(through_proxies="proxied" in request.fixturenames)
     return started[kind][0]
+
+
+@pytest.fixture
+def proxied(deployment: Deployment) -> Deployment:
+    """A deployment whose ingest reaches its servers through proxies."""
+    return deployment

@@ -28,8 +28,8 @@ class Deployment(Platform):
     """A platform of one kind, its loops apart, each started again when it ends by itself.
 
     Names of its parts: broker, receiver, processor, api, and of servers drainer, influxdb,
-    postgresql. proxies: by part, the ways that ingest takes to broker, influxdb and postgresql;
-    the API and the test go straight.
+    postgresql. proxies: by part, ways to broker, influxdb and postgresql that ingest takes when it
+    is told to; the API and the test go straight.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Deployment(Platform):
         self.influxd = influxd
         self.postgresql = postgresql
         self.proxies: dict[str, Proxy] = {}
+        self._through_proxies = False
         self.in_storm = False  # a storm is on, or did not end well
         self.restarts: dict[str, list[int]] = defaultdict(list)  # exit codes, unasked
         self._wanted: set[str] = set()
@@ -53,6 +54,11 @@ class Deployment(Platform):
     def kind(self) -> str:
         """embedded or servers."""
         return "servers" if self.postgresql else "embedded"
+
+    @property
+    def ingest(self) -> tuple[str, ...]:
+        """Parts that are the loops of ingest."""
+        return tuple(name for name in self.loops if name != "api")
 
     @property
     def loops(self) -> tuple[str, ...]:
@@ -81,6 +87,19 @@ class Deployment(Platform):
                         self._launch(name)
                 self._wanted.add(name)
 
+    def take_way(self, *, through_proxies: bool) -> None:
+        """Let ingest reach its servers through the proxies or not; it is started again for that.
+
+        A proxy holds what a killed process has sent, and takes it along: kills go without.
+        """
+        if through_proxies == self._through_proxies:
+            return
+        self._through_proxies = through_proxies
+        for name in self.ingest:
+            assert self.stop(name) == 0, self.log(name)
+        self.start(*self.ingest)
+        self.wait_ready()
+
     def wait_ready(self) -> None:
         """Wait until the API says that all is well."""
         wait_for(self._is_ready, f"ready: {self.log('api')} {self.log('processor')}", 60)
@@ -89,7 +108,10 @@ class Deployment(Platform):
         """kill -9 of a part and of all that it started."""
         with self._lock:
             self._wanted.discard(name)
-            processes.kill(self.pid(name))
+            if name in self.servers:
+                processes.kill(self.pid(name))
+            else:
+                self._process(name).kill()  # at once: has no children
             self._process(name).wait()
 
     def stop(self, name: str) -> int:
@@ -165,7 +187,7 @@ class Deployment(Platform):
         return process
 
     def _environment_of(self, name: str) -> dict[str, str]:
-        if name not in ("receiver", "processor", "drainer"):
+        if not self._through_proxies or name not in self.ingest:
             return self._environment
         own = {"GOVSENSE_MQTT__PORT": str(self.proxies["broker"].port)}
         if self.servers:

@@ -26,11 +26,11 @@ BAD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_way_to_the_broker_loses_nothing(deployment: Deployment, bad: str) -> None:
+def test_a_bad_way_to_the_broker_loses_nothing(proxied: Deployment, bad: str) -> None:
     """Whatever the way does for a while, every message is stored exactly once in the end."""
-    proxy = deployment.proxies["broker"]
+    proxy = proxied.proxies["broker"]
     lasts_s = size(quick=1.5, long=20.0 if bad == "nothing comes through" else 6.0)
-    with storm(deployment, rate=RATE, chance=random.Random(seed())) as during:
+    with storm(proxied, rate=RATE, chance=random.Random(seed())) as during:
         during.load.wait_sent(50)
         proxy.suffer(**BAD[bad])
         during.load.wait_sent(round(RATE * lasts_s))
@@ -40,13 +40,13 @@ def test_a_bad_way_to_the_broker_loses_nothing(deployment: Deployment, bad: str)
     assert found.taken == during.load.sent
 
 
-def test_a_broker_that_forgot_the_connection_is_found_again(deployment: Deployment) -> None:
+def test_a_broker_that_forgot_the_connection_is_found_again(proxied: Deployment) -> None:
     """Half-open under load: the first acknowledgement is answered with RST, ingest comes back."""
-    with storm(deployment, rate=RATE, chance=random.Random(seed())) as during:
+    with storm(proxied, rate=RATE, chance=random.Random(seed())) as during:
         during.load.wait_sent(50)
-        connection = deployment.connection
-        deployment.proxies["broker"].half_open()
-        deployment.wait_connected(after=connection)
+        connection = proxied.connection
+        proxied.proxies["broker"].half_open()
+        proxied.wait_connected(after=connection)
         found = during.over()
     assert found.is_exact, found
     assert found.taken == during.load.sent
@@ -54,10 +54,10 @@ def test_a_broker_that_forgot_the_connection_is_found_again(deployment: Deployme
 
 @pytest.mark.parametrize("deployment", [SERVERS], indirect=True)
 @pytest.mark.parametrize("part", ["postgresql", "influxdb"])
-def test_bad_ways_to_a_database_lose_nothing(deployment: Deployment, part: str) -> None:
+def test_bad_ways_to_a_database_lose_nothing(proxied: Deployment, part: str) -> None:
     """Reset, half-open, refused and swallowed connections, in random order, cost no reading."""
     chance = random.Random(seed())
-    proxy = deployment.proxies[part]
+    proxy = proxied.proxies[part]
     ways: list[Callable[[], None]] = [
         proxy.reset,
         proxy.half_open,
@@ -65,7 +65,7 @@ def test_bad_ways_to_a_database_lose_nothing(deployment: Deployment, part: str) 
         partial(proxy.suffer, blackhole=True),
     ]
     lasts = round(RATE * size(quick=1.0, long=4.0))
-    with storm(deployment, rate=RATE, chance=chance) as during:
+    with storm(proxied, rate=RATE, chance=chance) as during:
         for make_bad in chance.sample(ways, len(ways)):
             during.load.wait_sent(lasts)
             make_bad()
