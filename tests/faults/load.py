@@ -134,7 +134,7 @@ class Followed:
     @property
     def messages(self) -> int:
         """How many of the load were taken over, repeated ones too."""
-        return sum(self.times.values())
+        return sum(list(self.times.values()))
 
     @contextmanager
     def running(self) -> Iterator[Followed]:
@@ -148,11 +148,16 @@ class Followed:
             thread.join()
             self._reader.close()
 
+    def wait_for_more(self) -> None:
+        """Wait until something new is on the platform's disk: the receiver is at work."""
+        before = self.messages
+        wait_for(lambda: self.messages > before, "the receiver takes over", BACKLOG_WITHIN_S)
+
     def wait_for_all(self, count: int) -> None:
         """Wait until rounds 0 to count - 1 are on the platform's disk."""
         wait_for(
             lambda: len(self.times) >= count,
-            f"all {count} rounds are on disk; {len(self.times)} are",
+            f"all {count} rounds are on disk",
             BACKLOG_WITHIN_S,
         )
 
