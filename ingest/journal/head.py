@@ -53,6 +53,11 @@ class Head:
         self._words[2] = connection
         self._words[3] = monotonic_ns
 
+    @property
+    def has_beaten(self) -> bool:
+        """Whether a receiver ever left a sign of life."""
+        return self._words[3] != 0
+
     def silent_ns(self, monotonic_ns: int) -> int:
         """Since when the receiver's last sign of life is over, at least 0.
 
@@ -69,12 +74,12 @@ class Head:
 
 
 def silent_s(directory: Path, monotonic_ns: int) -> float | None:
-    """Seconds since the receiver of a journal last moved; None where there never was one."""
+    """Seconds since the receiver of a journal last moved; None where there never was one that did."""
     try:
         head = Head(directory, create=False)
     except (FileNotFoundError, ValueError):  # ValueError: its receiver is about to make it
         return None
     try:
-        return head.silent_ns(monotonic_ns) / 1e9
+        return head.silent_ns(monotonic_ns) / 1e9 if head.has_beaten else None
     finally:
         head.close()
