@@ -74,7 +74,7 @@ class Head:
 
 
 def silent_s(directory: Path, monotonic_ns: int) -> float | None:
-    """Seconds since the receiver of a journal last moved; None where there never was one that did."""
+    """Seconds since the receiver of a journal last moved; None where none ever did."""
     try:
         head = Head(directory, create=False)
     except (FileNotFoundError, ValueError):  # ValueError: its receiver is about to make it
