@@ -24,7 +24,7 @@ LATE_MS = 180_000  # three intervals: what arrives later is not live
 AHEAD_MS = 300_000
 YEAR_2020_MS = 1_577_836_800_000
 HOUR_MS, YEAR_MS = 3_600_000, 31_557_600_000
-EXAMPLES = size(quick=200, long=3000)
+EXAMPLES = size(quick=100, long=3000)
 COUNTED: Counter[str] = Counter()
 
 WRONG_MS = st.sampled_from([

@@ -28,7 +28,7 @@ from tests.influx.test_contract import readings
 pytestmark = [pytest.mark.guarantee, pytest.mark.influx]
 SERIES = range(8)
 ROWS = 500  # a batch
-BATCHES = 40
+BATCHES = 20
 LEAST_STEP_S = 0.05
 MOST_STEPS = 2000
 BODY_BYTES = 400_000  # of a full request

@@ -110,6 +110,11 @@ def report(kind: str, extras: list[int]) -> None:
     record("bad-point", figure, met=True, of=kind)
 
 
+def dashed(kind: str) -> str:
+    """A test's name without spaces."""
+    return kind.replace(" ", "-")
+
+
 @pytest.fixture(scope="module")
 def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
     """A real InfluxDB that takes no more than BODY_BYTES at once."""
@@ -119,7 +124,7 @@ def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
     own.stop()
 
 
-@pytest.mark.parametrize("kind", OWN)
+@pytest.mark.parametrize("kind", OWN, ids=dashed)
 def test_a_bad_point_that_influxdb_1_refuses(tmp_path: Path, influxd: Influxd, kind: str) -> None:
     """With the real server's own answers, through the client library and without."""
     bad, status = OWN[kind]
@@ -149,7 +154,7 @@ def test_a_bad_point_that_influxdb_1_refuses(tmp_path: Path, influxd: Influxd, k
     report(f"InfluxDB 1.6.7, {kind}", extras)
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", TOLD, ids=dashed)
 def test_a_bad_point_that_other_servers_refuse(tmp_path: Path, kind: str) -> None:
     """With answers that 1.6.7 does not give, and nothing stored of a refused request."""
     reply = TOLD[kind]
