@@ -53,16 +53,16 @@ def test_the_sum_over_all_devices(world: World) -> None:
     }
 
 
-def test_missing_numbers_are_those_of_the_sequences(world: World) -> None:
+def test_missing_numbers_are_those_of_the_sequences(own_world: World) -> None:
     """The counts are what /sequences lists, of a device, a province and all."""
     rows = [
         SequenceRow("p0", "b1", 9, [(2, 3)], [(5, 5), (7, 8)]),
         SequenceRow("p0", "b2", 4, [], []),
         SequenceRow("n1", "b1", 9, [], [(1, 8)]),
     ]
-    commit(world.ledger, Facts(position=100, sequences=rows), now_ms=NOW_MS)
+    commit(own_world.ledger, Facts(position=100, sequences=rows), now_ms=NOW_MS)
     ranges = {
-        device: world.get(f"/devices/{device}/sequences")["boots"]
+        device: own_world.get(f"/devices/{device}/sequences")["boots"]
         for device in ("p0", "n0", "c0", "n1", "old")
     }
 
@@ -71,18 +71,18 @@ def test_missing_numbers_are_those_of_the_sequences(world: World) -> None:
         return sum(one["last"] - one["first"] + 1 for one in missing)
 
     for device in ranges:
-        numbered = world.get(f"/devices/{device}/accounting")["numbered"]
+        numbered = own_world.get(f"/devices/{device}/accounting")["numbered"]
         assert numbered == {name: count(device, name) for name in ("waiting", "lost")}
-    everything = world.get("/accounting")["numbered"]
+    everything = own_world.get("/accounting")["numbered"]
     assert everything["waiting"] == sum(count(device, "waiting") for device in ranges) > 0
     assert everything["lost"] == sum(count(device, "lost") for device in ranges) > 0
-    assert world.get("/accounting", province="LA-LP")["numbered"] == {"waiting": 2, "lost": 3}
+    assert own_world.get("/accounting", province="LA-LP")["numbered"] == {"waiting": 2, "lost": 3}
 
 
 @pytest.mark.parametrize("path", ["/accounting", "/devices/p0/accounting"])
 def test_too_long_a_range_is_refused(world: World, path: str) -> None:
     """The problem says how long it may be."""
-    problem = world.problem(422, path, from_="2020-01-01T00:00:00Z")
+    problem = own_world.problem(422, path, from_="2020-01-01T00:00:00Z")
     assert problem["errors"][0]["field"] == "from"
     assert "days" in problem["errors"][0]["allowed"]
 

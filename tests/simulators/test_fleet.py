@@ -210,7 +210,8 @@ def test_a_full_outbox_drops_the_oldest_and_counts(tmp_path: Path) -> None:
             wait_for(lambda: fleet.pending == 0, "the rest is sent", 20)
             found = {r[:2] for r in rounds_in(listener.received)}
     assert all(sum(device == name for name, _ in found) >= 50 for device in country().devices)
-    assert len(found) + fleet.tally.dropped == 200 * len(country().devices)
+    # One that is dropped while it is on its way may arrive all the same.
+    assert 200 * len(country().devices) - len(found) <= fleet.tally.dropped
 
 
 def test_shared_connections_carry_all_devices(tmp_path: Path) -> None:
