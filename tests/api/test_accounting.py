@@ -82,7 +82,7 @@ def test_missing_numbers_are_those_of_the_sequences(own_world: World) -> None:
 @pytest.mark.parametrize("path", ["/accounting", "/devices/p0/accounting"])
 def test_too_long_a_range_is_refused(world: World, path: str) -> None:
     """The problem says how long it may be."""
-    problem = own_world.problem(422, path, from_="2020-01-01T00:00:00Z")
+    problem = world.problem(422, path, from_="2020-01-01T00:00:00Z")
     assert problem["errors"][0]["field"] == "from"
     assert "days" in problem["errors"][0]["allowed"]
 
