@@ -1,22 +1,24 @@
-"""The judge: detectors and alert book, fed with batches and with time."""
+"""The judge: everything that detects, fed with batches and with time."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from detection.alerts import AlertBook, AlertChange
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
+from detection.heard import Heard
+from detection.incidents.changes import IncidentChange
+from detection.outages import Bin
 from devices.catalogue import Catalogue
-from ingest.intake import Batch
 
 log = logging.getLogger(__name__)
 
-TICK_MS = 10_000  # silence is looked for at whole multiples of this
+TICK_MS = 10_000  # what time alone brings about is looked for at whole multiples of this
 
 
 class Known(msgspec.Struct):
@@ -26,8 +28,20 @@ class Known(msgspec.Struct):
     book: bytes
 
 
+class Verdict(NamedTuple):
+    """What changed: alerts and incidents in order, bins as they are now."""
+
+    alerts: list[AlertChange]
+    incidents: list[IncidentChange]
+    bins: list[Bin]
+
+
 class Judge:
-    """Findings and alerts of one processor. Takes time as an argument, reads no clock."""
+    """Findings, alerts, incidents and bins of one processor.
+
+    Takes time as an argument, reads no clock. One that is fed the same batches and times says the
+    same.
+    """
 
     def __init__(self, catalogue: Catalogue, site_of: Callable[[str], str]) -> None:
         self._catalogue = catalogue
@@ -36,22 +50,14 @@ class Judge:
         self._book = AlertBook()
         self._next_tick_ms = 0
 
-    def hear(self, batch: Batch) -> list[Finding]:
+    def hear(self, heard: Heard) -> list[Finding]:
         """Findings on the live readings of a batch; each of its rounds is a sign of life."""
-        numbers, received = [], []
-        for record in batch.round_record.tolist():
-            source = batch.sources[record]
-            number = source and self._catalogue.device_number_of(source.device.device)
-            numbers.append(-1 if number is None else number)
-            received.append(batch.records[record].received_ms)
-        device_numbers = np.array(numbers, np.int32)
-        known = device_numbers >= 0
-        received_ms = np.array(received, np.int64)
-        self._engine.heard(device_numbers[known], batch.round_at_ms[known], received_ms[known])
-        return self._engine.score(batch.readings.take(batch.live))
+        rounds = heard.rounds
+        self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
+        return self._engine.score(heard.readings.take(heard.live))
 
     def tick(self, now_ms: int) -> list[Finding]:
-        """Findings on silence, at most once per TICK_MS. Everything up to now_ms was heard."""
+        """What time alone brings, at most once per TICK_MS. Everything up to now_ms was heard."""
         if now_ms < self._next_tick_ms:
             return []
         tick_ms = now_ms // TICK_MS * TICK_MS
@@ -63,9 +69,10 @@ class Judge:
         self._next_tick_ms = min(self._next_tick_ms, now_ms)
         self._engine.resumed(now_ms)
 
-    def conclude(self, findings: list[Finding], now_ms: int) -> list[AlertChange]:
-        """What the findings change in the alert book."""
-        return self._book.apply(findings, now_ms, self._site_of)
+    def conclude(self, findings: list[Finding], now_ms: int) -> Verdict:
+        """What the findings, and what was heard since, change."""
+        alerts = self._book.apply(findings, now_ms, self._site_of)
+        return Verdict(alerts, [], [])
 
     def open_alerts(self) -> set[str]:
         """Ids of the alerts that are pending or firing."""

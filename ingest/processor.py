@@ -22,6 +22,7 @@ from devices.catalogue import Catalogue
 from devices.registry import Registry
 from devices.wire import reasons
 from ingest import tally
+from ingest.hearing import heard_of
 from ingest.intake import Batch, Intake
 from ingest.journal import JournalReader, Record
 from ingest.judge import Judge, Known
@@ -139,7 +140,7 @@ class Processor:
         self._number_new_series()
         facts = self._store(batch)
         self.sequences.take(batch)
-        findings = self.judge.hear(batch) + self._tick(records)
+        findings = self.judge.hear(heard_of(batch)) + self._tick(records)
         changes = self._commit(facts, findings, processed=len(records))
         self._observe(batch, changes, findings)
 
@@ -236,7 +237,7 @@ class Processor:
         if damaged:
             facts.totals = {**facts.totals, **_damage(facts.totals, damaged)}
             log.error("%d records of the journal were damaged and are lost", damaged)
-        facts.alert_changes = self.judge.conclude(findings, now_ms)
+        facts.alert_changes = self.judge.conclude(findings, now_ms).alerts
         if self._snapshot_due or time.monotonic() - self._snapshot_at > self._limits.snapshot_s:
             state = Snapshot(self.judge.state(), self.sequences.state())
             facts.snapshot = (facts.position, msgspec.msgpack.encode(state))

@@ -20,6 +20,8 @@ COMMANDS = {  # name: (module, what it does)
     "registry": ("storage.registry_command", "import, export or sample sites and devices"),
     "influx": ("storage.influx_command", "make an InfluxDB ready for telemetry"),
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
+    "capture": ("ingest.capture_command", "record what devices publish at a broker in a file"),
+    "replay": ("ingest.replay_command", "judge a recorded capture in virtual time"),
     "backup": ("runtime.backup_command", "save the embedded stores while the platform runs"),
     "restore": ("runtime.restore_command", "check a backup and put it back"),
     "doctor": ("runtime.doctor_command", "try what the platform needs, and say what is wrong"),
