@@ -71,6 +71,11 @@ class Arrivals:
         self._client.disconnect()
         self._client.loop_stop()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a line has come that was not taken."""
+        return not self._lines.empty()
+
     def take(self, within_s: float) -> bytes | None:
         """The next line of the capture, None where none comes in time."""
         try:
@@ -122,12 +127,12 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             arrivals.open()
             recorder.run(out, most=args.messages)
     except OSError as exc:
-        print(f"govsense capture: {exc}", file=sys.stderr)
+        _say(str(exc))
         return 1
     finally:
         arrivals.close()
     if arrivals.refusal:
-        print(f"govsense capture: {arrivals.refusal}", file=sys.stderr)
+        _say(arrivals.refusal)
         return 1
     print(f"{recorder.count} messages in {args.out}")
     return 0
@@ -139,7 +144,7 @@ class Recorder:
     def __init__(self, arrivals: Arrivals, should_stop: Callable[[], bool]) -> None:
         self._arrivals = arrivals
         self._should_stop = should_stop
-        self._losses = 0
+        self._connections = self._losses = 0
         self.count = 0
 
     def run(self, out: BinaryIO, *, most: int | None) -> None:
@@ -148,26 +153,37 @@ class Recorder:
         synced = time.monotonic()
         try:
             while not self._is_done(most, until):
-                line = self._arrivals.take(WAIT_S)
-                if line is not None:
-                    out.write(line)
-                    self.count += 1
+                self._write(out, self._arrivals.take(WAIT_S))
                 if time.monotonic() - synced >= SYNC_EVERY_S:
                     _sync(out)
                     synced = time.monotonic()
+            self._arrivals.close()
+            while (most is None or self.count < most) and self._arrivals.waiting:
+                self._write(out, self._arrivals.take(0))
         finally:
             _sync(out)
+
+    def _write(self, out: BinaryIO, line: bytes | None) -> None:
+        if line is not None:
+            out.write(line)
+            self.count += 1
 
     def _is_done(self, most: int | None, connect_until: float) -> bool:
         arrivals = self._arrivals
         if arrivals.losses > self._losses:
             self._losses = arrivals.losses
-            print("govsense capture: the connection was lost, what comes until it is back is not"
-                  " recorded", file=sys.stderr)  # fmt: skip
+            _say("the connection was lost: what comes until it is back is not recorded")
+        if arrivals.connections > self._connections:
+            self._connections = arrivals.connections
+            _say("connected, recording what comes; Ctrl-C ends it")
         if not arrivals.connections and not arrivals.refusal and time.monotonic() > connect_until:
             arrivals.refusal = f"the broker did not answer within {CONNECT_WITHIN_S:.0f} s"
         is_full = most is not None and self.count >= most
         return is_full or bool(arrivals.refusal) or self._should_stop()
+
+
+def _say(text: str) -> None:
+    print(f"govsense capture: {text}", file=sys.stderr, flush=True)
 
 
 def _sync(out: BinaryIO) -> None:
