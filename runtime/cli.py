@@ -16,6 +16,7 @@ COMMANDS = {  # name: (module, what it does)
     "ingest": ("ingest.command", "receive, store and judge what devices publish"),
     "api": ("api.command", "answer dashboards and agencies over HTTP"),
     "simulate": ("simulators.command", "play a country of devices, or a recorded series"),
+    "evaluate": ("simulators.evaluate_command", "score detection against the truth of a world"),
     "probe": ("devices.probe.command", "measure this office's connectivity and publish it"),
     "registry": ("storage.registry_command", "import, export or sample sites and devices"),
     "influx": ("storage.influx_command", "make an InfluxDB ready for telemetry"),
