@@ -101,7 +101,7 @@ class Engine:
         self._ended = unpack(state, self._catalogue, self._banks(), self._silence)
 
     def _banks(self) -> dict[str, Bank]:
-        return {"clock": self._clock, **{d.rule: d.bank for d in self._detectors}}
+        return {"clock": self._clock, **{k: v for d in self._detectors for k, v in d.banks.items()}}
 
     def _score_wave(
         self, readings: Readings, places: NDArray[np.intp], steps: list[tuple[int, int, Finding]]
@@ -111,7 +111,7 @@ class Engine:
             return
         for order, detector in enumerate(self._detectors):
             for step in detector.judge(wave):
-                finding = self._finding(detector.rule, step, wave)
+                finding = self._finding(step.rule or detector.rule, step, wave)
                 steps.append((int(places[newer[step.place]]), order, finding))
 
     def _wave(self, readings: Readings) -> tuple[Wave, NDArray[np.intp]]:

@@ -18,8 +18,10 @@ from detection.findings import Nature, Severity
 from devices.kinds import KINDS, METRICS, TIERS, Metric
 
 LOW, HIGH = 0, 1
-JUMP, RECORD, LEVEL = 0, 1, 2
-CHANNELS = ("jump", "record", "level")
+JUMP, STEP, RECORD, NOISE = range(4)
+CHANNELS = ("jump", "step", "record", "noise")
+
+LOG_FLOOR = 0.01  # of times and other ratios, 1 %
 
 
 class Verdict(NamedTuple):
@@ -50,17 +52,22 @@ class ShiftRules(NamedTuple):
     """Arrays over METRICS; the second axis of tau and least is the channel.
 
     tau: how far beyond the range seen so far, as a share of that range, a statistic must be.
-    least: and how far at least, on the metric's scale; inf where the channel is off. log: judged
-    as log(value + offset). confirm: readings in a row. learn_ms: age from which on the record and
-    level channels judge.
+    least: and how far at least, on the metric's scale (noise: in usual sizes); inf where the
+    channel is off. log: judged as log(value + offset). week: whether days of rest differ from
+    working days. spiky: whether single bad readings are normal, and are passed over. floor: the
+    smallest size of a jump or step that counts as usual. confirm: readings in a row. drift: how
+    far a mean of six hours must have moved, inf where that is not judged.
     """
 
     tau: NDArray[np.float64]
     least: NDArray[np.float64]
     log: NDArray[np.bool_]
     offset: NDArray[np.float64]
+    week: NDArray[np.bool_]
+    spiky: NDArray[np.bool_]
+    floor: NDArray[np.float64]
     confirm: NDArray[np.int64]
-    learn_ms: NDArray[np.int64]
+    drift: NDArray[np.float64]
     verdicts: dict[int, Verdict]
     applies: NDArray[np.bool_]
 
@@ -119,15 +126,18 @@ def read_limits() -> LimitRules:
 
 
 def read_shift() -> ShiftRules:
-    """The table of the shift detector; an empty tau turns a channel off."""
+    """The table of the statistical channels; an empty tau turns a channel off."""
     n = len(METRICS)
     rules = ShiftRules(
-        tau=np.zeros((n, 3)),
-        least=np.full((n, 3), np.inf),
+        tau=np.zeros((n, 4)),
+        least=np.full((n, 4), np.inf),
         log=np.zeros(n, np.bool_),
         offset=np.zeros(n),
+        week=np.zeros(n, np.bool_),
+        spiky=np.zeros(n, np.bool_),
+        floor=np.zeros(n),
         confirm=np.ones(n, np.int64),
-        learn_ms=np.zeros(n, np.int64),
+        drift=np.full(n, np.inf),
         verdicts={},
         applies=np.zeros(n, np.bool_),
     )
@@ -136,11 +146,14 @@ def read_shift() -> ShiftRules:
         for channel, name in enumerate(CHANNELS):
             if cells[f"{name}_tau"]:
                 rules.tau[row, channel] = float(cells[f"{name}_tau"])
-                rules.least[row, channel] = float(cells[f"{name}_least"])
+                rules.least[row, channel] = float(cells.get(f"{name}_least") or 0)
         rules.log[row] = cells["scale"] == "log"
         rules.offset[row] = float(cells["offset"] or 0)
+        rules.week[row] = cells["week"] == "yes"
+        rules.spiky[row] = cells["spiky"] == "yes"
+        rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2
         rules.confirm[row] = int(cells["confirm"])
-        rules.learn_ms[row] = int(cells["learn_days"]) * 86_400_000
+        rules.drift[row] = float(cells["drift_least"] or np.inf)
         rules.verdicts[row] = _verdict(cells)
         rules.applies[row] = True
     return rules

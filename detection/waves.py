@@ -43,7 +43,10 @@ class Wave(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a detector says of the series at one place in a wave; see Finding."""
+    """What a detector says of the series at one place in a wave; see Finding.
+
+    rule: where it is not the detector's own name.
+    """
 
     place: int
     phase: Phase
@@ -53,6 +56,7 @@ class Step(NamedTuple):
     value: float
     expected: tuple[float, float] | None
     facts: dict[str, Any]
+    rule: str = ""
 
 
 def waves(series: NDArray[np.int32]) -> Iterator[NDArray[np.intp]]:
