@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,10 +32,12 @@ class Engine:
     into batches; findings on silence depend on receive times and ticks.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, rules: Collection[str] | None = None) -> None:
+        """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        self._detectors: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        every: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        self._detectors = [one for one in every if rules is None or one.rule in rules]
         self._silence = Silence(catalogue.devices)
         self._scale = np.ones(0)
         self._scaled: list[int] = []
