@@ -28,10 +28,19 @@ class Scope(msgspec.Struct, frozen=True):
     id: str
 
 
+class Dark(msgspec.Struct, frozen=True):
+    """A time in which one site could not be reached at all."""
+
+    site: str
+    start: int
+    end: int
+
+
 class Fault(msgspec.Struct, frozen=True):
     """One labelled fault, or a decoy. start, end: ms since 1970 UTC. metric: None for all.
 
-    down: the sites cannot be reached at all while it lasts; None where the file does not say.
+    down: its sites cannot be reached at all, at the times in `dark` or, where that is empty, while
+    it lasts; None where the file does not say.
     sigmas: its size in standard deviations of the metric, where the file says.
     """
 
@@ -46,6 +55,7 @@ class Fault(msgspec.Struct, frozen=True):
     start: int
     end: int
     down: bool | None = None
+    dark: tuple[Dark, ...] = ()
     sigmas: float | None = None
 
 

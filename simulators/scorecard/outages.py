@@ -54,8 +54,11 @@ class Truth:
         down: dict[str, list[Span]] = {}
         either: dict[str, list[Span]] = {}
         for fault in world.faults:
+            cut = is_down(fault, world)
+            for dark in fault.dark if cut else ():
+                down.setdefault(dark.site, []).append((dark.start, dark.end))
             for site in fault.sites:
-                if is_down(fault, world):
+                if cut and not fault.dark:
                     down.setdefault(site, []).append((fault.start, fault.end))
                 elif fault.nature == "connectivity" or fault.cause == "platform":
                     either.setdefault(site, []).append((fault.start, fault.end))

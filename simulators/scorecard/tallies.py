@@ -20,8 +20,8 @@ class Tally:
         return self.counts[name]
 
     def add(self, **counts: int) -> None:
-        """Add to counts."""
-        self.counts.update(counts)
+        """Add to counts; True is 1."""
+        self.counts.update({name: int(count) for name, count in counts.items()})
 
     def observe(self, name: str, value: float) -> None:
         """Collect a value."""

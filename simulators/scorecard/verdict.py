@@ -75,7 +75,9 @@ def _reference_row(name: str, tally: Tally, gate: Gate, device_days: float) -> C
 
 
 def _delay(gate: Gate, value: float | None) -> str:
-    return f"{number(value)} intervals" if gate.delay_unit == "intervals" else seconds(value)
+    if gate.delay_unit == "s" or value is None:
+        return seconds(value)
+    return f"{number(value)} interval{'s' if value != 1 else ''}"
 
 
 def targets(score: Score) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulators.scorecard.evaluation import score_of
-from simulators.scorecard.files import BIN_MS, Scope
+from simulators.scorecard.files import BIN_MS, Dark, Scope
 from simulators.scorecard.page import page
 from simulators.scorecard.tallies import Score
 from simulators.scorecard.verdict import figures
@@ -353,3 +353,16 @@ def test_scores_of_worlds_add_up() -> None:
     assert both.of("total", "all faults").quantile("delay_s", 0.5) == one.of(
         "total", "all faults"
     ).quantile("delay_s", 0.5)
+
+
+def test_a_fault_may_say_when_each_site_was_dark() -> None:
+    """What the truth says of each site counts; between its dark times a bin may be either."""
+    made = world()
+    spans = [(6 * HOUR, 6 * HOUR + 20 * MINUTE), (7 * HOUR, 7 * HOUR + 20 * MINUTE)]
+    dark = tuple(Dark("s4", START + start, START + end) for start, end in spans)
+    made.faults = [cut("flapping", 6 * HOUR, 8 * HOUR, "s4", dark=dark)]
+    score = score_of(made)
+    assert score.of("bins", "after backfill")["missed"] == 8
+    assert score.of("outage", "all outages")["outages"] == 2
+    made.bins = bins(made, {"s4": [(START + 6 * HOUR, START + 8 * HOUR)]})
+    assert score_of(made).of("bins", "after backfill")["wrong"] == 0
