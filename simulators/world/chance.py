@@ -42,6 +42,39 @@ class Wander:
         return self.value
 
 
+class SharedWander:
+    """Noise that several devices see alike: a smooth walk that is a pure function of time.
+
+    names: who shares it. spread: standard deviation at every time. memory_s: between two knots,
+    which are drawn independently; times may go back.
+    """
+
+    __slots__ = ("_knot", "_memory_ms", "_names", "_pair", "_seed", "_spread")
+
+    def __init__(self, seed: int, *names: str, spread: float, memory_s: float) -> None:
+        self._seed = seed
+        self._names = names
+        self._spread = spread
+        self._memory_ms = round(memory_s * 1000)
+        self._knot = -1
+        self._pair = (0.0, 0.0)
+
+    def at(self, at_ms: int) -> float:
+        """The deviation at a time."""
+        knot, past_ms = divmod(at_ms, self._memory_ms)
+        if knot != self._knot:
+            behind = self._pair[1] if knot == self._knot + 1 else self._draw(knot)
+            self._pair = behind, self._draw(knot + 1)
+            self._knot = knot
+        share = past_ms / self._memory_ms
+        share *= share * (3.0 - 2.0 * share)
+        left, right = self._pair
+        return (left + (right - left) * share) / math.hypot(share, 1.0 - share)
+
+    def _draw(self, knot: int) -> float:
+        return stream(self._seed, *self._names, str(knot)).gauss(0.0, self._spread)
+
+
 class Bursts:
     """Something that comes at random and stays for a while: rain on a dish, a door held open.
 
