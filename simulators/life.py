@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from devices.registry import Device, Site
 from devices.wire import Round
-from simulators.mishaps import Conditions, Mishap
 from simulators.faults import Distortion, Fault
 from simulators.identity import UPTIME_MS
+from simulators.mishaps import Conditions, Mishap
 from simulators.placement import Timing
 from simulators.world import Model, model_for
 from simulators.world.chance import stream
+from simulators.world.effects import Effect, Effects
 from simulators.world.model import Value, rounded
 from simulators.world.probe import Probe
 
@@ -77,7 +78,7 @@ class Life:
         self._silent = [(e.start_ms, self._alive_ms(e)) for e in self.mishaps if e.what in SILENT]
         self._restarts = [e.start_ms for e in self.mishaps if e.what == "restart"]
         self._twins = [e for e in self.mishaps if e.what == "twin"]
-        self._model: Model = model_for(seed, device, site)
+        self._model: Model = model_for(seed, device, site, _world_effects(self.mishaps))
         self._distortions = [(f, Distortion(f)) for f in befalls.faults if f.type in VALUE_FAULTS]
         self._public_ips = [_public_ip(self._chance) for _ in site.uplinks]
         self._boot, self._seq = "", 0
@@ -141,9 +142,7 @@ class Life:
             since = (at_ms >= restart_ms) & (on.booted_ms <= restart_ms)
             on.agent_ms[since] = np.fmax(on.agent_ms[since], restart_ms)
 
-    def _said(
-        self, at_ms: int, clock_ms: int, values: dict[str, Value], backup: bool
-    ) -> Measured:
+    def _said(self, at_ms: int, clock_ms: int, values: dict[str, Value], backup: bool) -> Measured:
         boot = self.boot_at(at_ms)
         if boot.boot != self._boot:
             first = not self._boot
@@ -187,14 +186,23 @@ def _boots(device: str, mishaps: Sequence[Mishap], seed: int, start_ms: int) -> 
     """Every run of a device: the one at the start, and one after each time without power."""
     draw = stream(seed, device, "boot")
     times = [start_ms - draw.randrange(*UPTIME_MS)]
-    for mishap in mishaps:
-        if mishap.what == "off":
-            times.append(mishap.end_ms + round(draw.uniform(*BOOT_S) * 1000))
+    times += [
+        mishap.end_ms + round(draw.uniform(*BOOT_S) * 1000)
+        for mishap in mishaps
+        if mishap.what == "off"
+    ]
     names = [
         blake2b(f"{seed}/{device}/{start_ms}/{number}".encode(), digest_size=4).hexdigest()
         for number in range(len(times))
     ]
     return [Boot(at_ms, name) for at_ms, name in zip(sorted(times), names, strict=True)]
+
+
+def _world_effects(mishaps: Sequence[Mishap]) -> Effects:
+    """What the models of facilities feel of them."""
+    return Effects(
+        [Effect("power-cut", m.start_ms, m.end_ms) for m in mishaps if m.what == "mains-off"]
+    )
 
 
 def _public_ip(draw: Random) -> str:

@@ -35,7 +35,7 @@ KINDS_OF = {
     "school": ("environment", "air-quality", "presence", "environment"),
     "water-plant": ("water-level", "water-quality", "power", "water-level"),
 }
-INTERVALS_S = ((60, 0.35), (120, 0.2), (180, 0.1), (300, 0.35))
+INTERVALS_S = ((60, 0.12), (120, 0.16), (180, 0.2), (300, 0.52))
 SITES_A_DISTRICT = (3, 4, 5, 6)
 
 
@@ -83,7 +83,7 @@ def _site(draw: Random, number: int, district: District) -> Site:
     site_class = _pick(draw, CLASSES)
     english, lao, agency = NAMES[site_class]
     code = district.province.removeprefix("LA-").lower()
-    feeder = f"{district.province.removeprefix('LA-')}-{district.district[:12]}-F{draw.choice((1, 1, 2))}"
+    feeder = f"{code.upper()}-{district.district}-F{draw.choice((1, 1, 2))}"
     return Site(
         site=f"{code}-{site_class}-{number:03d}",
         name_en=f"{district.name_en} {english} {number}",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulators.mishaps import Mishap
 from simulators.faults import Fault
+from simulators.mishaps import Mishap
 
 
 class Dark(NamedTuple):

@@ -65,7 +65,8 @@ def echo_columns(rtt_ms: Floats, tier: str) -> Columns:
 
     def rank(share: float) -> Floats:
         at = np.maximum(np.ceil(share * rcvd).astype(int) - 1, 0)
-        return ordered[rows, at]
+        ranked: Floats = ordered[rows, at]
+        return ranked
 
     steps = np.abs(np.diff(rtt_ms, axis=1))
     pairs = (~np.isnan(steps)).sum(axis=1)

@@ -20,7 +20,13 @@ Values = dict[str, float | int | bool | None]
 
 DETAIL_EVERY = 10  # rounds
 TEST_EVERY_S = (21_600.0, 2_160.0, 54_000.0)  # mean, least, most between two speed tests
-PAGE_METRICS = ("tcp_ms", "tls_ms", "ttfb_ms", "http_total_ms", "http_status", "content_ok")
+DETAILS = (
+    *(f"{tier}_dup" for tier in TIERS),
+    *(f"{tier}_rtt_max_ms" for tier in TIERS),  # of ten packets it is the 95th percentile
+    *("gw_rtt_p95_ms", "gw_jitter_ms", "isp_jitter_ms"),
+    *("boot_count", "backlog_msgs", "backlog_oldest_s", "dropped_msgs", "clock_offset_ms"),
+    *("clock_sync_age_s", "cert_days_left", "pmtu_bytes"),
+)
 METRICS = KINDS["connectivity-probe"].metrics
 
 
@@ -66,8 +72,9 @@ class Probe:
         first = self._rounds % DETAIL_EVERY
         self._rounds += len(at_ms)
         detailed = (np.arange(len(at_ms)) + first) % DETAIL_EVERY == 0
-        for name, column in self._detail(at_ms, on).items():
-            columns[name] = np.where(detailed, column, np.nan)
+        columns |= self._detail(at_ms, on)
+        for name in DETAILS:
+            columns[name] = np.where(detailed, columns[name], np.nan)
         return _rows(columns)
 
     def _names(self, tiers: Columns, load: Floats, on: Conditions) -> Columns:
@@ -101,9 +108,7 @@ class Probe:
             "tcp_ms": np.where(tcp_fails, np.nan, tcp),
             "tls_ms": np.where(fails, np.nan, tls),
             "ttfb_ms": np.where(fails, np.nan, first),
-            "http_total_ms": np.where(
-                fails, np.nan, tcp + np.nan_to_num(tls) + first + transfer
-            ),
+            "http_total_ms": np.where(fails, np.nan, tcp + np.nan_to_num(tls) + first + transfer),
             "http_status": np.where(fails, np.nan, np.where(portal, 302.0, 200.0)),
             "content_ok": np.where(fails, np.nan, np.where(portal, 0.0, 1.0)),
         }
@@ -147,9 +152,10 @@ class Probe:
         """What it reports in some rounds only."""
         usual = np.where(on.backup, self._ways[-1].link.radio != "", self._ways[0].link.radio != "")
         repeated = self._draw.random((len(at_ms), len(TIERS))) < 0.0005
-        doubles = {f"{tier}_dup": repeated[:, n] * 1.0 for n, tier in enumerate(TIERS)}
-        pmtu = np.where(usual, 1420.0, 1500.0) - on.pmtu
-        return self._machine.detail(at_ms, on) | doubles | {"pmtu_bytes": pmtu}
+        doubles: Columns = {f"{tier}_dup": repeated[:, n] * 1.0 for n, tier in enumerate(TIERS)}
+        pmtu: Floats = np.where(usual, 1420.0, 1500.0) - on.pmtu
+        doubles["pmtu_bytes"] = pmtu
+        return self._machine.detail(at_ms, on) | doubles
 
 
 def _rows(columns: Columns) -> list[Values]:

@@ -106,17 +106,19 @@ def levels(curve: Curve, at_ms: NDArray[np.int64]) -> Floats:
     """Where a daily curve stands at each of many times."""
     hours = ((at_ms + LOCAL_OFFSET_MS) % DAY_MS) / 3_600_000
     hour, height = zip(*curve, strict=True)
-    return np.interp(hours, hour, height)
+    return np.asarray(np.interp(hours, hour, height), np.float64)
 
 
 def office_loads(at_ms: NDArray[np.int64]) -> Floats:
     """office_load at each of many times."""
     days, of = np.unique((at_ms + LOCAL_OFFSET_MS) // DAY_MS, return_inverse=True)
     share = np.array([1.0 if _is_working(int(day)) else 1 / 12 for day in days])
-    return levels(OFFICE, at_ms) * share[of]
+    loads: Floats = levels(OFFICE, at_ms) * share[of]
+    return loads
 
 
 def daylights(at_ms: NDArray[np.int64]) -> Floats:
     """daylight at each of many times."""
     hours = ((at_ms + LOCAL_OFFSET_MS) % DAY_MS) / 3_600_000
-    return np.maximum(0.0, np.sin(math.pi * (hours - 6.0) / 12.0))
+    height: Floats = np.maximum(0.0, np.sin(math.pi * (hours - 6.0) / 12.0))
+    return height
