@@ -5,22 +5,30 @@ from __future__ import annotations
 import math
 from random import Random
 
-from devices.registry import Device, Site
+from devices.registry import Device
 from simulators.world import rhythm
 from simulators.world.chance import Bursts, Wander
 from simulators.world.climate import Outdoors, latitude
+from simulators.world.effects import Place
 
 DEEP_NORTH_LAT = 18.5
 ROOM_LAG_S = 2.5 * 3600
 AIR_CHANGE_S = 3600.0
+WET_PCT = 85.0  # above, water on the dust makes an optical sensor read too much
 
 
 class Environment:
-    """A room: temperature, humidity, CO2 of the people in it, and the sensor's battery."""
+    """A room: temperature, humidity, CO2 of the people in it, and the sensor's battery.
 
-    def __init__(self, random: Random, device: Device, site: Site) -> None:
+    Effects: `crowded` (times as many people), `stuffy` (share of the air change that is lost),
+    `co2-baseline` (ppm that the sensor reads too much), `sun-on-case` (degrees at noon),
+    `battery-low` (V that the cell is too low), `power-cut` (no air conditioning).
+    """
+
+    def __init__(self, random: Random, device: Device, place: Place) -> None:
         self._random = random
-        self._outdoors = Outdoors(random, site)
+        self._effects = place.effects
+        self._outdoors = Outdoors(random, place.site, place.sky)
         self._cooled = random.random() < 0.45
         self._set_c = random.uniform(24.0, 26.5)
         self._inside_c: float | None = None
@@ -31,55 +39,91 @@ class Environment:
         self._battery = Battery(random)
 
     def measure(self, at_ms: int, dt_s: float) -> dict[str, float | int | bool | None]:
+        now = self._effects.at(at_ms)
         outside_c, outside_rh = self._outdoors.step(at_ms, dt_s)
         load = rhythm.office_load(at_ms)
-        cooled = self._cooled and load > 0.3
+        cooled = self._cooled and load > 0.3 and "power-cut" not in now
         target_c = min(outside_c + 1.0, self._set_c) if cooled else outside_c + 1.0 + 0.8 * load
         inside_c = target_c if self._inside_c is None else self._inside_c
         inside_c += (target_c - inside_c) * -math.expm1(-dt_s / ROOM_LAG_S)
         self._inside_c = inside_c
-        crowd = max(0.0, load * (1.0 + self._people.step(dt_s)))
-        fresh_ppm = 424.0 + self._people_ppm * crowd
-        self._co2_ppm += (fresh_ppm - self._co2_ppm) * -math.expm1(-dt_s / AIR_CHANGE_S)
+        sun_c = now.get("sun-on-case", 0.0) * rhythm.daylight(at_ms) ** 2
         humidity = outside_rh - 1.4 * (inside_c - outside_c) - (9.0 if cooled else 0.0)
+        humidity += self._humid.step(dt_s) - 2.2 * sun_c
+        co2_ppm = self._breathe(load, dt_s, now.get("crowded", 1.0), now.get("stuffy", 0.0))
+        co2_ppm = max(405.0, co2_ppm + self._random.gauss(0, 6.0))
         return {
-            "temperature_c": inside_c + self._random.gauss(0, 0.06),
-            "humidity_pct": min(99.5, max(17.0, humidity + self._humid.step(dt_s))),
-            "co2_ppm": max(405.0, self._co2_ppm + self._random.gauss(0, 6.0)),
-            "battery_v": self._battery.step(dt_s),
+            "temperature_c": inside_c + sun_c + self._random.gauss(0, 0.06),
+            "humidity_pct": min(99.5, max(8.0, humidity)),
+            "co2_ppm": max(300.0, co2_ppm + now.get("co2-baseline", 0.0)),
+            "battery_v": self._battery.step(dt_s, now.get("battery-low", 0.0)),
         }
+
+    def _breathe(self, load: float, dt_s: float, crowded: float, stuffy: float) -> float:
+        """CO2 in the room: people add to it, and the air change takes it towards the street's."""
+        crowd = max(0.0, load * crowded * (1.0 + self._people.step(dt_s)))
+        kept = 1.0 - stuffy
+        fresh_ppm = 424.0 + self._people_ppm * crowd / kept
+        self._co2_ppm += (fresh_ppm - self._co2_ppm) * -math.expm1(-dt_s * kept / AIR_CHANGE_S)
+        return self._co2_ppm
 
 
 class AirQuality:
-    """The air of a street: fine dust with traffic, cooking and burning, temperature, humidity."""
+    """The air of a street: fine dust with traffic, cooking and burning, temperature, humidity.
 
-    def __init__(self, random: Random, device: Device, site: Site) -> None:
+    Effects: `smoke` (logarithm of the factor by which there is more dust), `fan-stall` (the
+    sensor draws no air), `pm-inverted` (share of the fine dust that it calls coarse),
+    `sun-on-case` (degrees at noon).
+    """
+
+    def __init__(self, random: Random, device: Device, place: Place) -> None:
         self._random = random
-        self._outdoors = Outdoors(random, site)
-        self._north = min(1.0, max(0.25, (latitude(site) - 15.0) / (DEEP_NORTH_LAT - 15.0)))
+        self._effects = place.effects
+        self._sky = place.sky
+        self._outdoors = Outdoors(random, place.site, place.sky)
+        self._north = min(1.0, max(0.25, (latitude(place.site) - 15.0) / (DEEP_NORTH_LAT - 15.0)))
         self._base = random.lognormvariate(math.log(13.0), 0.25)
-        self._drift = Wander(random, spread=0.35, memory_s=9 * 3600)
         self._gusts = Wander(random, spread=0.12, memory_s=600)
         self._coarse = random.uniform(1.35, 1.8)
         self._fires = Bursts(random, lasts_s=2400)
         self._smoke = 0.0
+        self._washed = 0.0
+        self._stalled_ugm3 = random.uniform(0.6, 2.4)
 
     def measure(self, at_ms: int, dt_s: float) -> dict[str, float | int | bool | None]:
+        now = self._effects.at(at_ms)
         temperature, humidity = self._outdoors.step(at_ms, dt_s)
-        burning = rhythm.burning_season(at_ms) * self._north
-        fire = self._fires.step(dt_s, per_s=(0.15 + burning) / 86_400)
-        self._smoke += ((0.8 if fire else 0.0) - self._smoke) * -math.expm1(-dt_s / 1200)
-        daily = 0.75 + 0.55 * rhythm.evening_load(at_ms) + 0.25 * rhythm.office_load(at_ms)
-        washed = 1.0 - 0.45 * rhythm.rainy_season(at_ms)
-        wander = math.exp(self._drift.step(dt_s) + self._gusts.step(dt_s) + self._smoke)
-        fine = (self._base * washed + 85.0 * burning) * daily * wander
+        fine = self._dust(at_ms, dt_s, now.get("smoke", 0.0))
+        if humidity > WET_PCT:
+            fine *= 1.0 + 0.8 * ((humidity - WET_PCT) / (100.0 - WET_PCT)) ** 1.5
         fine = min(480.0, max(1.5, fine * self._random.gauss(1.0, 0.03)))
+        coarse = min(780.0, fine * self._coarse * self._random.gauss(1.0, 0.02) + 2.0)
+        if "fan-stall" in now:
+            fine = self._stalled_ugm3 + abs(self._random.gauss(0, 0.12))
+            coarse = fine * 1.3
+        if "pm-inverted" in now:
+            coarse = fine * now["pm-inverted"]
+        sun_c = now.get("sun-on-case", 0.0) * rhythm.daylight(at_ms) ** 2
         return {
             "pm2_5_ugm3": fine,
-            "pm10_ugm3": min(780.0, fine * self._coarse * self._random.gauss(1.0, 0.02) + 2.0),
-            "temperature_c": temperature + self._random.gauss(0, 0.08),
-            "humidity_pct": min(99.5, max(17.0, humidity + self._random.gauss(0, 0.5))),
+            "pm10_ugm3": coarse,
+            "temperature_c": temperature + sun_c + self._random.gauss(0, 0.08),
+            "humidity_pct": min(
+                99.5, max(8.0, humidity - 2.2 * sun_c + self._random.gauss(0, 0.5))
+            ),
         }
+
+    def _dust(self, at_ms: int, dt_s: float, smoke: float) -> float:
+        """Fine dust, ug/m3: what the day brings, haze that neighbours share, fires and rain."""
+        burning = rhythm.burning_season(at_ms) * self._north
+        fire = self._fires.step(dt_s, per_s=(0.15 + burning) / 86_400)
+        aim = smoke + (0.8 if fire else 0.0)
+        self._smoke += (aim - self._smoke) * -math.expm1(-dt_s / 1800)
+        self._washed += (self._outdoors.rain - self._washed) * -math.expm1(-dt_s / 3600)
+        daily = 0.75 + 0.55 * rhythm.evening_load(at_ms) + 0.25 * rhythm.office_load(at_ms)
+        season = 1.0 - 0.45 * rhythm.rainy_season(at_ms)
+        wander = self._sky.haze(at_ms) + self._gusts.step(dt_s) + self._smoke - self._washed
+        return (self._base * season + 85.0 * burning) * daily * math.exp(wander)
 
 
 class Battery:
@@ -89,7 +133,7 @@ class Battery:
         self._random = random
         self._v = random.uniform(3.25, 3.62)
 
-    def step(self, dt_s: float) -> float:
-        """Its voltage `dt_s` seconds later."""
+    def step(self, dt_s: float, low_v: float = 0.0) -> float:
+        """Its voltage `dt_s` seconds later; low_v: how much the cell has lost beyond its age."""
         self._v = max(3.0, self._v - 2e-9 * dt_s)
-        return self._v + self._random.gauss(0, 0.008)
+        return max(0.0, self._v - low_v) + self._random.gauss(0, 0.008 * (1.0 + 3.0 * low_v))

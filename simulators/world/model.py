@@ -12,10 +12,13 @@ from devices.registry import Device, Site
 from simulators.world.air import AirQuality, Environment
 from simulators.world.chance import stream
 from simulators.world.cold_chain import ColdChain
-from simulators.world.power import Power, Solar
+from simulators.world.effects import Effects, Place
+from simulators.world.power import Power
 from simulators.world.presence import Presence
 from simulators.world.probe import Probe
-from simulators.world.water import WaterQuality, water_level
+from simulators.world.solar import Solar
+from simulators.world.water import water_level
+from simulators.world.water_quality import WaterQuality
 
 Value = float | int | bool | None
 
@@ -30,8 +33,7 @@ class Model(Protocol):
         """
 
 
-MODELS: dict[str, Callable[[Random, Device, Site], Model]] = {
-    "connectivity-probe": Probe,
+FACILITIES: dict[str, Callable[[Random, Device, Place], Model]] = {
     "environment": Environment,
     "air-quality": AirQuality,
     "water-level": water_level,
@@ -43,9 +45,15 @@ MODELS: dict[str, Callable[[Random, Device, Site], Model]] = {
 }
 
 
-def model_for(seed: int, device: Device, site: Site) -> Model:
-    """The model of a device; what it measures is a pure function of seed, device and times."""
-    return MODELS[device.kind](stream(seed, device.device), device, site)
+def model_for(seed: int, device: Device, site: Site, effects: Effects | None = None) -> Model:
+    """The model of a device; what it measures is a pure function of seed, device and times.
+
+    effects: what happens to it beyond its ordinary life; nothing by default.
+    """
+    random = stream(seed, device.device)
+    if device.kind == "connectivity-probe":
+        return Probe(random, device, site)
+    return FACILITIES[device.kind](random, device, Place(seed, site, effects or Effects()))
 
 
 def rounded(kind: str, values: dict[str, Value]) -> dict[str, Value]:

@@ -1,49 +1,76 @@
-"""Tanks, rivers and treated water: `water-level` and `water-quality` devices."""
+"""Tanks and rivers: `water-level` devices."""
 
 from __future__ import annotations
 
 import math
 from random import Random
 
-from devices.registry import Device, Site
+from devices.registry import Device
 from simulators.world import rhythm
 from simulators.world.air import Battery
-from simulators.world.chance import Bursts, Wander
-from simulators.world.climate import Outdoors
+from simulators.world.chance import Wander
+from simulators.world.effects import Now, Place
 
 STEP_S = 60.0  # the pump is looked at once a minute, however rarely the device reports
 BAR_PER_M = 0.0981
+DAY_USERS = ("office", "school")  # nobody draws water there at night
+EMPTY_M = 0.03
+RISES_S = 4 * 3600.0
+RUNS_OFF_S = 20 * 3600.0
 
 
-def water_level(random: Random, device: Device, site: Site) -> Tank | River:
+def water_level(random: Random, device: Device, place: Place) -> Tank | River:
     """A tank where the device knows its height, else a river."""
     if "height_m" in device.params:
-        return Tank(random, float(device.params["height_m"]))
-    return River(random)
+        return Tank(random, device, place)
+    return River(random, place)
 
 
 class River:
-    """A gauge on a river: slow in the dry season, higher and quicker in the rains."""
+    """A gauge on a river: slow in the dry season, higher and quicker in the rains.
 
-    def __init__(self, random: Random) -> None:
+    Effects: `flood` (m that the river rises), `battery-low` (V that the cell is too low).
+    """
+
+    def __init__(self, random: Random, place: Place) -> None:
         self._random = random
+        self._effects = place.effects
+        self._sky = place.sky
         self._low_m = random.uniform(1.2, 3.0)
         self._rise_m = random.uniform(3.0, 7.0)
-        self._flood = Wander(random, spread=0.25, memory_s=3 * 86_400)
+        self._wander = Wander(random, spread=0.25, memory_s=3 * 86_400)
+        self._rained_m = 0.0
+        self._flood_m = 0.0
         self._battery = Battery(random)
 
     def measure(self, at_ms: int, dt_s: float) -> dict[str, float | int | bool | None]:
+        now = self._effects.at(at_ms)
         rain = rhythm.rainy_season(at_ms)
-        stage = self._low_m + self._rise_m * rain * math.exp(self._flood.step(dt_s))
+        self._rained_m += 0.25 * self._sky.rain(at_ms) * dt_s / 3600
+        self._rained_m *= math.exp(-dt_s / RUNS_OFF_S)
+        aim_m = now.get("flood", 0.0)
+        lag_s = RISES_S if aim_m > self._flood_m else RUNS_OFF_S
+        self._flood_m += (aim_m - self._flood_m) * -math.expm1(-dt_s / lag_s)
+        stage = self._low_m + self._rise_m * rain * math.exp(self._wander.step(dt_s))
+        stage = min(28.0, stage + self._rained_m + self._flood_m)
         waves = self._random.gauss(0, 0.004 + 0.01 * rain)
-        return {"level_m": min(24.0, stage) + waves, "battery_v": self._battery.step(dt_s)}
+        battery_v = self._battery.step(dt_s, now.get("battery-low", 0.0))
+        return {"level_m": stage + waves, "battery_v": battery_v}
 
 
 class Tank:
-    """A tank that a town empties and a pump fills: a saw-tooth with the town's rhythm."""
+    """A tank that people empty and a pump fills: a saw-tooth with the people's rhythm.
 
-    def __init__(self, random: Random, height_m: float) -> None:
+    Effects: `power-cut` and `pump-dead` (the pump does not run), `pump-dry` (it runs and moves
+    nothing), `float-stuck` (it does not stop), `leak` (m3/h that a broken pipe takes), `burst`
+    (bar that are lost behind the outlet), `cleaning` (the tank is drained to a quarter and kept
+    there), `battery-low` (V that the cell is too low).
+    """
+
+    def __init__(self, random: Random, device: Device, place: Place) -> None:
         self._random = random
+        self._effects = place.effects
+        self._height_m = height_m = float(device.params["height_m"])
         self._low_m = height_m * random.uniform(0.38, 0.46)
         self._high_m = height_m * random.uniform(0.8, 0.88)
         self._level_m = random.uniform(self._low_m, self._high_m)
@@ -55,68 +82,65 @@ class Tank:
         self._demand = Wander(random, spread=0.12, memory_s=1800)
         self._base_bar = random.uniform(2.6, 3.6)
         self._battery = Battery(random)
+        self._by_day = place.site.site_class in DAY_USERS
 
     def measure(self, at_ms: int, dt_s: float) -> dict[str, float | int | bool | None]:
-        draw_m_s = self._step(at_ms, dt_s)
+        now = self._effects.at(at_ms)
+        draw_m_s = self._step(at_ms, dt_s, now)
         ripple = 0.0025 if self._pumping else 0.0012
-        pump_bar = 0.45 if self._pumping else 0.0
-        pressure = self._base_bar + self._level_m * BAR_PER_M + pump_bar
+        level_m = self._level_m + self._random.gauss(0, ripple)
+        flow_m3h = draw_m_s * self._area_m2 * 3600 * self._random.gauss(1.0, 0.015)
         return {
-            "level_m": self._level_m + self._random.gauss(0, ripple),
-            "flow_m3h": draw_m_s * self._area_m2 * 3600 * self._random.gauss(1.0, 0.015),
-            "pressure_bar": pressure + self._random.gauss(0, 0.02),
+            "level_m": min(self._height_m, max(0.0, level_m)),
+            "flow_m3h": max(0.0, flow_m3h),
+            "pressure_bar": max(0.0, self._pressure(now) + self._random.gauss(0, 0.02)),
             "pump_on": self._pumping,
-            "battery_v": self._battery.step(dt_s),
+            "battery_v": self._battery.step(dt_s, now.get("battery-low", 0.0)),
         }
 
-    def _step(self, at_ms: int, dt_s: float) -> float:
+    def _pressure(self, now: Now) -> float:
+        """What the booster and the water column give; nothing from an empty tank."""
+        if self._level_m <= EMPTY_M:
+            return 0.1
+        pump_bar = 0.45 if self._pumping and "pump-dry" not in now else 0.0
+        return self._base_bar + self._level_m * BAR_PER_M + pump_bar - now.get("burst", 0.0)
+
+    def _wanted(self, at_ms: int) -> float:
+        """How much the users ask for, 0 to 1."""
+        if self._by_day:
+            return max(0.0, rhythm.office_load(at_ms) - 0.08) * 0.6
+        return rhythm.water_demand(at_ms)
+
+    def _step(self, at_ms: int, dt_s: float, now: Now) -> float:
         """Let the tank run for dt_s seconds; the draw at the end, m/s."""
-        left_s = dt_s
+        left_s, draw = dt_s, 0.0
         demand = max(0.05, 1.0 + self._demand.step(dt_s))
-        while left_s > 0:
+        leak_m_s = now.get("leak", 0.0) / self._area_m2 / 3600
+        draw_m_s = self._draw_m_s * 1.7 * demand * (1.0 + 0.3 * now.get("burst", 0.0))
+        fill_m_s = 0.0 if "pump-dry" in now else self._fill_m_s
+        while True:
             step_s = min(left_s, STEP_S)
             left_s -= step_s
-            draw = self._draw_m_s * 1.7 * demand * rhythm.water_demand(at_ms - int(left_s * 1000))
-            self._level_m += step_s * ((self._fill_m_s if self._pumping else 0.0) - draw)
-            if self._level_m <= self._low_m:
-                self._pumping = True
-            elif self._level_m >= self._high_m:
-                self._pumping = False
-        return self._draw_m_s * 1.7 * demand * rhythm.water_demand(at_ms)
+            draw = draw_m_s * self._wanted(at_ms - int(left_s * 1000)) + leak_m_s
+            if self._level_m <= EMPTY_M:
+                draw = min(draw, fill_m_s if self._pumping else 0.0)
+            drain_m_s = self._drained(now)
+            rise = (fill_m_s if self._pumping else 0.0) - draw - drain_m_s
+            self._level_m = min(self._height_m, max(0.0, self._level_m + step_s * rise))
+            self._switch(now)
+            if left_s <= 0:
+                return draw
 
+    def _drained(self, now: Now) -> float:
+        """How fast the tank is let out for cleaning, m/s."""
+        if "cleaning" in now and self._level_m > 0.25 * self._height_m:
+            return 2.0 * self._draw_m_s
+        return 0.0
 
-class WaterQuality:
-    """Water that leaves a plant: turbidity, pH, free chlorine, conductivity, temperature."""
-
-    def __init__(self, random: Random, device: Device, site: Site) -> None:
-        self._random = random
-        self._outdoors = Outdoors(random, site)
-        self._turbid = Wander(random, spread=0.22, memory_s=5 * 3600)
-        self._base_ntu = random.uniform(0.3, 0.9)
-        self._rain = Bursts(random, lasts_s=3 * 3600)
-        self._mud = 0.0
-        self._ph = random.uniform(7.0, 7.5)
-        self._ph_wander = Wander(random, spread=0.06, memory_s=6 * 3600)
-        self._chlorine = random.uniform(0.48, 0.7)
-        self._dose = Wander(random, spread=0.04, memory_s=2 * 3600)
-        self._salts = random.uniform(160.0, 380.0)
-        self._salts_wander = Wander(random, spread=6.0, memory_s=12 * 3600)
-        self._water_c: float | None = None
-
-    def measure(self, at_ms: int, dt_s: float) -> dict[str, float | int | bool | None]:
-        air_c, _ = self._outdoors.step(at_ms, dt_s)
-        water_c = air_c - 0.8 if self._water_c is None else self._water_c
-        water_c += (air_c - 0.8 - water_c) * -math.expm1(-dt_s / (9 * 3600))
-        self._water_c = water_c
-        raining = self._rain.step(dt_s, per_s=rhythm.rainy_season(at_ms) * 1.2 / 86_400)
-        self._mud += ((0.7 if raining else 0.0) - self._mud) * -math.expm1(-dt_s / 3600)
-        ntu = self._base_ntu * math.exp(self._turbid.step(dt_s) + self._mud)
-        salts = self._salts + self._salts_wander.step(dt_s) - 25.0 * self._mud
-        chlorine = self._chlorine + self._dose.step(dt_s) - 0.06 * rhythm.water_demand(at_ms)
-        return {
-            "turbidity_ntu": min(4.5, ntu * self._random.gauss(1.0, 0.03)),
-            "ph": self._ph + self._ph_wander.step(dt_s) + self._random.gauss(0, 0.012),
-            "chlorine_mgl": max(0.26, chlorine + self._random.gauss(0, 0.008)),
-            "conductivity_uscm": salts + self._random.gauss(0, 1.5),
-            "temperature_c": min(34.0, max(16.0, water_c)) + self._random.gauss(0, 0.03),
-        }
+    def _switch(self, now: Now) -> None:
+        if "pump-dead" in now or "power-cut" in now or "cleaning" in now:
+            self._pumping = False
+        elif self._level_m <= self._low_m:
+            self._pumping = True
+        elif self._level_m >= self._high_m and "float-stuck" not in now:
+            self._pumping = False
