@@ -22,7 +22,7 @@ class Environment:
 
     Effects: `crowded` (times as many people), `stuffy` (share of the air change that is lost),
     `co2-baseline` (ppm that the sensor reads too much), `sun-on-case` (degrees at noon),
-    `battery-low` (V that the cell is too low), `power-cut` (no air conditioning).
+    `battery-low` (V that the cell is too low), `mains-off` (no air conditioning).
     """
 
     def __init__(self, random: Random, device: Device, place: Place) -> None:
@@ -42,7 +42,7 @@ class Environment:
         now = self._effects.at(at_ms)
         outside_c, outside_rh = self._outdoors.step(at_ms, dt_s)
         load = rhythm.office_load(at_ms)
-        cooled = self._cooled and load > 0.3 and "power-cut" not in now
+        cooled = self._cooled and load > 0.3 and "mains-off" not in now
         target_c = min(outside_c + 1.0, self._set_c) if cooled else outside_c + 1.0 + 0.8 * load
         inside_c = target_c if self._inside_c is None else self._inside_c
         inside_c += (target_c - inside_c) * -math.expm1(-dt_s / ROOM_LAG_S)

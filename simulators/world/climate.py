@@ -60,7 +60,7 @@ def storms_of(seed: int, province: str, day: int) -> tuple[Storm, ...]:
     """The storms that are born over a province on a local day (counted from 1970)."""
     draw = stream(seed, "storms", province, str(day))
     midnight_ms = day * rhythm.DAY_MS - rhythm.LOCAL_OFFSET_MS
-    rate = 0.06 + 2.2 * rhythm.rainy_season(midnight_ms)
+    rate = 0.06 + 3.0 * rhythm.rainy_season(midnight_ms)
     storms: list[Storm] = []
     left = draw.expovariate(1.0)
     while left < rate:

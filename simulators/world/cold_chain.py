@@ -21,7 +21,7 @@ SHORT_BAND_C = 0.1
 class ColdChain:
     """A refrigerator between its two thermostat marks, opened now and then in working hours.
 
-    Nothing cools but a compressor that runs, and none runs without power. Effects: `power-cut`;
+    Nothing cools but a compressor that runs, and none runs without power. Effects: `mains-off`;
     `compressor-dead` (it does not start); `gas-leak` (share of the cooling that is lost);
     `door-ajar` (times as leaky, the door open); `thermostat-low` (degrees that it aims too low);
     `short-cycling`; `probe-out` (the probe lies in the room); `restock` (degrees that the probe's
@@ -56,7 +56,7 @@ class ColdChain:
             "ambient_c": room_c + self._random.gauss(0, 0.07),
             "door_open": opened,
             "compressor_on": self._compressor,
-            "mains_on": "power-cut" not in now,
+            "mains_on": "mains-off" not in now,
         }
 
     def _room(self, at_ms: int, dt_s: float) -> float:
@@ -67,7 +67,7 @@ class ColdChain:
 
     def _step(self, at_ms: int, dt_s: float, room_c: float, now: Now) -> bool:
         """Let the refrigerator run for dt_s seconds; whether its door is open at the end."""
-        can_run = "power-cut" not in now and "compressor-dead" not in now
+        can_run = "mains-off" not in now and "compressor-dead" not in now
         cool_c_s = self._cool_c_s * (1.0 - now.get("gas-leak", 0.0))
         leak_per_s = self._leak_per_s * now.get("door-ajar", 1.0)
         low_c = self._low_c - now.get("thermostat-low", 0.0)

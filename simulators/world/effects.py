@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from devices.registry import Site
 from simulators.world.climate import Sky, sky_over
 
 Now = Mapping[str, float]
+Shape = Literal["flat", "ramp"]
 
 NOTHING_NOW: Now = MappingProxyType({})
 
@@ -20,21 +21,21 @@ NOTHING_NOW: Now = MappingProxyType({})
 class Effect(NamedTuple):
     """One thing that happens at start_ms <= time < end_ms (event time).
 
-    what: its name, as a model knows it. size: how strong, in what the model says. ramps: it grows
-    from nothing to size over its time. metric: of an effect on a sensor, that the world does not
-    feel; None where it is the world's.
+    what: its name, as a model knows it. size: how strong, in what the model says. shape: at full
+    size all the time, or growing up to it. metric: of an effect on a sensor, that the world does
+    not feel; None where it is the world's.
     """
 
     what: str
     start_ms: int
     end_ms: int
     size: float = 1.0
-    ramps: bool = False
+    shape: Shape = "flat"
     metric: str | None = None
 
     def size_at(self, at_ms: int) -> float:
         """How strong it is at a time that it covers."""
-        if not self.ramps:
+        if self.shape == "flat":
             return self.size
         return self.size * (at_ms - self.start_ms) / (self.end_ms - self.start_ms)
 

@@ -37,7 +37,7 @@ class Feeder:
 class Mains:
     """The voltage at one socket of a site: its feeder's, a drop in the house, short dips. V.
 
-    Effects: `power-cut` (no voltage), `sag` (V less), `surge` (V more, by a lost neutral),
+    Effects: `mains-off` (no voltage), `sag` (V less), `surge` (V more, by a lost neutral),
     `genset` (share of a bad governor: a generator feeds the house).
     """
 
@@ -53,7 +53,7 @@ class Mains:
         dip = self._random.uniform(3, 9) if self._dips.step(dt_s, per_s=1 / 9000) else 0.0
         uneven = 1.0 + self._uneven.step(dt_s)
         noise = self._random.gauss(0, 0.35)
-        if "power-cut" in now:
+        if "mains-off" in now:
             return 0.0
         if "genset" in now:
             return GENSET_V + self._house_v + 14.0 * now["genset"] * (uneven - 1.0) + noise
@@ -68,7 +68,7 @@ class Power:
     """A meter on a facility's supply: voltage, frequency, current and the energy counter.
 
     It runs on a battery of its own: in a power cut it reports 0 V, and no frequency. Effects: the
-    mains', and `overload` (times the current).
+    mains'.
     """
 
     def __init__(self, random: Random, device: Device, place: Place) -> None:
@@ -88,7 +88,7 @@ class Power:
         now = self._effects.at(at_ms)
         volts = self._mains.step(at_ms, dt_s, now)
         load = max(self._day_and_night, rhythm.office_load(at_ms))
-        usage = max(0.2, 1.0 + self._usage.step(dt_s)) * now.get("overload", 1.0)
+        usage = max(0.2, 1.0 + self._usage.step(dt_s))
         amps = (self._idle_a + self._busy_a * load * usage) * self._random.gauss(1.0, 0.02)
         amps = 0.0 if volts == 0.0 else max(0.05, amps)
         self._kwh += volts * amps * 0.93 * dt_s / 3.6e6
@@ -97,7 +97,7 @@ class Power:
             "frequency_hz": None if volts == 0.0 else self._frequency(at_ms, dt_s, now),
             "current_a": amps,
             "energy_kwh": self._kwh,
-            "mains_on": "power-cut" not in now,
+            "mains_on": "mains-off" not in now,
         }
 
     def _frequency(self, at_ms: int, dt_s: float, now: Now) -> float:

@@ -12,6 +12,7 @@ from simulators.world.effects import Place
 
 REST_V = (11.3, 12.85)  # resting voltage of an empty and a full 12 V lead-acid bank
 CUT_V, AGAIN_V = 11.45, 12.3  # a regulator disconnects the load below, connects it again above
+ABSORB_V, FLOAT_V = 14.4, 13.6
 ACCEPTS_PER_H = 0.25  # share of its capacity that an empty bank takes in an hour
 
 
@@ -20,7 +21,7 @@ class Solar:
 
     Effects: `panel-dead` (share of the panel's power that is lost), `bank-aged` (share of the
     bank's capacity that is lost), `overcharge` (V that the regulator lets the bank rise too far),
-    `power-cut` (share by which the load grows when the bank carries the site alone).
+    `mains-off` (share by which the load grows when the bank carries the site alone).
     """
 
     def __init__(self, random: Random, device: Device, place: Place) -> None:
@@ -42,7 +43,7 @@ class Solar:
         alive = 1.0 - now.get("panel-dead", 0.0)
         bank_wh = self._bank_wh * (1.0 - now.get("bank-aged", 0.0))
         offered_w = self._panel_w * sun * self._clear(at_ms, dt_s) * alive
-        load_w = self._load(at_ms, dt_s, now.get("power-cut", 0.0))
+        load_w = self._load(at_ms, dt_s, now.get("mains-off", 0.0))
         # A regulator takes what the bank still accepts: little once it is full.
         pv_w = min(offered_w, load_w + bank_wh * ACCEPTS_PER_H * (1.02 - self._charge))
         self._charge += (pv_w - load_w) * dt_s / 3600 / bank_wh
@@ -71,10 +72,13 @@ class Solar:
     def _bank_volts(self, pv_w: float, load_w: float, bank_wh: float) -> float:
         empty_v, full_v = REST_V
         rest_v = empty_v + (full_v - empty_v) * math.pow(self._charge, 0.7)
-        lift_v = 1.25 * min(1.0, max(0.0, pv_w - load_w) / (0.12 * bank_wh))
-        # An aged bank gives way under its load.
-        drop_v = 0.18 * self._bank_wh / bank_wh * (pv_w < load_w)
-        return min(14.5, rest_v + lift_v - drop_v) + self._random.gauss(0, 0.012)
+        noise = self._random.gauss(0, 0.012)
+        if pv_w < load_w:  # an aged bank gives way under its load
+            return rest_v - 0.18 * self._bank_wh / bank_wh * (1.0 - pv_w / load_w) + noise
+        # Charging lifts it towards the regulator's mark: absorption, then float once it is full.
+        mark_v = ABSORB_V - (ABSORB_V - FLOAT_V) * min(1.0, max(0.0, self._charge - 0.95) / 0.04)
+        share = (pv_w - load_w) / (bank_wh * ACCEPTS_PER_H * (1.02 - self._charge))
+        return rest_v + (mark_v - rest_v) * min(1.0, share) + noise
 
     def _switch(self, bank_v: float) -> None:
         if bank_v < CUT_V:

@@ -61,8 +61,9 @@ class River:
 class Tank:
     """A tank that people empty and a pump fills: a saw-tooth with the people's rhythm.
 
-    Effects: `power-cut` and `pump-dead` (the pump does not run), `pump-dry` (it runs and moves
-    nothing), `float-stuck` (it does not stop), `leak` (m3/h that a broken pipe takes), `burst`
+    Effects: `mains-off` and `pump-dead` (the pump does not run), `pump-dry` (it runs and moves
+    nothing), `float-stuck` (it does not stop), `leak` (that a broken pipe takes, as a
+    share of the usual draw), `burst`
     (bar that are lost behind the outlet), `cleaning` (the tank is drained to a quarter and kept
     there), `battery-low` (V that the cell is too low).
     """
@@ -115,7 +116,7 @@ class Tank:
         """Let the tank run for dt_s seconds; the draw at the end, m/s."""
         left_s, draw = dt_s, 0.0
         demand = max(0.05, 1.0 + self._demand.step(dt_s))
-        leak_m_s = now.get("leak", 0.0) / self._area_m2 / 3600
+        leak_m_s = now.get("leak", 0.0) * self._draw_m_s
         draw_m_s = self._draw_m_s * 1.7 * demand * (1.0 + 0.3 * now.get("burst", 0.0))
         fill_m_s = 0.0 if "pump-dry" in now else self._fill_m_s
         while True:
@@ -124,21 +125,20 @@ class Tank:
             draw = draw_m_s * self._wanted(at_ms - int(left_s * 1000)) + leak_m_s
             if self._level_m <= EMPTY_M:
                 draw = min(draw, fill_m_s if self._pumping else 0.0)
-            drain_m_s = self._drained(now)
-            rise = (fill_m_s if self._pumping else 0.0) - draw - drain_m_s
+            rise = (fill_m_s if self._pumping else 0.0) - self._taken(draw, now)
             self._level_m = min(self._height_m, max(0.0, self._level_m + step_s * rise))
             self._switch(now)
             if left_s <= 0:
                 return draw
 
-    def _drained(self, now: Now) -> float:
-        """How fast the tank is let out for cleaning, m/s."""
-        if "cleaning" in now and self._level_m > 0.25 * self._height_m:
-            return 2.0 * self._draw_m_s
-        return 0.0
+    def _taken(self, draw: float, now: Now) -> float:
+        """How fast the tank empties, m/s; while it is cleaned its users are fed past it."""
+        if "cleaning" not in now:
+            return draw
+        return draw + 2.0 * self._draw_m_s if self._level_m > 0.25 * self._height_m else 0.0
 
     def _switch(self, now: Now) -> None:
-        if "pump-dead" in now or "power-cut" in now or "cleaning" in now:
+        if "pump-dead" in now or "mains-off" in now or "cleaning" in now:
             self._pumping = False
         elif self._level_m <= self._low_m:
             self._pumping = True

@@ -48,7 +48,7 @@ class WaterQuality:
         now = self._effects.at(at_ms)
         water_c = self._warm(at_ms, dt_s)
         self._muddy(dt_s, now)
-        ntu = self._base_ntu * math.exp(self._turbid.step(dt_s) + 0.9 * self._mud)
+        ntu = self._base_ntu * math.exp(self._turbid.step(dt_s) + 2.0 * self._mud)
         ntu = (min(4.5, ntu) + self._flood_ntu) * (1.0 + now.get("fouling", 0.0))
         salts = self._salts + self._salts_wander.step(dt_s) - 25.0 * self._mud
         salts *= 1.0 - 0.3 * math.tanh(self._flood_ntu / 20.0)
