@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 from collections import Counter, defaultdict
@@ -18,7 +19,7 @@ from simulators.facility_faults import CONDITIONS, OWN, SENSORS, SORTS, facility
 from simulators.facility_sensors import WHATS, SensorFaults
 from simulators.facility_sorts import Sort
 from simulators.world import model_for, rhythm
-from simulators.world.effects import Effect, Effects
+from simulators.world.effects import Effect, Effects, Shape
 from simulators.world.model import Value, rounded
 from tests.simulators.country import START_MS, country
 
@@ -43,7 +44,7 @@ def sensed(kind: str, values: list[float], metric: str, *effects: Effect) -> lis
 
 def on(what: str, metric: str, size: float = 1.0, minutes: tuple[int, int] = (2, 5)) -> Effect:
     start_ms, end_ms = (START_MS + minute * 60_000 for minute in minutes)
-    shape = "ramp" if what == "drift" else "flat"
+    shape: Shape = "ramp" if what == "drift" else "flat"
     return Effect(what, start_ms, end_ms, size, shape, metric)
 
 
@@ -157,7 +158,7 @@ def test_a_device_has_one_fault_at_a_time() -> None:
             spans[device].append((event.start_ms, event.end_ms))
     for found in spans.values():
         found.sort()
-        for (_, before), (after, _) in zip(found, found[1:], strict=False):
+        for (_, before), (after, _) in itertools.pairwise(found):
             assert after - before >= 8 * HOUR_MS
     for decoy in MANY_HARMLESS:
         for device in decoy.devices:
