@@ -16,9 +16,7 @@ from typing import Any
 
 from devices.kinds import KINDS
 from devices.probe.client import Broker
-from devices.registry import Registry, RegistryError
-from devices.registry_files import read_registry
-from devices.sample import national_sample
+from devices.registry import RegistryError
 from runtime.clock import Clock, clock_from
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
@@ -26,6 +24,7 @@ from simulators.capture import CaptureWriter, write_steps
 from simulators.feed import Step
 from simulators.fleet import KEEP, Access, Fleet, Timebase
 from simulators.identity import Identity
+from simulators.options import CallError, registry_of, time_of, world_of
 from simulators.progress import Progress
 from simulators.recording import (
     DEFAULT_TIMEZONE,
@@ -36,13 +35,15 @@ from simulators.recording import (
 )
 from simulators.run import prepare
 from simulators.scenario import Scenario, ScenarioError, built_in, parse_duration_ms, read_scenario
-from simulators.selection import at_interval, limited
+from simulators.world_files import write_world
 
 EPILOG = f"""examples:
   govsense simulate                                   the national sample, now, until Ctrl-C
   govsense simulate --scenario first-minute --truth T.jsonl --interval-s 5 --duration 60s
   govsense simulate --sites DIR --seed 7 --speed 60   an hour of readings a minute
   govsense simulate --no-broker --capture C.jsonl --start 2026-03-02T00:00:00Z --duration 7d
+  govsense simulate --no-broker --world everything --seed 7 --sites 100 --devices 400 \\
+      --days 14 --out DIR                             labelled files for detection
   govsense simulate --replay level.csv --device tank-0007 --metric level_m --shift-to-now
   govsense simulate --replay log.csv --device d1 --metric temperature_c \\
       --separator ';' --decimal-comma --date-format '%d/%m/%Y %H:%M'
@@ -53,10 +54,6 @@ and clock.speed in the settings, which all processes share.
 """
 
 
-class CallError(Exception):
-    """The options do not fit together; the text says how to call instead."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which devices, which faults, how fast, how long, and what to write."""
     parser.add_argument(
@@ -65,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="PATH",
         help="registry: a directory with sites.csv and devices.csv, or files, several times "
-        "(default: the national sample)",
+        "(default: the national sample); with --world also a number of sites to make up (100)",
     )
     parser.add_argument("--limit", type=int, metavar="N", help="play N of the devices only")
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default: 1)")
@@ -78,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval-s", type=float, metavar="S", help="reporting interval of all devices"
     )
+    world = parser.add_argument_group("a labelled world, written at once (--no-broker)")
+    world.add_argument("--world", choices=["everything"], help="every kind of fault and decoy")
+    world.add_argument("--devices", type=int, metavar="N", help="devices to make up (400)")
+    world.add_argument("--days", type=float, metavar="D", help="length of the world (14)")
+    world.add_argument("--out", type=Path, metavar="DIR", help="where its files are written")
     wire = parser.add_argument_group("broker (address and login are in the settings, mqtt.*)")
     wire.add_argument("--no-broker", action="store_true", help="only write --capture, at once")
     wire.add_argument(
@@ -121,6 +123,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     stopping = stop_requested()
     try:
         _check(args)
+        if args.world:
+            return write_world(world_of(args), args.out)
         clock = _clock(args, settings)
         play = _recorded(args, clock) if args.replay else _simulated(args, clock)
         if args.no_broker:
@@ -132,13 +136,18 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.no_broker and not args.capture:
+    if args.world:
+        if not (args.no_broker and args.out):
+            raise CallError("--world needs --no-broker and --out DIR: it is written, not played")
+    elif args.out or args.devices or args.days:
+        raise CallError("--out, --devices and --days go with --world everything")
+    elif args.no_broker and not args.capture:
         raise CallError("--no-broker needs --capture FILE: there is nowhere else to write to")
-    if args.no_broker and not args.duration and not args.replay:
+    elif args.no_broker and not args.duration and not args.replay:
         raise CallError("--no-broker needs --duration, or it would never end")
     if args.replay and not (args.device and args.metric):
         raise CallError("--replay needs --device and --metric: whose series is it?")
-    for name in ("limit", "speed", "interval_s", "connections"):
+    for name in ("limit", "speed", "interval_s", "connections", "devices", "days"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise CallError(f"--{name.replace('_', '-')} is {value:g}; it must be above 0")
@@ -149,23 +158,13 @@ def _clock(args: argparse.Namespace, settings: Settings) -> Clock:
     clock = clock_from(settings.clock)
     if args.speed is None and args.start is None:
         return clock
-    start_ms = clock.now_ms() if args.start is None else _time(args.start)
+    start_ms = clock.now_ms() if args.start is None else time_of(args.start)
     origin_ms = time.time_ns() // 1_000_000
     return Clock(start_ms=start_ms, speed=args.speed or clock.speed, origin_ms=origin_ms)
 
 
-def _time(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as exc:
-        raise CallError(f"--start is {text!r}; it must be like 2026-03-02T00:00:00Z") from exc
-    if moment.tzinfo is None:
-        raise CallError(f"--start is {text!r}; it needs Z or an offset such as +07:00")
-    return round(moment.timestamp() * 1000)
-
-
 def _simulated(args: argparse.Namespace, clock: Clock) -> Play:
-    registry = _registry(args)
+    registry = registry_of(args)
     scenario = read_scenario(args.scenario) if args.scenario else Scenario("none")
     start_ms = _start_ms(args, clock)
     end_ms = None
@@ -188,19 +187,8 @@ def _start_ms(args: argparse.Namespace, clock: Clock) -> int:
     return clock.now_ms()
 
 
-def _registry(args: argparse.Namespace) -> Registry:
-    registry = read_registry(args.sites) if args.sites else national_sample()
-    if args.limit is not None:
-        registry = limited(registry, args.limit, seed=args.seed)
-    if args.interval_s is not None:
-        registry = at_interval(registry, args.interval_s)
-    if not registry.devices:
-        raise CallError("the registry holds no device")
-    return registry
-
-
 def _recorded(args: argparse.Namespace, clock: Clock) -> Play:
-    registry = _registry(args)
+    registry = registry_of(args)
     device = registry.devices.get(args.device)
     if device is None:
         raise CallError(f"--device {args.device!r} is not in the registry (--sites)")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from itertools import accumulate
 from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
 
 
 def stream(seed: int, *names: str) -> Random:
@@ -94,3 +100,54 @@ class Bursts:
 def heavy_tail(random: Random, *, shape: float, most: float) -> float:
     """A Pareto draw from 1 upwards, cut at `most`: many small, few huge."""
     return min(random.paretovariate(shape), most)
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """The same as `stream`, for arrays of random numbers."""
+    return np.random.Generator(np.random.PCG64(stream(seed, *names).getrandbits(128)))
+
+
+class Walk:
+    """A `Wander` over whole arrays, pushed by a heavy-tailed law (Student's t of 4 degrees).
+
+    spread: standard deviation in the long run. memory_s: time after which 1/e of a deviation
+    is left.
+    """
+
+    __slots__ = ("_draw", "_memory_s", "_spread", "value")
+
+    def __init__(self, draw: np.random.Generator, *, spread: float, memory_s: float) -> None:
+        self._draw = draw
+        self._spread = spread
+        self._memory_s = memory_s
+        self.value = float(draw.normal(0.0, spread))
+
+    def steps(self, count: int, dt_s: float) -> NDArray[np.float64]:
+        """float64[count]: the deviation after each of `count` steps of dt_s seconds."""
+        kept = math.exp(-dt_s / self._memory_s)
+        scale = self._spread * math.sqrt((1.0 - kept * kept) / 2.0)  # the variance of t4 is 2
+        pushes = (self._draw.standard_t(4.0, count) * scale).tolist()
+        path = list(accumulate(pushes, lambda at, push: at * kept + push, initial=self.value))
+        self.value = path[-1]
+        return np.array(path[1:])
+
+
+class Spells:
+    """`Bursts` over arrays: something that comes at random and stays, exponentially long."""
+
+    __slots__ = ("_draw", "_lasts_s", "_until_s")
+
+    def __init__(self, draw: np.random.Generator, *, lasts_s: float) -> None:
+        self._draw = draw
+        self._lasts_s = lasts_s
+        self._until_s = 0.0
+
+    def steps(self, at_s: NDArray[np.float64], dt_s: float, per_s: NDArray[np.float64]) -> Mask:
+        """bool[n]: whether one is on at each time; per_s: float64[n], chance a second of one."""
+        on: Mask = at_s < self._until_s
+        for begin in np.flatnonzero(self._draw.random(len(at_s)) < -np.expm1(-per_s * dt_s)):
+            until_s = float(at_s[begin]) + self._draw.exponential(self._lasts_s)
+            self._until_s = max(self._until_s, until_s)
+            on |= (at_s >= at_s[begin]) & (at_s < until_s)
+            on[begin] = True
+        return on

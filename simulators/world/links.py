@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 
-from simulators.world.chance import Bursts, Wander, heavy_tail
+import numpy as np
+from numpy.typing import NDArray
 
 PACKETS = 10
 TIMEOUT_MS = 3000.0
 GEO_FLOOR_MS = 477.0  # light to a geostationary satellite and back, twice
+
+Floats = NDArray[np.float64]
+Columns = dict[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,63 +52,32 @@ LINKS: dict[str, LinkType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Echoes:
-    """One round to one target: round trips in ms of the packets that came back, None lost."""
+def echo_columns(rtt_ms: Floats, tier: str) -> Columns:
+    """A tier's metrics of n rounds, as a probe defines them; nan: not measured.
 
-    rtt_ms: Sequence[float | None]
+    rtt_ms: float64[n, packets], round trips of the packets in order, nan where lost.
+    """
+    count, sent = rtt_ms.shape
+    ordered = np.sort(rtt_ms, axis=1)  # nan goes to the end
+    rcvd = sent - np.isnan(rtt_ms).sum(axis=1)
+    rows = np.arange(count)
+    none = rcvd == 0
 
-    def values(self, tier: str) -> dict[str, float | int | bool | None]:
-        """The tier's metrics of this round, as a probe defines them."""
-        came = sorted(rtt for rtt in self.rtt_ms if rtt is not None)
-        sent, rcvd = len(self.rtt_ms), len(came)
-        return {
-            f"{tier}_sent": sent,
-            f"{tier}_rcvd": rcvd,
-            f"{tier}_rtt_min_ms": came[0] if came else None,
-            f"{tier}_rtt_p50_ms": _nearest_rank(came, 0.5),
-            f"{tier}_rtt_p95_ms": _nearest_rank(came, 0.95),
-            f"{tier}_rtt_max_ms": came[-1] if came else None,
-            f"{tier}_jitter_ms": self._jitter(),
-            f"{tier}_loss_pct": 100.0 * (sent - rcvd) / sent,
-        }
+    def rank(share: float) -> Floats:
+        at = np.maximum(np.ceil(share * rcvd).astype(int) - 1, 0)
+        ranked: Floats = ordered[rows, at]
+        return ranked
 
-    def _jitter(self) -> float | None:
-        steps = [
-            abs(after - before)
-            for before, after in zip(self.rtt_ms, self.rtt_ms[1:], strict=False)
-            if before is not None and after is not None
-        ]
-        return sum(steps) / len(steps) if steps else None
-
-
-def _nearest_rank(ordered: Sequence[float], share: float) -> float | None:
-    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
-
-
-class Path:
-    """The way to one target: a floor, queues that fill with the load, tails, spells of loss."""
-
-    def __init__(self, random: Random, link: LinkType, *, floor_ms: float, busy: float) -> None:
-        self.floor_ms = floor_ms
-        self._random = random
-        self._link = link
-        self._busy = busy
-        self._mood = Wander(random, spread=0.35, memory_s=1500)
-        self._bad = Bursts(random, lasts_s=420)
-
-    def round(self, dt_s: float, load: float) -> Echoes:
-        """Ten packets, `dt_s` seconds after the round before, under a load of 0 to 1."""
-        link, draw = self._link, self._random
-        queue_ms = link.queue_ms * (1.0 + self._busy * load**1.6) * math.exp(self._mood.step(dt_s))
-        bad = self._bad.step(dt_s, per_s=link.bad_a_day * (0.5 + load) / 86_400)
-        loss = link.bad_loss if bad else link.loss * (1.0 + 2.0 * load)
-        rtt_ms: list[float | None] = []
-        for _ in range(PACKETS):
-            wait_ms = queue_ms * draw.gammavariate(0.9, 1.1)
-            if draw.random() < link.tail * (1.0 + 2.0 * load):
-                wait_ms += link.tail_ms * heavy_tail(draw, shape=1.4, most=25.0)
-            late = self.floor_ms + wait_ms > TIMEOUT_MS
-            lost = late or draw.random() < loss
-            rtt_ms.append(None if lost else self.floor_ms + wait_ms)
-        return Echoes(rtt_ms)
+    steps = np.abs(np.diff(rtt_ms, axis=1))
+    pairs = (~np.isnan(steps)).sum(axis=1)
+    jitter = np.nansum(steps, axis=1) / np.maximum(pairs, 1)
+    return {
+        f"{tier}_sent": np.full(count, float(sent)),
+        f"{tier}_rcvd": rcvd.astype(float),
+        f"{tier}_rtt_min_ms": ordered[:, 0],
+        f"{tier}_rtt_p50_ms": rank(0.5),
+        f"{tier}_rtt_p95_ms": rank(0.95),
+        f"{tier}_rtt_max_ms": rank(1.0),
+        f"{tier}_jitter_ms": np.where((pairs == 0) | none, np.nan, jitter),
+        f"{tier}_loss_pct": 100.0 * (sent - rcvd) / sent,
+    }

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 LOCAL_OFFSET_MS = 7 * 3_600_000  # Asia/Vientiane, UTC+7 all year
 DAY_MS = 86_400_000
 YEAR_DAYS = 365.2425
 EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 
+# (month, day) of public holidays: New Year, Pi Mai, Labour Day, National Day.
+HOLIDAYS = frozenset({(1, 1), (4, 13), (4, 14), (4, 15), (4, 16), (5, 1), (12, 2)})
+
+Floats = NDArray[np.float64]
 Curve = tuple[tuple[float, float], ...]
 
 # (local hour, level); between two points the level moves in a straight line.
@@ -32,8 +41,16 @@ def local_hour(at_ms: int) -> float:
 
 
 def is_working_day(at_ms: int) -> bool:
-    """Whether the local day is Monday to Friday."""
-    return ((at_ms + LOCAL_OFFSET_MS) // DAY_MS + EPOCH_WEEKDAY) % 7 < 5
+    """Whether the local day is Monday to Friday and no holiday."""
+    return _is_working((at_ms + LOCAL_OFFSET_MS) // DAY_MS)
+
+
+@cache
+def _is_working(day: int) -> bool:
+    if (day + EPOCH_WEEKDAY) % 7 >= 5:
+        return False
+    date = datetime.fromtimestamp(day * 86_400, UTC)
+    return (date.month, date.day) not in HOLIDAYS
 
 
 def level(curve: Curve, at_ms: int) -> float:
@@ -83,3 +100,25 @@ def burning_season(at_ms: int) -> float:
 def rainy_season(at_ms: int) -> float:
     """Rain, 0 to 1: from May to October, highest in August."""
     return max(0.0, season(at_ms, 220.0))
+
+
+def levels(curve: Curve, at_ms: NDArray[np.int64]) -> Floats:
+    """Where a daily curve stands at each of many times."""
+    hours = ((at_ms + LOCAL_OFFSET_MS) % DAY_MS) / 3_600_000
+    hour, height = zip(*curve, strict=True)
+    return np.asarray(np.interp(hours, hour, height), np.float64)
+
+
+def office_loads(at_ms: NDArray[np.int64]) -> Floats:
+    """office_load at each of many times."""
+    days, of = np.unique((at_ms + LOCAL_OFFSET_MS) // DAY_MS, return_inverse=True)
+    share = np.array([1.0 if _is_working(int(day)) else 1 / 12 for day in days])
+    loads: Floats = levels(OFFICE, at_ms) * share[of]
+    return loads
+
+
+def daylights(at_ms: NDArray[np.int64]) -> Floats:
+    """daylight at each of many times."""
+    hours = ((at_ms + LOCAL_OFFSET_MS) % DAY_MS) / 3_600_000
+    height: Floats = np.maximum(0.0, np.sin(math.pi * (hours - 6.0) / 12.0))
+    return height

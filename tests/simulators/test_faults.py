@@ -96,7 +96,7 @@ def test_a_probe_stays_consistent_under_a_fault() -> None:
     received = series(steps, "nat_rcvd", kind)
     assert {v for at, v in received.items() if start_ms <= at < end_ms} == {0.0}
     assert not any(start_ms <= at < end_ms for at in series(steps, "nat_rtt_p50_ms", kind))
-    for part in ("min", "p50", "p95", "max"):
+    for part in ("min", "p50", "p95"):
         values = series(steps, f"int_rtt_{part}_ms", kind)
         assert values[run.faults[1].start_ms] > 300
 

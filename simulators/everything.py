@@ -1,0 +1,116 @@
+"""`--world everything`: a made-up country with every kind of fault, written as labelled files."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from devices.registry import Registry
+from devices.registry_files import write_registry
+from simulators.delivery import Arrival, Delivery
+from simulators.feed import timing_for
+from simulators.life import Circumstances, Life
+from simulators.premises import premises
+from simulators.schedule import Scheduler
+from simulators.troubles import Trouble, mishaps_by_device, write_truth
+
+BLOCK_MS = 6 * 3_600_000
+DAY_MS = 86_400_000
+FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC) - timedelta(hours=7)  # midnight in the country
+SEASON_DAYS = 37  # between the starts of two seeds
+YEAR_DAYS = 357
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def season_start_ms(seed: int) -> int:
+    """When the world of a seed begins: local midnight somewhere in 2026, all seasons in turn."""
+    day = FIRST_DAY + timedelta(days=seed * SEASON_DAYS % YEAR_DAYS)
+    return round(day.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A country for a time. The same seed, sizes and times give the same files, byte for byte."""
+
+    registry: Registry
+    seed: int
+    start_ms: int
+    end_ms: int
+    troubles: list[Trouble]
+    decoys: list[Trouble]
+
+    @staticmethod
+    def of(registry: Registry, *, seed: int, start_ms: int, end_ms: int) -> World:
+        """What a seed makes happen in a country."""
+        scheduler = Scheduler(premises(registry, seed), seed, start_ms, end_ms)
+        troubles = scheduler.troubles()
+        return World(registry, seed, start_ms, end_ms, troubles, scheduler.decoys())
+
+    def write(self, directory: Path, told: Callable[[int, int], None]) -> int:
+        """Write sites.csv, devices.csv, truth.jsonl, decoys.jsonl and capture.jsonl.
+
+        told: called with the time reached and the messages so far. Returns the messages.
+        """
+        write_registry(self.registry, directory)
+        write_truth(directory / "truth.jsonl", self.troubles, [], self.end_ms)
+        write_truth(directory / "decoys.jsonl", self.decoys, [], self.end_ms)
+        count = 0
+        with (directory / "capture.jsonl").open("wb") as file:
+            for until_ms, block in self.blocks():
+                file.writelines(map(capture_line, block))
+                count += len(block)
+                told(until_ms, count)
+        return count
+
+    def blocks(self) -> Iterator[tuple[int, list[Arrival]]]:
+        """Everything that arrives, in order, in blocks of some hours; each with its end."""
+        deliveries = self._deliveries()
+        waiting: list[Arrival] = []
+        until_ms = self.start_ms
+        while until_ms < self.end_ms:
+            until_ms = min(until_ms + BLOCK_MS, self.end_ms)
+            for delivery in deliveries:
+                waiting.extend(delivery.arrivals(until_ms))
+            waiting.sort(key=_when)
+            split = next((n for n, a in enumerate(waiting) if a.at_ms >= until_ms), len(waiting))
+            yield until_ms, waiting[:split]
+            waiting = waiting[split:]
+
+    def _deliveries(self) -> list[Delivery]:
+        mishaps = mishaps_by_device([*self.troubles, *self.decoys])
+        deliveries = []
+        for name in sorted(self.registry.devices):
+            device = self.registry.devices[name]
+            site = self.registry.sites[device.site]
+            life = Life(
+                device,
+                site,
+                timing_for(self.seed, device, self.start_ms),
+                seed=self.seed,
+                start_ms=self.start_ms,
+                befalls=Circumstances(mishaps.get(name, ())),
+            )
+            deliveries.append(Delivery(life, site.province, seed=self.seed, start_ms=self.start_ms))
+        return deliveries
+
+
+def capture_line(arrival: Arrival) -> bytes:
+    """Its line in a capture file."""
+    line: dict[str, object] = {"at": arrival.at_ms, "topic": arrival.topic}
+    try:
+        line["payload"] = arrival.payload.decode("utf-8")
+    except UnicodeDecodeError:
+        line["payload_b64"] = base64.b64encode(arrival.payload).decode("ascii")
+    if arrival.retained:
+        line["retained"] = True
+    return _ENCODER.encode(line) + b"\n"
+
+
+def _when(arrival: Arrival) -> int:
+    return arrival.at_ms

@@ -1,0 +1,158 @@
+"""Failures of what many sites share: provinces, districts, providers, feeders, the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from simulators.hits import Hit, link_cut, on_probes, platform_away, power_cut
+from simulators.mishaps import INT, ISP, NAT, Mishap
+from simulators.premises import Premises
+
+LEAST_MEMBERS = 3
+HOUR_MS = 3_600_000
+
+Members = Mapping[str, Sequence[Premises]]
+Share = Callable[[Mapping[str, Premises]], Members]
+Build = Callable[[str, Premises, int, int, Random], Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMode:
+    """One failure that many sites share.
+
+    a_day: how many the country has in a day. hours: shortest, usual, longest. members: by id of
+    the scope, everyone whom it reaches. spread_s: within which its members feel it.
+    """
+
+    type: str
+    nature: str
+    cause: str
+    scope: str
+    a_day: float
+    hours: tuple[float, float, float]
+    members: Share
+    build: Build
+    metric: str | None = None
+    spread_s: float = 40.0
+    least: int = LEAST_MEMBERS
+
+    def length_ms(self, draw: Random) -> int:
+        """A length: most near the usual one, some far longer."""
+        least, usual, most = self.hours
+        return round(min(most, max(least, usual * draw.lognormvariate(0.0, 0.6))) * HOUR_MS)
+
+
+def _by(key: Callable[[Premises], str], fits: Callable[[Premises], bool]) -> Share:
+    def share(all_of: Mapping[str, Premises]) -> Members:
+        found: dict[str, list[Premises]] = {}
+        for at in all_of.values():
+            if at.probes and key(at) and fits(at):
+                found.setdefault(key(at), []).append(at)
+        return found
+
+    return share
+
+
+def _everyone(all_of: Mapping[str, Premises]) -> Members:
+    return {"platform": list(all_of.values())}
+
+
+def _terrestrial(at: Premises) -> bool:
+    return bool(_cables(at)) and not at.link_type().startswith("vsat")
+
+
+def _always(at: Premises) -> bool:
+    return True
+
+
+def _province(at: Premises) -> str:
+    return at.site.province
+
+
+def _district(at: Premises) -> str:
+    return f"{at.site.province}/{at.site.district}"
+
+
+def _provider(at: Premises) -> str:
+    return at.site.uplinks[0].provider
+
+
+def _feeder(at: Premises) -> str:
+    return at.site.feeder
+
+
+def _agency(at: Premises) -> str:
+    return at.site.agency
+
+
+def _cables(at: Premises) -> tuple[int, ...]:
+    """Uplinks that run over the province's fibre ring: all but satellites."""
+    return tuple(
+        number
+        for number, uplink in enumerate(at.site.uplinks, 1)
+        if not uplink.link_type.startswith("vsat")
+    )
+
+
+def _of_provider(at: Premises, provider: str) -> tuple[int, ...]:
+    return tuple(n for n, uplink in enumerate(at.site.uplinks, 1) if uplink.provider == provider)
+
+
+def _backbone(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return link_cut(at, _cables(at), start, end, draw, first=NAT)
+
+
+def _core(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return link_cut(at, _of_provider(at, scope), start, end, draw, first=ISP)
+
+
+def _gateway_cut(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return on_probes(at, Mishap("dead", start, end, first=INT))
+
+
+def _gateway_detour(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    more_ms = 40.0 + 90.0 * (start // 1000 % 97) / 97  # the same for all members
+    return on_probes(at, Mishap("delay", start - start % 1000, end, more_ms, first=INT))
+
+
+def _resolver(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return on_probes(at, Mishap("dns", start, end))
+
+
+def _mains(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return power_cut(at, start, end, draw)
+
+
+def _broker(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return platform_away(at, start, end)
+
+
+def _credentials(scope: str, at: Premises, start: int, end: int, draw: Random) -> Hit:
+    return on_probes(at, Mishap("refused", start, end))
+
+
+GROUP_MODES: dict[str, GroupMode] = {
+    mode.type: mode
+    for mode in (
+        GroupMode("backbone-cut", "connectivity", "backbone", "province", 0.1, (0.5, 3, 12),
+                  _by(_province, _terrestrial), _backbone),
+        GroupMode("district-cut", "connectivity", "backbone", "district", 0.1, (0.5, 3, 12),
+                  _by(_district, _terrestrial), _backbone),
+        GroupMode("provider-outage", "connectivity", "provider", "provider", 0.05, (0.3, 1.5, 6),
+                  _by(_provider, _always), _core),
+        GroupMode("international-cut", "connectivity", "international", "provider", 0.05,
+                  (0.5, 2, 8), _by(_provider, _always), _gateway_cut, "int_loss_pct"),
+        GroupMode("international-detour", "connectivity", "international", "provider", 0.05,
+                  (1, 4, 12), _by(_provider, _always), _gateway_detour, "int_rtt_min_ms"),
+        GroupMode("dns-failure", "connectivity", "dns", "provider", 0.07, (0.3, 1, 4),
+                  _by(_provider, _always), _resolver, "dns_ms"),
+        GroupMode("feeder-cut", "connectivity", "power", "feeder", 0.2, (0.2, 1.2, 6),
+                  _by(_feeder, _always), _mains, spread_s=2.0),
+        GroupMode("platform-failure", "connectivity", "platform", "platform", 0.06,
+                  (0.15, 0.5, 2), _everyone, _broker, spread_s=1.0),
+        GroupMode("credential-expiry", "security", "agent", "provider", 0.04, (2, 8, 30),
+                  _by(_agency, _always), _credentials, "cert_days_left", spread_s=30.0),
+    )
+}  # fmt: skip
