@@ -81,6 +81,7 @@ class Play:
         self.now_ms = START_MS
         self.changes: list[IncidentChange] = []
         self.parents: dict[str, str] = {}
+        self.fired: dict[str, AlertChange] = {}
         self.last: Step | None = None
         self._coming: list[tuple[int, Outage | AlertChange]] = []
 
@@ -146,6 +147,7 @@ class Play:
             **fields,
         )
         self._coming.append((at_ms, first))
+        self.fired[first.alert] = first
         if until is not None:
             end_ms = START_MS + round(until * MINUTE_MS)
             ended = first._replace(state="resolved", event_ms=end_ms, at_ms=end_ms)
