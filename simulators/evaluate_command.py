@@ -42,13 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("alerts-without-backfill", "alerts of the capture without its backfill: what paged late"),
         ("bins-without-backfill", "bins of the capture without its backfill"),
         ("json", "write every count here, for scores over several worlds"),
+        ("page", "write the scorecard here instead of printing it"),
     ):
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=text)
     parser.epilog = EPILOG
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Print the scorecard as Markdown. 0, or 2 where a file cannot be read."""
+    """Print the scorecard as Markdown, or write it. 0, or 2 where a file cannot be read."""
     files = Files(
         registry=(args.sites, args.devices),
         truth=args.truth,
@@ -65,7 +66,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     except (EvaluationError, RegistryError, OSError) as exc:
         print(f"govsense evaluate: {exc}", file=sys.stderr)
         return 2
-    print(page(score), end="")
+    if args.page:
+        args.page.write_text(page(score), "utf-8")
+    else:
+        print(page(score), end="")
     if args.json:
         args.json.write_text(json.dumps(score.as_json()), "utf-8")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
+from typing import NamedTuple
 
 from devices.registry import Device, Registry
 from simulators.facility import Event
@@ -54,19 +55,32 @@ def schedule(
 ) -> list[Event]:
     """Events of these sorts in a run from span_ms[0] to span_ms[1].
 
-    Those of many devices are placed first. An event for which there is no room is left out, and
-    one that would last beyond the end too, unless the run is short.
+    Those of many devices are placed first. An event for which there is no room, or that would last
+    beyond the end, is left out.
     """
     diary = _Diary(busy, apart_ms)
-    events: list[Event] = []
-    for sort in sorted(sorts, key=lambda sort: sort.together == "device"):
+    alone: dict[bool, list[_Wanted]] = {False: [], True: []}
+    for sort in sorts:
         for scope, devices in _groups(sort, registry):
             draw = stream(seed, "facility", sort.type, sort.metric or "", *scope)
-            for nth in range(_count(draw, sort.per_day * rates, span_ms)):
-                event = _place(sort, registry, scope, devices, draw, span_ms, diary, nth)
-                if event is not None:
-                    events.append(event)
-    return events
+            for nth in range(1, 1 + _count(draw, sort.per_day * rates, span_ms)):
+                wanted = _Wanted(draw.random(), sort, scope, devices, draw, nth)
+                alone[sort.together == "device"].append(wanted)
+    # By chance, so that no sort comes before another where room is scarce.
+    in_order = [one for found in alone.values() for one in sorted(found, key=lambda w: w.turn)]
+    placed = (_place(wanted, span_ms, diary) for wanted in in_order)
+    return [event for event in placed if event is not None]
+
+
+class _Wanted(NamedTuple):
+    """An event before it has a time. turn: when it is placed. nth: of its sort and scope."""
+
+    turn: float
+    sort: Sort
+    scope: tuple[str, str]
+    devices: list[Device]
+    draw: Random
+    nth: int
 
 
 def _groups(sort: Sort, registry: Registry) -> Iterator[tuple[tuple[str, str], list[Device]]]:
@@ -95,42 +109,42 @@ def _count(draw: Random, per_day: float, span_ms: tuple[int, int]) -> int:
     return count
 
 
-def _place(
-    sort: Sort,
-    registry: Registry,
-    scope: tuple[str, str],
-    devices: list[Device],
-    draw: Random,
-    span_ms: tuple[int, int],
-    diary: _Diary,
-    nth: int,
-) -> Event | None:
-    names = [device.device for device in devices]
-    length_ms = sort.length_ms(devices[0], draw)
+def _place(wanted: _Wanted, span_ms: tuple[int, int], diary: _Diary) -> Event | None:
+    sort, draw = wanted.sort, wanted.draw
+    names = [device.device for device in wanted.devices]
+    length_ms = sort.length_ms(wanted.devices[0], draw)
     parts = sort.parts(draw)
     first_ms = span_ms[0] + min(HEALTHY_MS, (span_ms[1] - span_ms[0]) // 10)
     last_ms = span_ms[1] - length_ms
+    if last_ms <= first_ms:
+        return None
     for _ in range(TRIES):
-        if last_ms <= first_ms:
-            return None
         start_ms = _beginning(sort, draw.randrange(first_ms, last_ms))
         end_ms = start_ms + length_ms
         if end_ms <= span_ms[1] and diary.is_free(names, start_ms, end_ms):
             diary.take(names, start_ms, end_ms)
-            label = [sort.type, sort.metric, scope[1].replace("/", "-"), str(nth + 1)]
-            return Event(
-                fault="-".join(filter(None, label)),
-                type=sort.type,
-                truth=sort.truth,
-                scope=scope,
-                devices=tuple(names),
-                sites=tuple(sorted({device.site for device in devices})),
-                metric=sort.metric,
-                start_ms=start_ms,
-                end_ms=end_ms,
-                effects=dict.fromkeys(names, _effects(parts, start_ms, end_ms)),
-            )
+            effects = _effects(parts, start_ms, end_ms)
+            return _event(wanted, start_ms, end_ms, dict.fromkeys(names, effects))
     return None
+
+
+def _event(
+    wanted: _Wanted, start_ms: int, end_ms: int, effects: dict[str, tuple[Effect, ...]]
+) -> Event:
+    sort = wanted.sort
+    label = [sort.type, sort.metric, wanted.scope[1].replace("/", "-"), str(wanted.nth)]
+    return Event(
+        fault="-".join(filter(None, label)),
+        type=sort.type,
+        truth=sort.truth,
+        scope=wanted.scope,
+        devices=tuple(effects),
+        sites=tuple(sorted({device.site for device in wanted.devices})),
+        metric=sort.metric,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        effects=effects,
+    )
 
 
 def _effects(parts: Sequence[Part], start_ms: int, end_ms: int) -> tuple[Effect, ...]:
