@@ -88,11 +88,15 @@ class AlertBook:
                 changes += [opened, closed._replace(state="resolved")]
         return changes
 
-    def attach(self, incident_of: Mapping[str, str | None]) -> None:
-        """Note of which incidents open alerts are parts, by alert."""
+    def attach(self, incident_of: Mapping[str, str]) -> dict[str, str]:
+        """Note of which incidents open alerts are parts, by alert; those for which that is new."""
+        moved = {}
         for key, alert in self._open.items():
-            if alert.alert in incident_of:
-                self._open[key] = alert._replace(incident=incident_of[alert.alert])
+            incident = incident_of.get(alert.alert)
+            if incident is not None and incident != alert.incident:
+                self._open[key] = alert._replace(incident=incident)
+                moved[alert.alert] = incident
+        return moved
 
     def forget_before(self, before_ms: int) -> None:
         """Forget alerts that were over before; late readings of that time do not come any more."""

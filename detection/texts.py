@@ -24,7 +24,17 @@ UNITS = {
 }
 DURATIONS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
-AS_THEY_ARE = ("readings", "times", "run", "longest", "place", "problem", "waiting", "setting", "command")
+AS_THEY_ARE = (
+    "readings",
+    "times",
+    "run",
+    "longest",
+    "place",
+    "problem",
+    "waiting",
+    "setting",
+    "command",
+)
 
 
 class Words(NamedTuple):

@@ -80,7 +80,7 @@ class Processor:
         self.reader = reader
         self.catalogue = catalogue
         self.intake = Intake(registry, catalogue)
-        self.judge = Judge(catalogue, self._site_of)
+        self.judge = Judge(registry, catalogue)
         self.latest = Latest(catalogue)
         self.sequences = Sequences(partial(find_sequence, ledger))
         self.event_to_stored = Latency()
@@ -168,6 +168,7 @@ class Processor:
             self._registry = ledger_registry.load_registry(self._ledger)
             self._registry_version = version
             self.intake.use(self._registry)
+            self.judge.use(self._registry)
             self._series.forget_names()
             log.info("registry reloaded: %d devices", len(self._registry.devices))
 
@@ -219,7 +220,7 @@ class Processor:
         if self.pending:
             now_ms = records[-1].received_ms if records else 0
         silence = self.judge.tick(now_ms)
-        self._snapshot_due |= bool(silence)
+        self._snapshot_due |= bool(silence) or self.judge.was_moved_by_time
         return silence
 
     def _commit(
@@ -287,10 +288,6 @@ class Processor:
         if added:
             ledger_series.add_series(self._ledger, added)
             self._known_series = len(self.catalogue)
-
-    def _site_of(self, device: str) -> str:
-        known = self._registry.devices.get(device)
-        return known.site if known else ""
 
 
 def _quarantined(batch: Batch) -> list[Quarantined]:

@@ -31,13 +31,13 @@ class Replay:
 
     def __init__(self, registry: Registry) -> None:
         catalogue = Catalogue()
-        self._registry = registry
         self._intake = Intake(registry, catalogue)
-        self._judge = Judge(catalogue, self._site_of)
+        self._judge = Judge(registry, catalogue)
         self._identities = Identities()
         self._next_tick_ms: int | None = None
         self.counts: Counter[str] = Counter()
         self.alerts: list[AlertChange] = []
+        self.incident_of: dict[str, str] = {}  # the last one of which an alert was a part
         self.incidents: list[IncidentChange] = []
         self.bins: dict[tuple[str, int], Bin] = {}
 
@@ -89,13 +89,11 @@ class Replay:
 
     def _note(self, verdict: Verdict) -> None:
         self.alerts += verdict.alerts
+        self.incident_of.update({c.alert: c.incident for c in verdict.alerts if c.incident})
+        self.incident_of.update(verdict.parts)
         self.incidents += verdict.incidents
         for one in verdict.bins:
             self.bins[one.site, one.start_ms] = one
-
-    def _site_of(self, device: str) -> str:
-        known = self._registry.devices.get(device)
-        return known.site if known else ""
 
 
 def _from_devices(records: Iterable[Record], counts: Counter[str]) -> Iterator[Record]:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         replay = Replay(registry)
         _play(replay, args.capture, args.until)
         if args.alerts:
-            write_alerts(args.alerts, replay.alerts)
+            write_alerts(args.alerts, replay.alerts, replay.incident_of)
         if args.incidents:
             write_incidents(args.incidents, replay.incidents)
         if args.bins:

@@ -17,9 +17,15 @@ BIN_COLUMNS = ("site", "bin_start", "state", "on_backup", "revision")
 PUBLISHED = ("firing", "resolved")
 
 
-def write_alerts(file: Path, changes: Iterable[AlertChange]) -> None:
-    """A JSON line for each alert that fired, and for each that was resolved."""
-    _write_lines(file, (_alert(one) for one in changes if one.state in PUBLISHED))
+def write_alerts(
+    file: Path, changes: Iterable[AlertChange], incident_of: Mapping[str, str]
+) -> None:
+    """A JSON line for each alert that fired, and for each that was resolved.
+
+    incident_of: the incident that each alert became a part of, which may be after it fired.
+    """
+    published = (one for one in changes if one.state in PUBLISHED)
+    _write_lines(file, (_alert(one, incident_of.get(one.alert)) for one in published))
 
 
 def write_incidents(file: Path, changes: Iterable[IncidentChange]) -> None:
@@ -43,7 +49,7 @@ def _write_lines(file: Path, objects: Iterable[dict[str, Any]]) -> None:
         out.writelines(encoder.encode(one) + b"\n" for one in objects)
 
 
-def _alert(change: AlertChange) -> dict[str, Any]:
+def _alert(change: AlertChange, incident: str | None) -> dict[str, Any]:
     return {
         "at": change.at_ms,
         "alert": change.alert,
@@ -59,7 +65,8 @@ def _alert(change: AlertChange) -> dict[str, Any]:
         "expected": change.expected,
         "text_en": change.text_en,
         "text_lo": change.text_lo,
-        "incident": None,
+        "incident": incident,
+        **({"backfilled": True} if change.backfilled else {}),
     }
 
 
