@@ -23,7 +23,8 @@ ALERT = {
     "metric": "temperature_c", "rule": "jump", "nature": "data_quality", "severity": "warning",
     "event_time": START, "value": 85.0, "expected": [20, 30], "text_en": "", "text_lo": "",
     "incident": None,
-}  # fmt: skip
+}
+SILENCE = ALERT | {"alert": "a2", "metric": None, "rule": "silence", "at": START + 90_000}  # fmt: skip
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "sites.csv").write_text(SITES, "utf-8")
     (tmp_path / "devices.csv").write_text(DEVICES)
     (tmp_path / "T.jsonl").write_text(json.dumps(line) + "\n")
-    (tmp_path / "A.jsonl").write_text(json.dumps(ALERT) + "\n")
+    (tmp_path / "A.jsonl").write_text(f"{json.dumps(ALERT)}\n{json.dumps(SILENCE)}\n")
     (tmp_path / "C.jsonl").write_text(json.dumps(message) + "\n")
     (tmp_path / "B.csv").write_text(
         f"site,bin_start,state,on_backup,revision\ns1,{START},UP,false,1\n"
