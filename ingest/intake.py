@@ -52,6 +52,7 @@ class Batch:
     round_at_ms: NDArray[np.int64]  # [r] event time
     round_late: NDArray[np.bool_]  # [r] beyond its device's lateness bound
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
+    impossible: Readings  # refused as outside the hard range, of rounds that are not late
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -234,6 +235,7 @@ class Intake:
             & (value <= self._catalogue.hard_max[readings.series])
             & (~IS_BOOL[self._catalogue.metric_row[readings.series]] | (value == np.round(value)))
         )
+        late = np.array(columns.round_late, np.bool_)[np.array(columns.round, np.int32)]
         for n in np.flatnonzero(~possible):
             refusal = self._outside(int(readings.series[n]), float(readings.value[n]))
             refusals.setdefault(int(reading_record[n]), []).append(refusal)
@@ -249,6 +251,7 @@ class Intake:
             np.array(columns.round_at_ms, np.int64),
             np.array(columns.round_late, np.bool_),
             columns.arrivals,
+            readings.take(~possible & ~late),
         )
 
     def _outside(self, number: int, value: float) -> Refusal:

@@ -48,7 +48,7 @@ class Judge:
         known = device_numbers >= 0
         received_ms = np.array(received, np.int64)
         self._engine.heard(device_numbers[known], batch.round_at_ms[known], received_ms[known])
-        return self._engine.score(batch.readings.take(batch.live))
+        return self._engine.score(batch.readings.take(batch.live), batch.impossible)
 
     def tick(self, now_ms: int) -> list[Finding]:
         """Findings on silence, at most once per TICK_MS. Everything up to now_ms was heard."""
