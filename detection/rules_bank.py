@@ -27,6 +27,17 @@ from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
 from devices.readings import Readings
 
+SCREEN = np.dtype(
+    [
+        ("low", "f8"),  # between these two no value is of interest
+        ("high", "f8"),
+        ("rate", "f8"),  # fastest change a millisecond
+        ("fall", "f8"),  # largest fall from one reading to the next
+        ("open", "?"),  # a rule has an episode on the series
+        ("other", "i8"),  # the series that this one may not exceed, -1 if none
+    ],
+    align=True,
+)
 Notes = dict[str, list[tuple[str, str, str, list[Any]]]]  # by rule: device, metric, key, fields
 
 
@@ -40,24 +51,16 @@ class Rules:
         self._outside, self._conditions = ProbesOutside(), Conditions()
         self._probes = Probes(catalogue, clock, self._context)
         self._impossible = Impossible(catalogue, self._context)
-        self._low, self._high = np.zeros(0), np.zeros(0)
-        self._rate, self._fall = np.zeros(0), np.zeros(0)
-        self._open = np.zeros(0, np.bool_)
-        self._other = np.zeros(0, np.intp)  # the series that this one may not exceed, -1 if none
+        self._screens = np.zeros(0, SCREEN)
         self._unlinked: dict[tuple[str, str], int] = {}
 
     def grow(self) -> None:
         """Know the series that the catalogue has."""
-        known, n = len(self._low), len(self._catalogue)
+        known, n = len(self._screens), len(self._catalogue)
         if n == known:
             return
-        facts = np.array([self._facts(number) for number in range(known, n)])
-        self._low = np.concatenate([self._low, facts[:, 0]])
-        self._high = np.concatenate([self._high, facts[:, 1]])
-        self._rate = np.concatenate([self._rate, facts[:, 2] / 60_000])
-        self._fall = np.concatenate([self._fall, facts[:, 3]])
-        self._open = np.concatenate([self._open, np.zeros(n - known, np.bool_)])
-        self._other = np.concatenate([self._other, np.full(n - known, -1)])
+        more = np.array([self._facts(number) for number in range(known, n)], SCREEN)
+        self._screens = np.concatenate([self._screens, more])
         for number in range(known, n):
             self._link(number)
         self._probes.grow()
@@ -85,7 +88,7 @@ class Rules:
 
     def restore(self, notes: Notes) -> None:
         """Go on with these; those of a series that is not known any more are left out."""
-        self._open[:] = False
+        self._screens["open"] = False
         for name, rule in self._all().items():
             numbered = [
                 (number, key, fields)
@@ -94,7 +97,7 @@ class Rules:
             ]
             rule.restore(numbered)
             if name not in ("probes", "impossible"):
-                self._open[[number for number, _, _ in numbered]] = True
+                self._screens["open"][[number for number, _, _ in numbered]] = True
 
     def _all(self) -> dict[str, Any]:
         return {
@@ -109,28 +112,21 @@ class Rules:
 
     def _screen(self, wave: Wave) -> NDArray[np.bool_]:
         """Which readings any rule may have to do with."""
-        series, value = wave.series, wave.value
+        screens, value = self._screens.take(wave.series), wave.value
         change = value - wave.before
         over_ms = np.minimum(np.maximum(wave.dt_ms, LEAST_MS), MOST_MS)
         found: NDArray[np.bool_] = (
-            (value < self._low[series])
-            | (value > self._high[series])
-            | (np.abs(change) > self._rate[series] * over_ms)
-            | (change < self._fall[series])
-            | self._open[series]
+            (value < screens["low"])
+            | (value > screens["high"])
+            | (np.abs(change) > screens["rate"] * over_ms)
+            | (change < screens["fall"])
+            | screens["open"]
         )
-        found |= self._exceeds(wave)
-        return found
-
-    def _exceeds(self, wave: Wave) -> NDArray[np.bool_]:
-        """Which values are above the one that they can never exceed."""
-        found = np.zeros(len(wave.series), np.bool_)
-        other = self._other[wave.series]
+        other = screens["other"]
         places = (other >= 0).nonzero()[0]
         if len(places):
-            rows = self._clock.take(other[places])
-            value = wave.value[places]
-            found[places] = (value > rows["value"]) & (rows["at"] == wave.at_ms[places])
+            rows, some = self._clock.take(other[places]), value[places]
+            found[places] |= (some > rows["value"]) & (rows["at"] == wave.at_ms[places])
         return found
 
     def _read(self, told: Told) -> Iterator[Step]:
@@ -145,7 +141,7 @@ class Rules:
         )
         if not doubted:
             yield from self._conditions.read(told, context)
-        self._open[series] = (
+        self._screens["open"][series] = (
             doubted
             or self._rates.holds(series, row)
             or self._conditions.holds(series, row)
@@ -153,18 +149,18 @@ class Rules:
             or self._outside.watches(series)
         )
 
-    def _facts(self, number: int) -> tuple[float, float, float, float]:
-        """What screens a series: its range, fastest change per minute, and largest fall."""
+    def _facts(self, number: int) -> tuple[float, float, float, float, bool, int]:
+        """What screens a series at first."""
         row = self._catalogue[number].metric.row
-        low, high = self._conditions.range_of(row, float(self._catalogue.hard_max[number]))
+        low, high = self._conditions.range_of(number, self._context)
         if row in self._zeros.rules:
             low = max(low, np.nextafter(0, 1))
         rate = self._rates.rules.get(row)
         if rate is None:
-            return low, high, np.inf, -np.inf
+            return low, high, np.inf, -np.inf, False, -1
         if rate.counter:
-            return low, high, np.inf, 0.0
-        return low, high, rate.per_min, -np.inf
+            return low, high, np.inf, 0.0, False, -1
+        return low, high, rate.per_min / 60_000, -np.inf, False, -1
 
     def _link(self, number: int) -> None:
         """Find the other half of a pair, whichever of the two is seen first."""
@@ -175,7 +171,7 @@ class Rules:
             if other is None:
                 self._unlinked[device.device, pair.other] = number
             else:
-                self._other[number] = other
+                self._screens["other"][number] = other
         waiting = self._unlinked.pop((device.device, metric.name), None)
         if waiting is not None:
-            self._other[waiting] = number
+            self._screens["other"][waiting] = number

@@ -45,11 +45,11 @@ class Conditions:
         for rule in read_conditions():
             self._rules.setdefault(rule.row, []).append(rule)
 
-    def range_of(self, row: int, highest: float) -> tuple[float, float]:
-        """Between these values no condition on that metric begins."""
+    def range_of(self, series: int, context: Context) -> tuple[float, float]:
+        """Between these values no condition on that series begins."""
         low, high = -NO_END, NO_END
-        for rule in self._rules.get(row, ()):
-            limit, _ = _levels(rule, highest)
+        for rule in self._rules.get(context.catalogue[series].metric.row, ()):
+            limit, _ = _levels(rule, series, context)
             if rule.side == HIGH:
                 high = min(high, limit)
             else:
@@ -60,7 +60,7 @@ class Conditions:
         """What begins, fires or ends with this reading."""
         for rule in self._rules.get(told.row, ()):
             key = told.series, rule.name
-            limit, clear = _levels(rule, float(context.catalogue.hard_max[told.series]))
+            limit, clear = _levels(rule, told.series, context)
             outside = told.value > limit if rule.side == HIGH else told.value < limit
             episode = self.open.get(key)
             if episode is None:
@@ -99,7 +99,7 @@ class Conditions:
     def _step(
         self, told: Told, rule: ConditionRule, phase: Phase, episode: Episode, context: Context
     ) -> Step:
-        limit, _ = _levels(rule, float(context.catalogue.hard_max[told.series]))
+        limit, _ = _levels(rule, told.series, context)
         facts: dict[str, Any] = {
             "held_s": episode.held_ms / 1000,
             "readings": episode.readings,
@@ -123,9 +123,15 @@ class Conditions:
         )
 
 
-def _levels(rule: ConditionRule, highest: float) -> tuple[float, float]:
-    scale = highest if rule.share else 1.0
-    return rule.limit * scale, rule.clear * scale
+def _levels(rule: ConditionRule, series: int, context: Context) -> tuple[float, float]:
+    """Limit and clear level of a rule on that series; a river has no share of its height."""
+    if not rule.share:
+        return rule.limit, rule.clear
+    height = context.catalogue[series].device.params.get("height_m")
+    if height is None:
+        none = NO_END if rule.side == HIGH else -NO_END
+        return none, none
+    return rule.limit * float(height), rule.clear * float(height)
 
 
 def _take(
