@@ -28,6 +28,7 @@ JUDGED = {
 ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
 LATIN_WORDS = {"TCP", "TLS", "DNS", "HTTP", "UPS", "MTU", "RSRP", "RSRQ", "SINR"}
 LATIN_WORDS |= {"MQTT", "InfluxDB"}
+LATIN_WORDS |= {"WHO", "EN", "NTU", "mg", "L", "dB", "dBm", "ppm", "C"}
 LATIN_WORDS |= {"CO", "PM", "pH", "Es", "N"}  # and units
 
 
