@@ -13,6 +13,9 @@ import msgspec
 from devices.registry import Registry
 from devices.registry_files import write_registry
 from simulators.delivery import Arrival, Delivery
+from simulators.facility import Event, effects_by_device
+from simulators.facility_decoys import facility_decoys
+from simulators.facility_faults import facility_faults
 from simulators.feed import timing_for
 from simulators.life import Circumstances, Life
 from simulators.premises import premises
@@ -44,13 +47,34 @@ class World:
     end_ms: int
     troubles: list[Trouble]
     decoys: list[Trouble]
+    facility_faults: list[Event]
+    facility_decoys: list[Event]
 
     @staticmethod
     def of(registry: Registry, *, seed: int, start_ms: int, end_ms: int) -> World:
         """What a seed makes happen in a country."""
         scheduler = Scheduler(premises(registry, seed), seed, start_ms, end_ms)
-        troubles = scheduler.troubles()
-        return World(registry, seed, start_ms, end_ms, troubles, scheduler.decoys())
+        troubles, decoys = scheduler.troubles(), scheduler.decoys()
+        busy = [
+            (device, mishap.start_ms, mishap.end_ms)
+            for trouble in troubles
+            for device, mishaps in trouble.mishaps.items()
+            for mishap in mishaps
+        ]
+        faults = facility_faults(registry, seed, start_ms, end_ms, busy=busy)
+        busy += [(device, e.start_ms, e.end_ms) for e in faults for device in e.devices]
+        harmless = facility_decoys(registry, seed, start_ms, end_ms, busy=busy)
+        return World(registry, seed, start_ms, end_ms, troubles, decoys, faults, harmless)
+
+    @property
+    def fault_count(self) -> int:
+        """Lines of the truth file."""
+        return len(self.troubles) + len(self.facility_faults)
+
+    @property
+    def decoy_count(self) -> int:
+        """Lines of the decoys' file."""
+        return len(self.decoys) + len(self.facility_decoys)
 
     def write(self, directory: Path, told: Callable[[int, int], None]) -> int:
         """Write sites.csv, devices.csv, truth.jsonl, decoys.jsonl and capture.jsonl.
@@ -58,8 +82,12 @@ class World:
         told: called with the time reached and the messages so far. Returns the messages.
         """
         write_registry(self.registry, directory)
-        write_truth(directory / "truth.jsonl", self.troubles, [], self.end_ms)
-        write_truth(directory / "decoys.jsonl", self.decoys, [], self.end_ms)
+        write_truth(
+            directory / "truth.jsonl", [*self.troubles, *self.facility_faults], [], self.end_ms
+        )
+        write_truth(
+            directory / "decoys.jsonl", [*self.decoys, *self.facility_decoys], [], self.end_ms
+        )
         count = 0
         with (directory / "capture.jsonl").open("wb") as file:
             for until_ms, block in self.blocks():
@@ -84,6 +112,7 @@ class World:
 
     def _deliveries(self) -> list[Delivery]:
         mishaps = mishaps_by_device([*self.troubles, *self.decoys])
+        effects = effects_by_device([*self.facility_faults, *self.facility_decoys])
         deliveries = []
         for name in sorted(self.registry.devices):
             device = self.registry.devices[name]
@@ -94,7 +123,7 @@ class World:
                 timing_for(self.seed, device, self.start_ms),
                 seed=self.seed,
                 start_ms=self.start_ms,
-                befalls=Circumstances(mishaps.get(name, ())),
+                befalls=Circumstances(mishaps.get(name, ()), (), effects.get(name, ())),
             )
             deliveries.append(Delivery(life, site.province, seed=self.seed, start_ms=self.start_ms))
         return deliveries

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from devices.registry import Device, Site
 from devices.wire import Round
+from simulators.facility_sensors import SensorFaults
 from simulators.faults import Distortion, Fault
 from simulators.identity import UPTIME_MS
 from simulators.mishaps import Conditions, Mishap
@@ -49,10 +50,11 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What befalls one device in a run: mishaps, and faults of its values."""
+    """What befalls one device in a run: mishaps, faults of its values, effects on a facility."""
 
     mishaps: Sequence[Mishap] = ()
     faults: Sequence[Fault] = ()
+    effects: Sequence[Effect] = ()
 
 
 class Life:
@@ -78,7 +80,11 @@ class Life:
         self._silent = [(e.start_ms, self._alive_ms(e)) for e in self.mishaps if e.what in SILENT]
         self._restarts = [e.start_ms for e in self.mishaps if e.what == "restart"]
         self._twins = [e for e in self.mishaps if e.what == "twin"]
-        self._model: Model = model_for(seed, device, site, _world_effects(self.mishaps))
+        effects = Effects([*_power_cuts(self.mishaps), *befalls.effects])
+        self._model: Model = model_for(seed, device, site, effects)
+        self._sensors = SensorFaults(
+            device, befalls.effects, stream(seed, device.device, "sensors")
+        )
         self._distortions = [(f, Distortion(f)) for f in befalls.faults if f.type in VALUE_FAULTS]
         self._public_ips = [_public_ip(self._chance) for _ in site.uplinks]
         self._boot, self._seq = "", 0
@@ -125,6 +131,8 @@ class Life:
                 rounded(self.device.kind, self._model.measure(time_ms, step_s))
                 for time_ms in at_ms.tolist()
             ]
+            for time_ms, values in zip(at_ms.tolist(), rounds, strict=True):
+                self._sensors.apply(time_ms, values)
         if self._distortions:
             for time_ms, values in zip(at_ms.tolist(), rounds, strict=True):
                 for fault, distortion in self._distortions:
@@ -198,11 +206,13 @@ def _boots(device: str, mishaps: Sequence[Mishap], seed: int, start_ms: int) -> 
     return [Boot(at_ms, name) for at_ms, name in zip(sorted(times), names, strict=True)]
 
 
-def _world_effects(mishaps: Sequence[Mishap]) -> Effects:
-    """What the models of facilities feel of them."""
-    return Effects(
-        [Effect("power-cut", m.start_ms, m.end_ms) for m in mishaps if m.what == "mains-off"]
-    )
+def _power_cuts(mishaps: Sequence[Mishap]) -> list[Effect]:
+    """What the models of facilities feel of mishaps."""
+    return [
+        Effect("mains-off", mishap.start_ms, mishap.end_ms)
+        for mishap in mishaps
+        if mishap.what == "mains-off"
+    ]
 
 
 def _public_ip(draw: Random) -> str:

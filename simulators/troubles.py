@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from simulators.facility import Event
 from simulators.faults import Fault
 from simulators.mishaps import Mishap
 
@@ -80,7 +81,7 @@ def mishaps_by_device(troubles: Iterable[Trouble]) -> dict[str, list[Mishap]]:
 
 
 def write_truth(
-    file: Path, troubles: Sequence[Trouble], faults: Sequence[Fault], run_end_ms: int
+    file: Path, troubles: Sequence[Trouble | Event], faults: Sequence[Fault], run_end_ms: int
 ) -> None:
     """Write troubles and faults of devices as JSON lines, in order of start and name."""
     lines = [(t.start_ms, t.fault, t.truth_line(run_end_ms)) for t in troubles]
