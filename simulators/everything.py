@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,36 +45,26 @@ class World:
     seed: int
     start_ms: int
     end_ms: int
-    troubles: list[Trouble]
-    decoys: list[Trouble]
-    facility_faults: list[Event]
-    facility_decoys: list[Event]
+    troubles: Sequence[Trouble]
+    decoys: Sequence[Trouble]
+    events: Sequence[Event]  # faults of facilities
+    harmless: Sequence[Event]  # their decoys
 
     @staticmethod
     def of(registry: Registry, *, seed: int, start_ms: int, end_ms: int) -> World:
         """What a seed makes happen in a country."""
         scheduler = Scheduler(premises(registry, seed), seed, start_ms, end_ms)
-        troubles, decoys = scheduler.troubles(), scheduler.decoys()
+        troubles = scheduler.troubles()
+        decoys = scheduler.decoys()
         busy = [
-            (device, mishap.start_ms, mishap.end_ms)
-            for trouble in troubles
-            for device, mishaps in trouble.mishaps.items()
-            for mishap in mishaps
+            (device, trouble.start_ms, trouble.end_ms)
+            for trouble in (*troubles, *decoys)
+            for device in trouble.devices
         ]
-        faults = facility_faults(registry, seed, start_ms, end_ms, busy=busy)
-        busy += [(device, e.start_ms, e.end_ms) for e in faults for device in e.devices]
+        events = facility_faults(registry, seed, start_ms, end_ms, busy=busy)
+        busy += [(device, e.start_ms, e.end_ms) for e in events for device in e.devices]
         harmless = facility_decoys(registry, seed, start_ms, end_ms, busy=busy)
-        return World(registry, seed, start_ms, end_ms, troubles, decoys, faults, harmless)
-
-    @property
-    def fault_count(self) -> int:
-        """Lines of the truth file."""
-        return len(self.troubles) + len(self.facility_faults)
-
-    @property
-    def decoy_count(self) -> int:
-        """Lines of the decoys' file."""
-        return len(self.decoys) + len(self.facility_decoys)
+        return World(registry, seed, start_ms, end_ms, troubles, decoys, events, harmless)
 
     def write(self, directory: Path, told: Callable[[int, int], None]) -> int:
         """Write sites.csv, devices.csv, truth.jsonl, decoys.jsonl and capture.jsonl.
@@ -82,12 +72,8 @@ class World:
         told: called with the time reached and the messages so far. Returns the messages.
         """
         write_registry(self.registry, directory)
-        write_truth(
-            directory / "truth.jsonl", [*self.troubles, *self.facility_faults], [], self.end_ms
-        )
-        write_truth(
-            directory / "decoys.jsonl", [*self.decoys, *self.facility_decoys], [], self.end_ms
-        )
+        write_truth(directory / "truth.jsonl", self.troubles, self.events, self.end_ms)
+        write_truth(directory / "decoys.jsonl", self.decoys, self.harmless, self.end_ms)
         count = 0
         with (directory / "capture.jsonl").open("wb") as file:
             for until_ms, block in self.blocks():
@@ -112,7 +98,7 @@ class World:
 
     def _deliveries(self) -> list[Delivery]:
         mishaps = mishaps_by_device([*self.troubles, *self.decoys])
-        effects = effects_by_device([*self.facility_faults, *self.facility_decoys])
+        effects = effects_by_device([*self.events, *self.harmless])
         deliveries = []
         for name in sorted(self.registry.devices):
             device = self.registry.devices[name]
@@ -123,7 +109,7 @@ class World:
                 timing_for(self.seed, device, self.start_ms),
                 seed=self.seed,
                 start_ms=self.start_ms,
-                befalls=Circumstances(mishaps.get(name, ()), (), effects.get(name, ())),
+                befalls=Circumstances(mishaps.get(name, ()), effects.get(name, ())),
             )
             deliveries.append(Delivery(life, site.province, seed=self.seed, start_ms=self.start_ms))
         return deliveries

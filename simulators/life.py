@@ -50,11 +50,13 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What befalls one device in a run: mishaps, faults of its values, effects on a facility."""
+    """What befalls one device in a run: mishaps, effects that its model and its sensors feel,
+    and faults of its values.
+    """
 
     mishaps: Sequence[Mishap] = ()
-    faults: Sequence[Fault] = ()
     effects: Sequence[Effect] = ()
+    faults: Sequence[Fault] = ()
 
 
 class Life:
@@ -80,11 +82,8 @@ class Life:
         self._silent = [(e.start_ms, self._alive_ms(e)) for e in self.mishaps if e.what in SILENT]
         self._restarts = [e.start_ms for e in self.mishaps if e.what == "restart"]
         self._twins = [e for e in self.mishaps if e.what == "twin"]
-        effects = Effects([*_power_cuts(self.mishaps), *befalls.effects])
-        self._model: Model = model_for(seed, device, site, effects)
-        self._sensors = SensorFaults(
-            device, befalls.effects, stream(seed, device.device, "sensors")
-        )
+        self._model: Model = model_for(seed, device, site, _felt(befalls))
+        self._sensors = SensorFaults(device, befalls.effects, self._chance)
         self._distortions = [(f, Distortion(f)) for f in befalls.faults if f.type in VALUE_FAULTS]
         self._public_ips = [_public_ip(self._chance) for _ in site.uplinks]
         self._boot, self._seq = "", 0
@@ -206,13 +205,10 @@ def _boots(device: str, mishaps: Sequence[Mishap], seed: int, start_ms: int) -> 
     return [Boot(at_ms, name) for at_ms, name in zip(sorted(times), names, strict=True)]
 
 
-def _power_cuts(mishaps: Sequence[Mishap]) -> list[Effect]:
-    """What the models of facilities feel of mishaps."""
-    return [
-        Effect("mains-off", mishap.start_ms, mishap.end_ms)
-        for mishap in mishaps
-        if mishap.what == "mains-off"
-    ]
+def _felt(befalls: Circumstances) -> Effects:
+    """What the model of a facility feels; of mishaps, that the mains are off."""
+    cuts = [m for m in befalls.mishaps if m.what == "mains-off"]
+    return Effects([*befalls.effects, *(Effect(m.what, m.start_ms, m.end_ms) for m in cuts)])
 
 
 def _public_ip(draw: Random) -> str:
