@@ -43,6 +43,7 @@ class Event:
             "metric": self.metric,
             "start": self.start_ms,
             "end": min(self.end_ms, run_end_ms),
+            "down": False,
         }
         return json.dumps(line, separators=(",", ":"))
 

@@ -195,7 +195,7 @@ def test_a_truth_line_says_what_the_contract_asks() -> None:
     for event in MANY:
         line = json.loads(event.truth_line(END_MS))
         assert list(line) == ["fault", "type", "nature", "scope", "cause", "devices", "sites",
-                              "metric", "start", "end"]  # fmt: skip
+                              "metric", "start", "end", "down"]  # fmt: skip
         assert line["nature"] in ("data_quality", "condition")
         assert line["cause"] in ("sensor", "facility", "power")
         for device in line["devices"]:
