@@ -187,7 +187,8 @@ class Engine:
             return
         for bank in self._banks().values():
             bank.grow(n)
-        self._rules.grow()
+        if self._rules is not None:
+            self._rules.grow()
         self._scale = np.concatenate([self._scale, np.ones(n - known)])
         rows = self._catalogue.metric_row[known:]
         self._scaled += (known + np.flatnonzero(np.isin(rows, SCALED))).tolist()

@@ -34,5 +34,5 @@ def heard_of(batch: Batch) -> Heard:
         for record, said in batch.statuses
     ]
     return Heard(
-        batch.readings, batch.impossible, batch.live, batch.reading_round, rounds, statuses
+        batch.readings, batch.live, batch.reading_round, rounds, statuses, batch.impossible
     )
