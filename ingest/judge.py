@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from detection.alerts import AlertBook, AlertChange, Episode
+from detection.connectivity import Connectivity
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
 from detection.heard import Heard
@@ -59,6 +60,7 @@ class Judge:
         self._engine = Engine(catalogue)
         self._book = AlertBook()
         self._past = Past(catalogue)
+        self._connectivity = Connectivity(catalogue, registry)
         self._incidents = Incidents(registry)
         self._registry = registry
         self._time_ms = 0
@@ -70,6 +72,7 @@ class Judge:
     def use(self, registry: Registry) -> None:
         """Go by this registry from now on."""
         self._registry = registry
+        self._connectivity.use(registry)
         self._incidents.use(registry)
 
     def hear(self, heard: Heard) -> list[Finding]:
@@ -77,6 +80,7 @@ class Judge:
         rounds = heard.rounds
         for received_ms in (*rounds.received_ms[-1:].tolist(), *_last(heard)):
             self._time_ms = max(self._time_ms, received_ms)
+        self._connectivity.hear(heard)
         self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
         if not heard.live.all():
             self._past.hear(heard.readings.take(~heard.live))
@@ -89,6 +93,9 @@ class Judge:
         tick_ms = now_ms // TICK_MS * TICK_MS
         self._time_ms = max(self._time_ms, tick_ms)
         self._next_tick_ms = tick_ms + TICK_MS
+        self._connectivity.tick(tick_ms)
+        self._outages += self._connectivity.take_outages()
+        self._bins += self._connectivity.take_bins()
         self._episodes += self._past.tick(tick_ms)
         return self._engine.tick(tick_ms)
 
@@ -96,6 +103,7 @@ class Judge:
         """We were away, or the clock was set back: silence is counted from now on."""
         self._next_tick_ms = min(self._next_tick_ms, now_ms)
         self._time_ms = min(self._time_ms, now_ms)
+        self._connectivity.resume(now_ms)
         self._engine.resumed(now_ms)
 
     @property
