@@ -15,7 +15,8 @@ from devices.kinds import METRICS
 GOOD = 2  # readings in a row that the last good one can have become
 MOST_MS = 300_000  # a change is judged over at most so long: nothing moves that fast for longer
 LEAST_MS = 60_000
-ACCEPT_MS = 3_600_000  # what stays is taken as true after so long: then other rules judge it
+ACCEPT_MS = 3_600_000  # what stays is taken as true after so long ...
+ACCEPT_UNIT_MS = 7 * 86_400_000  # ... but another unit stays until somebody sets it back
 CONVERSIONS = {  # by unit: what else devices send, as (unit, factor, offset)
     "Cel": (("°F", 1.8, 32.0), ("K", 1.0, 273.15)),
     "bar": (("kPa", 100.0, 0.0), ("psi", 14.504, 0.0)),
@@ -32,11 +33,14 @@ def other_unit(unit: str, before: float, value: float) -> str | None:
     """The unit in which `value` would be what `before` is in the metric's own, if there is one."""
     if before == 0:
         return None
-    for name, factor, offset in CONVERSIONS.get(unit, ()):
-        meant = before * factor + offset
+    for name, meant in _converted(unit, before).items():
         if abs(value - meant) <= TOLERANCE * abs(meant):
             return name
     return None
+
+
+def _converted(unit: str, value: float) -> dict[str, float]:
+    return {name: value * factor + offset for name, factor, offset in CONVERSIONS.get(unit, ())}
 
 
 @dataclass(slots=True)
@@ -67,7 +71,8 @@ class Rates:
         jump = self.open.get(key)
         if jump is not None:
             jump.good = jump.good + 1 if _is_back(jump, told, rule) else 0
-            if jump.good >= GOOD or told.at_ms - jump.onset_ms >= ACCEPT_MS:
+            accept_ms = ACCEPT_UNIT_MS if jump.unit else ACCEPT_MS
+            if jump.good >= GOOD or told.at_ms - jump.onset_ms >= accept_ms:
                 del self.open[key]
                 yield _step(jump, told, rule, "clear")
         elif _jumped(told, rule):
@@ -114,7 +119,8 @@ def _is_back(jump: Jump, told: Told, rule: RateRule) -> bool:
     if rule.counter:  # it counts on from where it fell to
         return told.value >= told.before
     if jump.unit:
-        return other_unit(METRICS[told.row].unit, jump.base, told.value) != jump.unit
+        meant = _converted(METRICS[told.row].unit, jump.base)[jump.unit]
+        return abs(told.value - jump.base) < abs(told.value - meant)
     return abs(told.value - jump.base) <= _allowed(rule, told.at_ms - jump.base_ms)
 
 

@@ -16,6 +16,7 @@ from devices.kinds import KINDS, METRICS, TIERS
 from tests.project.documents import rows_of, section, text_of
 
 PROBE_ROWS = [KINDS["connectivity-probe"].metrics[name].row for name in COLUMNS]
+RULE_TABLES = ("conditions", "rate", "zero", "pairs", "rule_causes")
 TABLES = ("limits", "shift", "stuck", "silence", "platform")
 
 
@@ -33,7 +34,15 @@ def test_the_document_prints_the_table(name: str) -> None:
     assert printed == cells(name)
 
 
-@pytest.mark.parametrize("name", ["limits", "shift", "stuck"])
+@pytest.mark.parametrize("name", RULE_TABLES)
+def test_the_page_of_rules_prints_the_table(name: str) -> None:
+    """docs/rules.md shows each of its tables as it ships."""
+    text = section(text_of(Path("docs/rules.md")), f"### {name}.csv")
+    printed = [[cell.strip("`") for cell in row] for row in rows_of(text)]
+    assert printed == cells(name)
+
+
+@pytest.mark.parametrize("name", ["limits", "shift", "stuck", "rate", "zero", "pairs"])
 def test_each_row_is_of_a_known_metric_once(name: str) -> None:
     """No row names a metric that its kind lacks, and none stands twice."""
     header, *rows = cells(name)
