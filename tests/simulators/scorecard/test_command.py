@@ -19,12 +19,23 @@ DEVICES = """device,site,kind,interval_s,uplink,params
 e1,s1,environment,60,1,{}
 """
 ALERT = {
-    "at": START + 60_000, "alert": "a1", "state": "firing", "device": "e1", "site": "s1",
-    "metric": "temperature_c", "rule": "jump", "nature": "data_quality", "severity": "warning",
-    "event_time": START, "value": 85.0, "expected": [20, 30], "text_en": "", "text_lo": "",
+    "at": START + 60_000,
+    "alert": "a1",
+    "state": "firing",
+    "device": "e1",
+    "site": "s1",
+    "metric": "temperature_c",
+    "rule": "jump",
+    "nature": "data_quality",
+    "severity": "warning",
+    "event_time": START,
+    "value": 85.0,
+    "expected": [20, 30],
+    "text_en": "",
+    "text_lo": "",
     "incident": None,
 }
-SILENCE = ALERT | {"alert": "a2", "metric": None, "rule": "silence", "at": START + 90_000}  # fmt: skip
+SILENCE = ALERT | {"alert": "a2", "metric": None, "rule": "silence", "at": START + 90_000}
 
 
 @pytest.fixture
