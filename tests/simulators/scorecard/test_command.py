@@ -35,7 +35,7 @@ ALERT = {
     "text_lo": "",
     "incident": None,
 }
-SILENCE = ALERT | {"alert": "a2", "metric": None, "rule": "silence", "at": START + 90_000}  # fmt: skip
+SILENCE = ALERT | {"alert": "a2", "metric": None, "rule": "silence", "at": START + 90_000}
 
 
 @pytest.fixture
