@@ -296,7 +296,7 @@ class Connectivity:
             agent_s = float(facts[COLUMN["agent_uptime_s"]])
             if not np.isnan(agent_s) and number in case.silent:
                 case.agent_uptime_ms.setdefault(number, round(agent_s * 1000))
-            case.drained |= facts[COLUMN["backlog_msgs"]] == 0
+            case.drained |= bool(facts[COLUMN["backlog_msgs"]] == 0)
 
     def _hear_status(self, status: StatusHeard) -> None:
         number, at_ms = status.device, status.received_ms
