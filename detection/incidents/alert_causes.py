@@ -19,6 +19,7 @@ BY_METRIC: tuple[tuple[str, Cause], ...] = (
     ("frequency_hz", "power"),
     ("dns_", "dns"),
     ("int_", "international"),
+    ("cert_", "agent"),
     ("content_ok", "blocked"),
     ("http_status", "blocked"),
     ("esno_", "rain-fade"),

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 from detection.alerts import AlertChange
 from detection.findings import PLATFORM
+from detection.incidents.alert_causes import cause_of_alert
+from detection.incidents.alert_verdicts import Hint
 from detection.incidents.changes import IncidentChange
 from detection.incidents.gathering import TYPES, Gathering
 from detection.incidents.groups import Groups
 from detection.incidents.incident import Incident, World, incident_id, is_over, look, telling_types
+from detection.incidents.joining import hangs_below
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf
 from detection.incidents.signs import (
@@ -24,10 +27,12 @@ from detection.incidents.signs import (
 from detection.outages import Outage
 from devices.registry import Registry
 
+PROBE = "connectivity-probe"
 HOLD_INTERVALS = 2  # an ordinary site waits so long for others that fail with it
 LONGEST_HOLD_MS = 10 * 60_000
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
-SETTLE_MS = 30 * 60_000  # after so long an incident is resolved without the rest of its backfill
+LINGER_MS = 20 * 60_000  # so long what comes late still finds an incident that is over
+SETTLE_MS = 60 * 60_000  # after so long it is resolved, whatever still hangs below it
 
 
 class Step(NamedTuple):
@@ -56,7 +61,7 @@ class Incidents:
     def use(self, registry: Registry) -> None:
         """Follow the registry: from now on its sites and groups hold."""
         self._groups = Groups(registry)
-        self._world = World(registry, self._groups)
+        self._world = World(registry, self._groups, self._shelf.hints)
         self._gathering = Gathering(self._shelf, self._rates, self._world)
         self._per_name: dict[str, int] = dict.fromkeys(TYPES, len(self._groups.sites))
         self._per_name.pop("down")
@@ -100,45 +105,87 @@ class Incidents:
                 follow_outage(sign, outage)
                 self._shelf.touch(sign.incident)
             elif not self._shelf.is_done(outage.outage):
-                due_ms = now_ms + self._hold_ms(outage.site)
-                self._shelf.signs[outage.outage] = sign_of_outage(outage, due_ms)
+                self._shelf.signs[outage.outage] = self._sign_of_outage(outage, now_ms)
 
     def _take_alerts(self, alerts: Iterable[AlertChange], now_ms: int) -> None:
         for alert in alerts:
             sign = self._shelf.signs.get(alert.alert)
-            if sign is not None and alert.state == "resolved":
+            if alert.severity == "info":
+                self._take_hint(alert)
+            elif sign is not None and alert.state == "resolved":
                 end_alert(sign, alert)
                 self._shelf.touch(sign.incident)
-            elif sign is None and alert.state == "firing" and alert.severity != "info":
+            elif sign is None and alert.state == "firing":
                 self._shelf.signs[alert.alert] = self._sign_of(alert, now_ms)
+
+    def _take_hint(self, alert: AlertChange) -> None:
+        """Too small for an incident; it may still tell of a cause."""
+        known = self._shelf.hints.get(alert.site, {}).get(alert.alert)
+        cause = cause_of_alert(alert)
+        if alert.state == "firing":
+            hint = Hint(alert.alert, alert.rule, cause, alert.event_ms, None)
+            self._shelf.hint(alert.site, hint)
+        elif alert.state == "resolved" and known is not None:
+            self._shelf.hint(alert.site, known._replace(ended_ms=alert.event_ms))
+
+    def _sign_of_outage(self, outage: Outage, now_ms: int) -> Sign:
+        devices = self._world.registry.devices
+        kinds = {devices[device].kind for device in outage.devices if device in devices}
+        return sign_of_outage(
+            outage,
+            probe=kinds == {PROBE},
+            due_ms=now_ms + self._hold_ms(outage.site),
+            group_ms=now_ms + self._gather_ms(outage.site),
+        )
 
     def _sign_of(self, alert: AlertChange, now_ms: int) -> Sign:
         device = self._world.registry.devices.get(alert.device)
         interval_ms = round(device.interval_s * 1000) if device else 0
-        sign = sign_of_alert(alert, device.kind if device else "", interval_ms // 2, now_ms)
-        waits = sign.family not in ("", "platform") or alert.rule == "silence"
+        sign = sign_of_alert(
+            alert,
+            device.kind if device else "",
+            error_ms=interval_ms,
+            due_ms=now_ms,
+            group_ms=now_ms + self._gather_ms(alert.site),
+        )
+        waits = alert.nature == "connectivity" or sign.family not in ("", "platform")
         if waits and alert.device != PLATFORM:
             sign.due_ms = now_ms + self._hold_ms(alert.site)
         return sign
 
+    def _gather_ms(self, site: str) -> int:
+        """How long to wait for what fails with a site."""
+        return min(LONGEST_HOLD_MS, HOLD_INTERVALS * self._groups.interval_ms.get(site, 0))
+
     def _hold_ms(self, site: str) -> int:
+        """How long to wait before a site has an incident of its own."""
         known = self._groups.sites.get(site)
-        if known is None or known.priority == "critical":
-            return 0
-        return min(LONGEST_HOLD_MS, HOLD_INTERVALS * self._groups.interval_ms[site])
+        return 0 if known and known.priority == "critical" else self._gather_ms(site)
 
     def _place(self, waiting: Sequence[Sign], now_ms: int) -> None:
         """Find an incident for what waits; make one where the wait is over."""
-        left = [sign for sign in waiting if not self._shelf.join(sign, self._world)]
-        due = [sign for sign in left if sign.due_ms <= now_ms or _is_past(sign)]
-        self._gathering.gather(due, now_ms)
-        for sign in due:
-            if not sign.incident and not self._shelf.join(sign, self._world):
+        for sign in waiting:
+            self._shelf.join(sign, self._world)
+        self._gathering.gather(now_ms)
+        left = [sign for sign in self._shelf.waiting() if not self._shelf.join(sign, self._world)]
+        dark = [sign for sign in left if sign.outage]
+        for sign in sorted(left, key=lambda s: s.outage is None):
+            due = sign.due_ms <= now_ms or _is_past(sign)
+            if sign.incident or not due or self._shelf.join(sign, self._world):
+                continue
+            if sign.outage or not self._is_below(sign, dark):
                 self._open_for(sign, now_ms)
+
+    def _is_below(self, alert: Sign, dark: Sequence[Sign]) -> bool:
+        """Whether it hangs below an outage that still waits."""
+        return any(
+            alert.site == sign.site and not sign.incident and hangs_below(alert, sign, self._world)
+            for sign in dark
+        )
 
     def _open_for(self, sign: Sign, now_ms: int) -> None:
         """An incident of its own."""
-        if sign.family and not sign.alone:
+        if sign.family in TYPES and not sign.alone:
             down = sign.family == "down"
             self._rates.count(self._groups.link_type(sign.site) if down else sign.family)
         name = incident_id(sign, "alone" if sign.alone else "own")
@@ -158,8 +205,7 @@ class Incidents:
             elif one.closed_ms is None:
                 one.closed_ms = now_ms
             if one.closed_ms is not None:
-                if now_ms >= one.closed_ms + STRAGGLER_MS:
-                    self._let_go(one, now_ms)
+                self._let_go(one, now_ms)
                 if self._is_done(one, now_ms):
                     self._shelf.touch(one.incident)
 
@@ -171,8 +217,10 @@ class Incidents:
 
     def _let_go(self, one: Incident, now_ms: int) -> None:
         """What is still so after its incident was over gets an incident of its own."""
+        assert one.closed_ms is not None
         for sign in self._shelf.of(one):
-            if sign.ended_ms is None:
+            wait_ms = STRAGGLER_MS if sign.outage else SETTLE_MS
+            if sign.ended_ms is None and now_ms >= one.closed_ms + wait_ms:
                 self._shelf.release(sign)
                 self._open_for(sign, now_ms)
 
@@ -189,7 +237,6 @@ class Incidents:
         change = look(one, signs, self._world, now_ms=now_ms, resolved=done)
         twin = self._twin(one, change)
         if twin is not None and twin.closed_ms is not None and not done:
-            self._let_go(twin, now_ms)
             self._resolve(twin, now_ms)
         elif twin is not None and not done:
             older, younger = sorted((one, twin), key=lambda o: (o.opened_ms, o.incident))
@@ -202,6 +249,10 @@ class Incidents:
             one.published = change
 
     def _resolve(self, one: Incident, now_ms: int) -> None:
+        for sign in self._shelf.of(one):
+            if sign.ended_ms is None:
+                self._shelf.release(sign)
+                self._open_for(sign, now_ms)
         signs = self._shelf.of(one)
         change = look(one, signs, self._world, now_ms=now_ms, resolved=True)
         if one.published is None:
@@ -222,11 +273,15 @@ class Incidents:
         return None
 
     def _is_done(self, one: Incident, now_ms: int) -> bool:
-        """Whether nothing more will come of it."""
-        signs = self._shelf.of(one)
-        if one.closed_ms is None or any(sign.ended_ms is None for sign in signs):
+        """Whether nothing more will come of it. What may be part of a group waits for it."""
+        if one.closed_ms is None:
             return False
-        return all(sign.settled for sign in signs) or now_ms >= one.closed_ms + SETTLE_MS
+        if now_ms >= one.closed_ms + SETTLE_MS:
+            return True
+        signs = self._shelf.of(one)
+        if any(not sign.settled for sign in signs):
+            return False
+        return not any(sign.family for sign in signs) or now_ms >= one.closed_ms + LINGER_MS
 
 
 def _is_past(sign: Sign) -> bool:

@@ -7,20 +7,26 @@ the cause is unknown: that is better than a wrong one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from detection.incidents.changes import Cause
 from detection.outages import Evidence, Outage
+
+Tier = Literal["gw", "isp", "nat", "int", "none"]
 
 HOUR_MS = 3_600_000
 FADE_DB = 2.0  # a satellite signal that fell by more, just before, was faded
 FADE_LONGEST_MS = 90 * 60_000  # rain passes; a longer outage is something else
 WEAK_RSRP_DBM = -110.0
 WEAK_SINR_DB = 0.0
-MOSTLY = 0.5  # share of the rounds in an outage from which on a tier counts as dead
+MOSTLY = 0.5  # share of the rounds that failed anywhere from which on a tier counts as dead
+FEW, SELDOM = 3, 0.05  # so few failed rounds, of so many, are no outage of the network
+OFTEN = 6  # changes within an hour, from which on two boots must be two machines
 POWER_LONGEST_MS = 12 * HOUR_MS  # a lone device that comes back later and restarted tells little
 MOBILE = ("3g", "4g", "5g")
 SATELLITE = ("vsat-geo", "vsat-leo")
+
+TIERS: tuple[Tier, ...] = ("gw", "isp", "nat", "int")
 
 Facts = dict[str, int | float | str]
 
@@ -61,9 +67,21 @@ def cause_of_outage(case: Case) -> Verdict:
     return UNKNOWN
 
 
-def share(evidence: Evidence, tier: str) -> float:
-    """Share of the rounds measured in the outage that found a tier dead; 0 without rounds."""
-    return evidence.failed.get(tier, 0) / evidence.rounds if evidence.rounds else 0.0
+def broken_tier(case: Case) -> Tier | None:
+    """The nearest tier that the rounds measured in an outage found dead; "none" where they went
+    well, None where nothing tells.
+
+    Sensors' rounds count too and measure no tier, so the tiers are compared with each other.
+    """
+    evidence = case.outage.evidence
+    dead = max(evidence.failed.values(), default=0)
+    if dead < FEW and dead < SELDOM * evidence.rounds:
+        well = evidence.rounds and case.probe and not evidence.booted
+        return "none" if well and case.outage.scope != "uplink" else None
+    for tier in TIERS:
+        if evidence.failed.get(tier, 0) >= MOSTLY * dead:
+            return tier
+    return None
 
 
 def length_ms(outage: Outage) -> int | None:
@@ -72,10 +90,11 @@ def length_ms(outage: Outage) -> int | None:
 
 
 def _duplicate(case: Case) -> Verdict | None:
-    boots = case.outage.evidence.boots
-    if boots < 2:
+    evidence = case.outage.evidence
+    often = case.outage.flapping or evidence.transitions >= OFTEN
+    if evidence.boots < 2 or not often:
         return None
-    return Verdict("duplicate-identity", 0.8, (Reason("boots", {"n": boots}),))
+    return Verdict("duplicate-identity", 0.8, (Reason("boots", {"n": evidence.boots}),))
 
 
 def _flapping(case: Case) -> Verdict | None:
@@ -87,7 +106,7 @@ def _flapping(case: Case) -> Verdict | None:
 
 def _blocked(case: Case) -> Verdict | None:
     evidence = case.outage.evidence
-    if not evidence.blocked or evidence.blocked < MOSTLY * evidence.rounds:
+    if evidence.blocked < FEW or evidence.blocked < SELDOM * evidence.rounds:
         return None
     return Verdict("blocked", 0.85, (Reason("blocked", {"n": evidence.blocked}),))
 
@@ -102,7 +121,7 @@ def _device(case: Case) -> Verdict | None:
         return Verdict("sensor", 0.7, (alive,))
     if evidence.agent_restarted and evidence.booted is False:
         return Verdict("agent", 0.85, (alive, Reason("agent-restarted", {})))
-    if evidence.rounds and share(evidence, "nat") < MOSTLY:
+    if broken_tier(case) == "none":
         return Verdict("agent", 0.6, (alive, _rounds("measured-well", evidence)))
     if evidence.booted is False and outage.phase == "settled":
         return Verdict("agent", 0.55, (alive, Reason("same-boot", {})))
@@ -139,20 +158,27 @@ def _radio(case: Case) -> Verdict | None:
     return None
 
 
+def _other_uplink(case: Case) -> Verdict | None:
+    """One of two ways out is gone; rounds over the other one say nothing of it."""
+    if case.outage.scope != "uplink" or not case.outage.evidence.other_uplink_alive:
+        return None
+    return Verdict("last-mile", 0.8, (Reason("other-uplink", {}),))
+
+
 def _measured_tiers(case: Case) -> Verdict | None:
     """The probe went on measuring and told later where it broke."""
     evidence = case.outage.evidence
-    if not evidence.rounds:
+    tier = broken_tier(case)
+    if tier is None:
         return None
-    if share(evidence, "gw") >= MOSTLY:
-        if evidence.mains_lost is False:
-            return Verdict("last-mile", 0.5, (_rounds("gateway-dead", evidence),))
-        return Verdict("unknown", 0.3, (_rounds("gateway-dead", evidence),))
-    if share(evidence, "isp") >= MOSTLY:
+    if tier == "isp":
         return Verdict("last-mile", 0.9, (_rounds("provider-dead", evidence),))
-    if share(evidence, "nat") >= MOSTLY:
+    if tier == "nat":
         return Verdict("backbone", 0.6, (_rounds("country-dead", evidence),))
-    return Verdict("unknown", 0.3, (_rounds("measured-well", evidence),))
+    if tier == "gw" and evidence.mains_lost is False and not evidence.booted:
+        return Verdict("last-mile", 0.5, (_rounds("gateway-dead", evidence),))
+    text = "gateway-dead" if tier == "gw" else "measured-well"
+    return Verdict("unknown", 0.3, (_rounds(text, evidence),))
 
 
 def _restarted(case: Case) -> Verdict | None:
@@ -172,8 +198,6 @@ def _restarted(case: Case) -> Verdict | None:
 def _kept_running(case: Case) -> Verdict | None:
     """The devices ran on, and nothing that was measured came later."""
     evidence = case.outage.evidence
-    if evidence.other_uplink_alive:
-        return Verdict("last-mile", 0.85, (Reason("other-uplink", {}),))
     if evidence.booted is not False:
         return None
     if evidence.agent_restarted and evidence.site_devices == 1:
@@ -191,8 +215,9 @@ RULES: tuple[Callable[[Case], Verdict | None], ...] = (
     _duplicate,
     _flapping,
     _blocked,
-    _device,
     _mains,
+    _device,
+    _other_uplink,
     _rain,
     _radio,
     _measured_tiers,

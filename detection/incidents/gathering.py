@@ -18,7 +18,8 @@ AS_GOOD = 0.8  # of the score of the best group, for one that the evidence speak
 
 # What may be behind signs of each family.
 TYPES: dict[Family, tuple[GroupType, ...]] = {
-    "down": ORDER,
+    "down": tuple(kind for kind in ORDER if kind != "agency"),
+    "agents": ("provider", "agency", "district", "province"),
     "power": POWER,
     "dns": (*LINKS, *PLACES, "platform"),
     "international": (*LINKS, *PLACES, "platform"),
@@ -41,6 +42,8 @@ def topic_of(sign: Sign) -> Topic | None:
         return None
     if sign.family in ("down", "power"):
         return Topic("down", "", "")
+    if sign.outage:
+        return Topic(sign.family, "", "connectivity-probe")
     return Topic(sign.family, sign.topic, sign.topic.partition("/")[0] or "connectivity-probe")
 
 
@@ -52,10 +55,10 @@ class Gathering:
         self._rates = rates
         self.world = world
 
-    def gather(self, due: Iterable[Sign], now_ms: int) -> None:
+    def gather(self, now_ms: int) -> None:
         """Look for groups that explain what failed at the time of each sign that is due."""
         topics: dict[Topic, list[str]] = {}
-        for sign in due:
+        for sign in self._shelf.ungrouped(now_ms):
             topic = topic_of(sign)
             if topic is not None and sign.site in self.world.groups.sites:
                 topics.setdefault(topic, []).append(sign.sign)
@@ -83,13 +86,10 @@ class Gathering:
             one.key = found.key
 
     def _onsets(self, topic: Topic) -> dict[str, Onset]:
-        """What may be grouped: everything on the topic whose incident is not over."""
+        """What may be grouped: everything on the topic whose incident is not resolved."""
         found = {}
         for sign in self._shelf.signs.values():
-            if topic_of(sign) != topic or sign.site not in self.world.groups.sites:
-                continue
-            home = self._shelf.open.get(sign.incident)
-            if home is None or home.closed_ms is None:
+            if topic_of(sign) == topic and sign.site in self.world.groups.sites:
                 found[sign.sign] = _onset(sign)
         return found
 
@@ -103,7 +103,7 @@ class Gathering:
             name = groups.link_type(site) if topic.family == "down" else topic.family
             return self._rates.per_day(name)
 
-        return Grouping(groups, rate, audible)
+        return Grouping(groups, rate, audible, pairs=topic.family == "down")
 
     def _take(self, found: Explanation, topic: Topic, now_ms: int) -> None:
         """Make the incident of an explanation, or let one that exists grow."""

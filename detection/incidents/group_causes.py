@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from detection.incidents.causes import MOSTLY, Case, Reason, Verdict, cause_of_outage, share
+from detection.incidents.causes import Case, Reason, Tier, Verdict, broken_tier, cause_of_outage
 from detection.incidents.changes import Cause
 from detection.incidents.groups import POWER, GroupType
-from detection.outages import Evidence
 
 Vote = Literal["power", "isp", "nat", "network", "rain-fade", "radio", "blocked", "fine"]
 
@@ -39,6 +38,8 @@ FITTING: dict[Vote, tuple[GroupType, ...]] = {
     "nat": ("district", "province", "uplink", "link-province", "provider", "link-provider"),
     "network": ("provider", "district", "uplink", "link-provider", "link-province", "province"),
 }
+# A dead gateway tells nothing of what sites share.
+VOTE_OF_TIER: dict[Tier, Vote] = {"isp": "isp", "nat": "nat", "int": "fine", "none": "fine"}
 NETWORK_VOTES: tuple[Vote, ...] = ("isp", "nat", "network")
 
 
@@ -88,22 +89,14 @@ def _vote(case: Case) -> Vote | None:
     single = cause_of_outage(case).cause
     if single == "rain-fade" or single == "radio" or single == "blocked":
         return single
-    if evidence.rounds:
-        return _tier(evidence)
+    tier = broken_tier(case)
+    if tier is not None:
+        return VOTE_OF_TIER.get(tier)
     if evidence.booted:
         return "power"
-    if evidence.booted is False and outage.phase == "settled":
+    if evidence.booted is False and outage.phase == "settled" and case.probe:
         return "network"
     return None
-
-
-def _tier(evidence: Evidence) -> Vote | None:
-    """Where it broke, as seen from inside. A dead gateway tells nothing of what sites share."""
-    if share(evidence, "gw") >= MOSTLY:
-        return None
-    if share(evidence, "isp") >= MOSTLY:
-        return "isp"
-    return "nat" if share(evidence, "nat") >= MOSTLY else "fine"
 
 
 def _named(vote: Vote, group: GroupType, confidence: float, reason: Reason) -> Verdict:
@@ -121,8 +114,9 @@ def _named(vote: Vote, group: GroupType, confidence: float, reason: Reason) -> V
 
 def _platform(cases: Sequence[Case]) -> Verdict:
     """Rounds that went well meanwhile prove that the network was fine and we were not."""
-    measured = [case for case in cases if case.outage.evidence.rounds]
-    fine = [case for case in measured if share(case.outage.evidence, "nat") < MOSTLY]
+    tiers = [broken_tier(case) for case in cases]
+    measured = [tier for tier in tiers if tier is not None]
+    fine = [tier for tier in measured if tier == "none"]
     if len(measured) >= 2 and 2 * len(fine) < len(measured):
         n = len(measured) - len(fine)
         reason = Reason("members-network", {"n": n, "known": len(measured)})

@@ -68,14 +68,20 @@ def tail(k: int, n: int, p: float) -> float:
 
 class Grouping:
     """Finds explanations. rate: failures per day of a site. audible: whether the failure of a site
-    at a time would be known by now."""
+    at a time would be known by now. pairs: whether both of two sites are a pattern."""
 
     def __init__(
-        self, groups: Groups, rate: Callable[[str], float], audible: Callable[[str, int], bool]
+        self,
+        groups: Groups,
+        rate: Callable[[str], float],
+        audible: Callable[[str, int], bool],
+        *,
+        pairs: bool = True,
     ) -> None:
         self._groups = groups
         self._rate = rate
         self._audible = audible
+        self._pairs = pairs
 
     def explain(
         self, onsets: Sequence[Onset], sites: frozenset[str] | None = None
@@ -138,7 +144,9 @@ class Grouping:
         x, n = len(failed), len(heard)
         if key.type == "platform" and not self._everything(failed, n, len(everyone)):
             return None
-        if x / n < LEAST_SHARE or (x < LEAST_SITES and not x == len(everyone) == 2):
+        if x / n < LEAST_SHARE or (
+            x < LEAST_SITES and not (self._pairs and x == len(everyone) == 2)
+        ):
             return None
         error_ms = sum(onset.error_ms for onset in members) / len(members)
         window_ms = 2 * reach_ms(round(2 * error_ms))

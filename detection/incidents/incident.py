@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from detection.incidents.alert_verdicts import Hint, verdict_of_alerts
 from detection.incidents.causes import Case, Reason, Verdict, cause_of_outage
 from detection.incidents.changes import Cause, IncidentChange, IncidentPhase, IncidentState, Scope
 from detection.incidents.group_causes import FITTING, cause_of_group, votes_of, winner_of
@@ -18,8 +19,6 @@ from detection.outages import Outage
 from devices.registry import Registry
 
 BACK_SHARE = 0.7  # of a group's sites; then its cause is gone
-ALERT_CONFIDENCE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6}
-SURE_ALERT = 0.8  # of the other causes: their rules name the cause
 # Of these a device is to blame or concerned; of the others its site.
 DEVICE_CAUSES: tuple[Cause, ...] = (
     "sensor", "facility", "clock", "probe", "agent", "duplicate-identity", "unknown",
@@ -28,10 +27,11 @@ TELLING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
 
 
 class World(NamedTuple):
-    """What is known besides the signs."""
+    """What is known besides the signs. hints: by site and alert."""
 
     registry: Registry
     groups: Groups
+    hints: Mapping[str, Mapping[str, Hint]]
 
 
 @dataclass(slots=True)
@@ -133,13 +133,16 @@ def scope_of(incident: Incident, signs: Sequence[Sign], world: World) -> Scope:
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
     """The cause by what is known now."""
     main = outages_of(signs)
+    if incident.key is not None and incident.family == "agents":
+        return _of_agents([case_of(sign.outage, world) for sign in main if sign.outage])
     if incident.key is not None and incident.family == "down":
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
     if main and main[0].outage:
         verdict = cause_of_outage(case_of(main[0].outage, world))
         return _with_alerts(verdict, main[0].outage, signs)
-    return _of_alerts(incident, signs, world)
+    hints = world.hints.get(signs[0].site, {}).values()
+    return verdict_of_alerts(signs, hints, group=incident.key is not None)
 
 
 def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:
@@ -148,6 +151,17 @@ def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tu
         return ()
     winner = winner_of(votes_of(*_told(signs, world)))
     return FITTING.get(winner, ()) if winner else ()
+
+
+def _of_agents(cases: Sequence[Case]) -> Verdict:
+    """Probes of several sites that are silent while their sites are not: mostly one reason."""
+    verdicts = [cause_of_outage(case) for case in cases]
+    causes = Counter(verdict.cause for verdict in verdicts)
+    cause, n = causes.most_common(1)[0]
+    if 2 * n <= len(cases):
+        return Verdict("unknown", 0.3, (Reason("disagree", {"n": len(cases)}),))
+    best = max((v for v in verdicts if v.cause == cause), key=lambda v: v.confidence)
+    return Verdict(cause, round(best.confidence * n / len(cases), 2), best.reasons)
 
 
 def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], int]:
@@ -181,9 +195,10 @@ def _weaker(confidence: float, incident: Incident, world: World) -> float:
 
 def _with_alerts(verdict: Verdict, outage: Outage, signs: Sequence[Sign]) -> Verdict:
     """What the site's alerts add where the outage itself does not tell."""
-    if outage.scope == "device" or verdict.confidence >= 0.6:
+    telling = ("clock", "power") if outage.scope == "device" else TELLING
+    if outage.scope != "device" and verdict.confidence >= 0.6:
         return verdict
-    causes = Counter(sign.cause for sign in signs if sign.alert and sign.cause in TELLING)
+    causes = Counter(sign.cause for sign in signs if sign.alert and sign.cause in telling)
     if not causes:
         return verdict
     cause = causes.most_common(1)[0][0]
@@ -192,19 +207,6 @@ def _with_alerts(verdict: Verdict, outage: Outage, signs: Sequence[Sign]) -> Ver
     first = next(s.alert for s in signs if s.alert and s.cause == cause)
     reason = Reason("alerts", {"n": causes[cause], "first": first.rule})
     return Verdict(cause, 0.75, (reason, *verdict.reasons))
-
-
-def _of_alerts(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
-    first = signs[0]
-    assert first.alert is not None
-    cause = first.cause
-    n = len([sign for sign in signs if sign.alert])
-    reasons = (Reason("alerts", {"n": n, "first": first.alert.rule}),)
-    confidence = ALERT_CONFIDENCE.get(cause, SURE_ALERT)
-    if incident.key is not None:
-        confidence = max(confidence, SURE_ALERT)
-        confidence = _weaker(confidence, incident, world)
-    return Verdict(cause, confidence, reasons)
 
 
 def _pattern(incident: Incident, main: Sequence[Sign], world: World) -> tuple[Reason, ...]:

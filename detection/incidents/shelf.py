@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from detection.incidents import incident as incidents_json
 from detection.incidents import signs as signs_json
+from detection.incidents.alert_verdicts import Hint
 from detection.incidents.causes import Reason
 from detection.incidents.changes import IncidentChange
 from detection.incidents.groups import Key
@@ -23,7 +24,8 @@ class Shelf:
     """signs: by id. open: incidents that are not resolved, in order of opening.
 
     touched: incidents that must be looked at again. changes: what this step published.
-    parent_of: incident of each alert that has one; gone: alerts to leave out from the next step.
+    parent_of: incident of each alert that has one. hints: by site and alert, of alerts that are
+    too small for an incident.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,7 @@ class Shelf:
         self.touched: dict[str, None] = {}
         self.changes: list[IncidentChange] = []
         self.parent_of: dict[str, str] = {}
+        self.hints: dict[str, dict[str, Hint]] = {}
         self._gone: list[str] = []
         self._done: dict[str, int] = {}
 
@@ -46,9 +49,24 @@ class Shelf:
         """Whether an outage was settled before; what is said of it now comes too late."""
         return outage in self._done
 
+    def hint(self, site: str, hint: Hint) -> None:
+        """Keep a hint, or its end, for a day; the older ones of its site are left out."""
+        mine = self.hints.setdefault(site, {})
+        mine[hint.alert] = hint
+        for old in list(mine.values()):
+            if old.ended_ms is not None and old.ended_ms < hint.onset_ms - DAY_MS:
+                del mine[old.alert]
+
     def waiting(self) -> list[Sign]:
         """Signs without an incident, in order of arrival."""
         return [sign for sign in self.signs.values() if not sign.incident]
+
+    def ungrouped(self, now_ms: int) -> list[Sign]:
+        """Signs for which it is time to look for what failed with them; each is given once."""
+        due = [s for s in self.signs.values() if s.group_ms is not None and s.group_ms <= now_ms]
+        for sign in due:
+            sign.group_ms = None
+        return due
 
     def of(self, one: Incident) -> list[Sign]:
         """The signs of an incident, in order of joining."""
@@ -100,7 +118,7 @@ class Shelf:
         for other in list(self.open.values()):
             if other is into or other.key is not None or other.family == "platform":
                 continue
-            if other.closed_ms is None and self._is_part(other, into, world):
+            if self._is_part(other, into, world):
                 self.merge(other, into, now_ms)
 
     def merge(self, old: Incident, into: Incident, now_ms: int) -> None:
@@ -148,6 +166,7 @@ class Shelf:
             "signs": [signs_json.to_json(sign) for sign in self.signs.values()],
             "open": [incidents_json.to_json(one) for one in self.open.values()],
             "parent_of": list(self.parent_of.items()),
+            "hints": {site: list(hints.values()) for site, hints in self.hints.items()},
             "gone": self._gone,
             "done": list(self._done.items()),
         }
@@ -157,13 +176,18 @@ class Shelf:
         self.signs = {s["sign"]: signs_json.from_json(s) for s in state["signs"]}
         self.open = {o["incident"]: incidents_json.from_json(o) for o in state["open"]}
         self.parent_of = dict(state["parent_of"])
+        self.hints.clear()
+        for site, hints in state["hints"].items():
+            self.hints[site] = {fields[0]: Hint(*fields) for fields in hints}
         self._gone = list(state["gone"])
         self._done = dict(state["done"])
         self.touched, self.changes = {}, []
 
     def _is_part(self, other: Incident, into: Incident, world: World) -> bool:
-        members: Sequence[Sign] = self.of(into)
-        return all(belongs(sign, into, members, world) for sign in self.of(other))
+        """Whether its outages, or where it has none its alerts, belong to another incident."""
+        members, signs = self.of(into), self.of(other)
+        main = [sign for sign in signs if sign.outage] or signs
+        return all(belongs(sign, into, members, world) for sign in main)
 
 
 def first_of(signs: Iterable[Sign]) -> Sign:

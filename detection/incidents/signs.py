@@ -11,7 +11,11 @@ from detection.incidents.alert_causes import cause_of_alert
 from detection.incidents.changes import Cause
 from detection.outages import Evidence, Outage
 
-Family = Literal["down", "power", "dns", "international", "blocked", "facility", "platform", ""]
+Family = Literal[
+    "down", "agents", "power", "dns", "international", "blocked", "facility", "platform", ""
+]
+
+FAILOVER_MS = 180_000  # a site takes over its second uplink within about so long
 
 # Causes whose alerts at several sites may have one origin. The others are each site's own.
 GROUPED: dict[Cause, Family] = {
@@ -43,6 +47,7 @@ class Sign:
     onset_ms: int
     error_ms: int
     due_ms: int
+    group_ms: int | None
     ended_ms: int | None
     incident: str
     alone: bool
@@ -60,12 +65,11 @@ class Sign:
         return self.outage is not None and self.outage.scope != "device"
 
 
-def sign_of_outage(outage: Outage, due_ms: int) -> Sign:
-    """A new sign; it may wait for others until due_ms."""
-    whole = outage.scope != "device"
+def sign_of_outage(outage: Outage, *, probe: bool, due_ms: int, group_ms: int) -> Sign:
+    """A new sign; an incident of its own is opened at due_ms, groups are looked for at group_ms."""
     sign = Sign(
         sign=outage.outage,
-        family="down" if whole and not outage.flapping else "",
+        family=family_of(outage, probe=probe),
         topic="",
         cause="unknown",
         site=outage.site,
@@ -73,6 +77,7 @@ def sign_of_outage(outage: Outage, due_ms: int) -> Sign:
         onset_ms=0,
         error_ms=0,
         due_ms=due_ms,
+        group_ms=group_ms,
         ended_ms=None,
         incident="",
         alone=False,
@@ -83,16 +88,30 @@ def sign_of_outage(outage: Outage, due_ms: int) -> Sign:
     return sign
 
 
+def family_of(outage: Outage, *, probe: bool) -> Family:
+    """What an outage may be grouped with. probe: it is one of a connectivity probe."""
+    if outage.flapping:
+        return ""
+    if outage.scope != "device":
+        return "down"
+    return "agents" if probe else ""
+
+
 def follow_outage(sign: Sign, outage: Outage) -> None:
     """Take what is known of an outage by now."""
     sign.outage = outage
     sign.devices = outage.devices
     sign.onset_ms = outage.onset_ms
     sign.error_ms = outage.error_ms
+    if outage.scope == "uplink":  # what is seen is that the other uplink took over
+        sign.onset_ms = min(outage.onset_ms, outage.known_ms)
+        sign.error_ms += FAILOVER_MS
     sign.ended_ms = outage.ended_ms
 
 
-def sign_of_alert(alert: AlertChange, kind: str, error_ms: int, due_ms: int) -> Sign:
+def sign_of_alert(
+    alert: AlertChange, kind: str, *, error_ms: int, due_ms: int, group_ms: int
+) -> Sign:
     """A new sign of an alert that fires, of a device of a kind.
 
     error_ms: how exactly its onset is known.
@@ -109,6 +128,7 @@ def sign_of_alert(alert: AlertChange, kind: str, error_ms: int, due_ms: int) -> 
         onset_ms=alert.event_ms,
         error_ms=error_ms,
         due_ms=due_ms,
+        group_ms=group_ms,
         ended_ms=None,
         incident="",
         alone=False,

@@ -1,0 +1,67 @@
+"""The cause of what alerts tell together: of one device, of one site, of one group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from detection.incidents.causes import Reason, Verdict
+from detection.incidents.changes import Cause
+from detection.incidents.signs import Sign
+
+UNSURE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6}
+SURE = 0.8  # of the other causes: their rules name the cause
+# Of several causes in the alerts of one site, the one that brings the others about.
+STRONGEST: tuple[Cause, ...] = ("power", "blocked", "rain-fade", "radio")
+# Rules that judge many metrics: what they find abroad alone may come from anywhere.
+GENERAL = ("limits", "shift", "noise", "spread", "drift", "stuck")
+
+
+class Hint(NamedTuple):
+    """An alert too small for an incident that may still tell of a cause."""
+
+    alert: str
+    rule: str
+    cause: Cause
+    onset_ms: int
+    ended_ms: int | None
+
+
+def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bool) -> Verdict:
+    """The cause that alerts of one site, or of one kind at the sites of a group, speak for."""
+    alerts = [sign for sign in signs if sign.alert is not None]
+    first = alerts[0]
+    assert first.alert is not None
+    reason = Reason("alerts", {"n": len(alerts), "first": first.alert.rule})
+    if group:
+        return Verdict(first.cause, SURE, (reason,))
+    cause = _connectivity(alerts, hints) if _is_connectivity(first) else first.cause
+    return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
+
+
+def _is_connectivity(sign: Sign) -> bool:
+    return sign.alert is not None and sign.alert.nature == "connectivity"
+
+
+def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
+    """What a site's link suffers from; unknown where the tiers do not tell."""
+    start_ms = min(sign.onset_ms for sign in alerts)
+    causes = {sign.cause for sign in alerts}
+    causes |= {h.cause for h in hints if h.ended_ms is None or h.ended_ms >= start_ms}
+    for cause in STRONGEST:
+        if cause in causes:
+            return cause
+    named = {sign.cause for sign in alerts if _is_named(sign)} - {"unknown"}
+    if len(named) == 1:
+        return named.pop()
+    metrics = {sign.alert.metric for sign in alerts if sign.alert}
+    near = any(metric.startswith(("gw_", "isp_", "nat_")) for metric in metrics)
+    if near:
+        return "unknown"
+    return "dns" if causes == {"dns"} else "unknown"
+
+
+def _is_named(sign: Sign) -> bool:
+    """Whether the rule, or a loss of everything abroad, says the cause by itself."""
+    assert sign.alert is not None
+    return sign.alert.rule not in GENERAL or sign.alert.metric == "int_loss_pct"
