@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, advance
-from detection.rules import CHANNELS, JUMP, NOISE, RECORD, STEP, read_shift
+from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
 from detection.statistics import FAST, LEVEL, SHORT, SPREAD, Scored, Statistics
 from detection.waves import Step, Wave
 from devices.kinds import METRICS
@@ -99,11 +99,14 @@ class Shift:
         rows["side"] = np.where(beyond, side, rows["side"])
         inside = scored.over <= CLEAR_SHARE * scored.limit
         smooth = beyond[:, STEP] & ~beyond[:, JUMP]
-        need = np.where(smooth, 2, self._rules.confirm[wave.row])
+        need = np.where(beyond[:, SPIKE], 1, np.where(smooth, 2, self._rules.confirm[wave.row]))
         turns = {
             name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need)
-            for name, of in (("shift", slice(JUMP, NOISE)), ("noise", slice(NOISE, NOISE + 1)))
+            for name, of in (("shift", slice(NOISE)), ("noise", slice(NOISE, NOISE + 1)))
         }
+        spiked = beyond[:, SPIKE] & (turns["shift"].steps == FIRING) & closed
+        onset = rows["shift"]["onset"]
+        onset -= np.where(spiked, wave.dt_ms, 0).astype(np.int64)  # it was the reading before
         _settle(rows, scored, turns, wave)
         for name, turn in turns.items():
             for n in turn.steps.nonzero()[0].tolist():
@@ -157,9 +160,9 @@ class Shift:
             channel = int(np.nanargmax(share))
             facts["channel"] = CHANNELS[channel]
             expected = self._expected(metric, channel, n, rows, scored)
-            if channel == STEP:
-                unit = scored.unit[n, STEP]
-                value = self._plain(metric, scored.centre[n, STEP] + scored.stat[n, STEP] * unit)
+            if channel in (SPIKE, STEP):
+                seen = scored.stat[n, channel] * scored.unit[n, channel]
+                value = self._plain(metric, scored.centre[n, channel] + seen)
         return Step(
             place=int(places[n]),
             phase=phase,
@@ -197,7 +200,7 @@ def _settle(rows: Rows, scored: Scored, turns: dict[str, _Turn], wave: Wave) -> 
     """
     limit = np.where(np.isfinite(scored.limit), scored.limit, 0)
     for name, turn in turns.items():
-        of = slice(NOISE, NOISE + 1) if name == "noise" else slice(JUMP, NOISE)
+        of = slice(NOISE, NOISE + 1) if name == "noise" else slice(NOISE)
         ended = (turn.steps == CLEAR)[:, None]
         share = np.where(turn.fired, FIRED_SHARE, DROPPED_SHARE)[:, None]
         more, side = limit[:, of] * share, rows["side"][:, of]
