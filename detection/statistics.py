@@ -22,7 +22,7 @@ LEAST_WEIGHT = np.array([0.3, 0.04, 0.0, 0.03])
 MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.15])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
-PRIOR_S = np.array([1, 5400, 5400, 1.0])  # of time that a cell's first content counts for
+PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
 SURE_N = 50  # readings from which on the whole series' usual sizes are known
 FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series'
 SCALE_MEMORY_MS = 4 * DAY_MS
@@ -106,7 +106,6 @@ class Look(NamedTuple):
     cell: NDArray[np.float64]
     means: NDArray[np.float64]  # as they are after this reading
     blend: NDArray[np.float64]
-    sure: NDArray[np.bool_]
 
 
 class Statistics:
@@ -184,7 +183,6 @@ class Statistics:
             cell=np.where(near_after[:, None], after, before),
             means=moved,
             blend=blend[:, MEAN],
-            sure=rows["n"] > 100,
         )
         return Scored(stat, over, limit, unit, centre), look
 
@@ -203,22 +201,25 @@ class Statistics:
         rows["n"] += quiet
         rows["total"] += np.where(quiet, look.tame, 0)
         rows["count"] += quiet
-        dt = np.minimum(wave.dt_ms / 1000, 3600)[:, None]
-        prior = np.where((rows["n"] > SURE_N)[:, None], PRIOR_S, 1.0)
-        known = np.minimum(look.cell[:, TIME:] + prior, CELL_MEMORY_S)
-        weight = quiet[:, None] * np.maximum(dt, 1) / (known + dt)
-        target = look.cell.copy()
-        target[:, MEAN] += look.tame + look.season - look.blend
-        target[:, JUMPS], target[:, STEPS] = look.jump, look.step
-        cell = look.cell + weight * (target - look.cell)
-        cell[:, TIME] = look.cell[:, TIME] + quiet * dt[:, 0]
-        self.cells.place(wave.series, look.near, cell)
+        seen = np.empty((len(quiet), 3))
+        size = np.maximum(np.maximum(scored.unit[:, JUMP], rows["usual"][:, 0]), 1e-12)
+        far = np.minimum(look.jump / size, TAIL_TO) - TAIL_FROM
+        sure = rows["n"] > SURE_N
+        seen[:, 0], seen[:, 1] = look.jump, look.step
+        seen[:, 2] = np.where(rows["n"] > 2 * SURE_N, np.maximum(far, 0) / TAIL, 1.5)
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
-        seen = target[:, JUMPS:]
-        far = np.minimum(np.abs(scored.stat[:, JUMP]), TAIL_TO) - TAIL_FROM
-        seen[:, 2] = np.where(look.sure, np.maximum(far, 0) / TAIL, 1.5)
         usual = rows["usual"]
         usual += (quiet * weight)[:, None] * (seen - usual)
+        dt = np.minimum(wave.dt_ms / 1000, 3600)
+        known = np.minimum(look.cell[:, TIME:] + PRIOR_S, CELL_MEMORY_S)
+        weight = quiet[:, None] * np.maximum(dt, 1)[:, None] / (known + dt[:, None])
+        cell = look.cell.copy()
+        cell[:, MEAN] += weight[:, 0] * (look.tame + look.season - look.blend)
+        sizes = cell[:, JUMPS:TIME]
+        sizes += weight[:, 1:] * (seen[:, :2] - sizes)
+        cell[:, TIME] += quiet * dt
+        cell *= sure[:, None]  # what a young series has seen is not kept for the hour
+        self.cells.place(wave.series, look.near, cell)
         away = ((scored.over > 0).any(axis=1) | (rows["away"] != 0)) & quiet
         if away.any():
             some = rows[away]
@@ -273,7 +274,10 @@ class Statistics:
     def _known(
         self, rows: Rows, wave: Wave, cell: NDArray[np.int64], y: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """These cells; one not seen yet starts as the same hour of the other days, or as now."""
+        """These cells; one not seen yet starts as the same hour of the other days, or as now.
+
+        A young series does not fill its cells.
+        """
         values = self.cells.pick(wave.series, cell)
         unseen = values[:, TIME] == 0
         if not unseen.any():
@@ -281,9 +285,10 @@ class Statistics:
         other = self.cells.pick(wave.series, (cell + HOURS) % CELLS)
         now = np.stack([y, rows["usual"][:, 0], rows["usual"][:, 1], np.ones(len(y))], axis=1)
         first = np.where(other[:, TIME:] > 0, other, now)
-        first[:, TIME] = 1
+        sure = rows["n"] > SURE_N
+        first[:, TIME] = sure
         values = np.where(unseen[:, None], first, values)
-        self.cells.place(wave.series, cell, values)
+        self.cells.place(wave.series[sure], cell[sure], values[sure])
         return values
 
     def _trust(self, rows: Rows, wave: Wave, age: NDArray[np.int64]) -> None:
