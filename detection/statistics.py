@@ -29,6 +29,7 @@ SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
 BLOCK_H = 6  # what is slow is looked at every six hours
+STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
 SEASON_MS = 2 * DAY_MS  # age from which on the season counts
 KNOWN_S = 1200.0  # of an hour that must have been seen
@@ -44,6 +45,7 @@ BLANK = np.zeros(
         ("since", "i4"),  # readings since the last gap
         ("first", "i8"),  # event time of the first reading
         ("fresh", "i8"),  # event time of the first reading after the last gap
+        ("seasoned", "i8"),  # event time from which on the season counted for the first time
         ("block", "i4"),  # six hours that the last reading was in
         ("ready", "f8"),  # 1 where the season counts
         ("means", "f8", (4,)),  # moving: of few readings, 15 minutes, four hours; and the spread
@@ -253,7 +255,7 @@ class Statistics:
         for name in ("means", "past"):
             of = rows[name]
             of[:, :3] -= change[:, None]
-        rows["ready"] = wanted
+        self._season(rows, wave, wanted)
         rows["total"] -= change * rows["count"]
         afresh = new | (wave.gap & (rows["shift"]["phase"] == 0))
         residual = (y - wanted * blend)[:, None]
@@ -270,6 +272,20 @@ class Statistics:
         rows["block"] = block
         self._trust(rows, wave, age)
         return before, after
+
+    def _season(self, rows: Rows, wave: Wave, wanted: NDArray[np.float64]) -> None:
+        """The season counts, or not; steps had another size before it did for the first time."""
+        first = (wanted > 0) & (rows["seasoned"] == 0)
+        if first.any():
+            rows["seasoned"] = np.where(first, wave.at_ms, rows["seasoned"])
+            usual, series = rows["usual"], wave.series[first]
+            usual[:, 1] = np.where(first, STEP_SHARE * usual[:, 0], usual[:, 1])
+            table = self.cells.take(series)
+            table["cells"][:, :, STEPS] = STEP_SHARE * table["cells"][:, :, JUMPS]
+            self.cells.put(series, table)
+            for end in ("low", "high"):
+                rows[end][:, STEP] = np.where(first, BLANK[end][0, STEP], rows[end][:, STEP])
+        rows["ready"] = wanted
 
     def _known(
         self, rows: Rows, wave: Wave, cell: NDArray[np.int64], y: NDArray[np.float64]
@@ -299,7 +315,8 @@ class Statistics:
         days = np.where(week, SEASON_MS, DAY_MS)
         rows["least"] = np.where(age < days, np.where(week, 5, 3), 1)
         grown = age >= np.where(week, 8, 3) * DAY_MS
-        seasonal = (age < SEASON_MS) | (rows["ready"] > 0)
+        settled = wave.at_ms - rows["seasoned"] >= BLOCK_H * HOUR_MS
+        seasonal = (age < SEASON_MS) | ((rows["ready"] > 0) & settled)
         judges = np.empty((len(n), N), np.bool_)
         judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
         judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & seasonal
@@ -315,6 +332,7 @@ def _widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> N
     """
     age = at_ms - rows["first"]
     share = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], N, axis=1)
+    share[:, STEP:] = np.where(rows["bar"][:, STEP:] > 0, 1.0, share[:, STEP:])
     burn_in = rows["n"] < SURE_N
     share[burn_in] = [0, 0, 0, 1, 0]
     low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
