@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from detection.bank import Bank
 from detection.findings import Finding
 from detection.limits import Limits
+from detection.loss import Loss
 from detection.shift import Shift
 from detection.silence import Silence
 from detection.snapshots import SnapshotError, pack, unpack
@@ -33,7 +34,12 @@ class Engine:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        self._detectors: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        self._detectors: list[Limits | Stuck | Shift | Loss] = [
+            Limits(),
+            Stuck(),
+            Shift(),
+            Loss(),
+        ]
         self._silence = Silence(catalogue.devices)
         self._scale = np.ones(0)
         self._scaled: list[int] = []

@@ -159,6 +159,13 @@ def read_shift() -> ShiftRules:
     return rules
 
 
+def read_loss() -> NDArray[np.bool_]:
+    """bool over METRICS: whose shares of packets lost are pooled."""
+    applies = np.zeros(len(METRICS), np.bool_)
+    applies[[metric.row for metric, _ in _rows("loss.csv")]] = True
+    return applies
+
+
 def read_stuck() -> StuckRules:
     """The table of the stuck detector."""
     n = len(METRICS)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from detection.bank import Bank, Rows
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
-from detection.statistics import FAST, LEVEL, SHORT, SPREAD, Scored, Statistics
+from detection.drift import BLOCK_MS, follow
+from detection.statistics import FAST, LEVEL, SHORT, SPREAD, Look, Scored, Statistics
 from detection.waves import Step, Wave
 from devices.kinds import METRICS
 
@@ -69,13 +70,15 @@ class Shift:
         shift, noise = rows["shift"]["phase"] != CLOSED, rows["noise"]["phase"] != CLOSED
         busy = beyond.any(axis=1) | shift | noise
         self._statistics.learn(rows, wave, scored, look, ~busy)
+        found = list(self._drift(places, wave, rows, look)) if look.turned.any() else []
         if not busy.any():
             self._statistics.bank.put(wave.series, rows)
+            yield from found
             return
         which, wave_some = wave.where(busy)
         some, beyond = rows[which], beyond[which]
         scored = Scored(*(column[which] for column in scored))
-        found = list(self._follow(places[which], wave_some, some, scored, beyond))
+        found += list(self._follow(places[which], wave_some, some, scored, beyond))
         rows[which] = some
         self._statistics.bank.put(wave.series, rows)
         yield from found
@@ -84,6 +87,32 @@ class Shift:
         rules, row = self._rules, wave.row
         logs = np.log(np.maximum(wave.value + rules.offset[row], 1e-9))
         return np.where(rules.log[row], logs, wave.value)
+
+    def _drift(
+        self, places: NDArray[np.intp], wave: Wave, rows: Rows, look: Look
+    ) -> Iterator[Step]:
+        which, wave = wave.where(look.turned)
+        some = rows[which]
+        steps, bound, accepted = follow(some, wave, self._rules.drift[wave.row])
+        rows[which] = some
+        for n in steps.nonzero()[0].tolist():
+            phase, metric = PHASES[int(steps[n])], int(wave.row[n])
+            verdict = self._rules.verdicts[metric]
+            middle = look.season[which[n]] + float(some["slow"][n])
+            low, high = middle - float(bound[n]), middle + float(bound[n])
+            yield Step(
+                place=int(places[which[n]]),
+                phase=phase,
+                nature=verdict.nature,
+                severity=verdict.severity,
+                onset_ms=int(some["drift"]["onset"][n]) - BLOCK_MS,
+                value=float(wave.value[n]),
+                expected=None
+                if phase == "clear"
+                else (self._plain(metric, low), self._plain(metric, high)),
+                facts={"accepted": int(accepted[n])} if phase == "clear" else {},
+                rule="drift",
+            )
 
     def _follow(
         self,

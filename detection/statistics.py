@@ -28,6 +28,7 @@ FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the who
 SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
+FEW = 6  # readings that make a mean of six hours
 BLOCK_H = 6  # what is slow is looked at every six hours
 STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
@@ -67,6 +68,8 @@ BLANK = np.zeros(
         ("slow", "f8"),  # mean of block means
         ("sway", "f8"),  # usual distance of a block mean from it, and the range of that
         ("farthest", "f8"),
+        ("peak", "f8"),  # of the excursion beyond that which goes on
+        ("block_mean", "f8"),  # of the residuals of the last six hours, NaN where too few
     ],
 )
 BLANK["least_seen"] = BLANK["most_seen"] = np.nan
@@ -108,6 +111,7 @@ class Look(NamedTuple):
     cell: NDArray[np.float64]
     means: NDArray[np.float64]  # as they are after this reading
     blend: NDArray[np.float64]
+    turned: NDArray[np.bool_]  # a block of six hours ended before this reading
 
 
 class Statistics:
@@ -126,6 +130,7 @@ class Statistics:
         before = self.cells.pick(wave.series, seasons.before)
         after = self.cells.pick(wave.series, seasons.after)
         due = wave.gap | (rows["since"] < YOUNG) | (seasons.hour // BLOCK_H != rows["block"])
+        turned = (seasons.hour // BLOCK_H != rows["block"]) & (rows["block"] >= 0)
         due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
         if due.any():
             which = due.nonzero()[0]
@@ -185,6 +190,7 @@ class Statistics:
             cell=np.where(near_after[:, None], after, before),
             means=moved,
             blend=blend[:, MEAN],
+            turned=turned,
         )
         return Scored(stat, over, limit, unit, centre), look
 
@@ -269,6 +275,11 @@ class Statistics:
             some = rows[turned]
             _forget(some, y[turned])
             rows[turned] = some
+            count = rows["count"]
+            enough = (count >= FEW) & (rows["ready"] > 0)
+            mean = np.where(enough, rows["total"] / np.maximum(count, 1), np.nan)
+            rows["block_mean"] = np.where(turned, mean, rows["block_mean"])
+            rows["total"], rows["count"] = np.where(turned, 0, [rows["total"], count])
         rows["block"] = block
         self._trust(rows, wave, age)
         return before, after
