@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detection.bank import Bank
 from detection.findings import Finding
 from detection.limits import Limits
+from detection.loss import Loss
 from detection.rules_bank import Rules
 from detection.shift import Shift
 from detection.silence import Silence
@@ -37,7 +38,7 @@ class Engine:
         """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        every: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        every: list[Limits | Stuck | Shift | Loss] = [Limits(), Stuck(), Shift(), Loss()]
         self._detectors = [one for one in every if rules is None or one.rule in rules]
         self._rules = Rules(catalogue, self._clock) if rules is None else None
         self._silence = Silence(catalogue.devices)

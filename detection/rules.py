@@ -18,8 +18,8 @@ from detection.findings import Nature, Severity
 from devices.kinds import KINDS, METRICS, TIERS, Metric
 
 LOW, HIGH = 0, 1
-JUMP, STEP, RECORD, NOISE = range(4)
-CHANNELS = ("jump", "step", "record", "noise")
+SPIKE, JUMP, STEP, RECORD, NOISE = range(5)
+CHANNELS = ("spike", "jump", "step", "record", "noise")
 
 LOG_FLOOR = 0.01  # of times and other ratios, 1 %
 
@@ -129,8 +129,8 @@ def read_shift() -> ShiftRules:
     """The table of the statistical channels; an empty tau turns a channel off."""
     n = len(METRICS)
     rules = ShiftRules(
-        tau=np.zeros((n, 4)),
-        least=np.full((n, 4), np.inf),
+        tau=np.zeros((n, len(CHANNELS))),
+        least=np.full((n, len(CHANNELS)), np.inf),
         log=np.zeros(n, np.bool_),
         offset=np.zeros(n),
         week=np.zeros(n, np.bool_),
@@ -157,6 +157,13 @@ def read_shift() -> ShiftRules:
         rules.verdicts[row] = verdict_of(cells)
         rules.applies[row] = True
     return rules
+
+
+def read_loss() -> NDArray[np.bool_]:
+    """bool over METRICS: whose shares of packets lost are pooled."""
+    applies = np.zeros(len(METRICS), np.bool_)
+    applies[[metric.row for metric, _ in _rows("loss.csv")]] = True
+    return applies
 
 
 def read_stuck() -> StuckRules:

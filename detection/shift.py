@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows
+from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, advance
-from detection.rules import CHANNELS, JUMP, NOISE, RECORD, STEP, read_shift
-from detection.statistics import FAST, LEVEL, SHORT, SPREAD, Scored, Statistics
+from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
+from detection.statistics import FAST, LEVEL, SHORT, SPREAD, Look, Scored, Statistics
 from detection.waves import Step, Wave
 from devices.kinds import METRICS
 
@@ -69,13 +70,15 @@ class Shift:
         shift, noise = rows["shift"]["phase"] != CLOSED, rows["noise"]["phase"] != CLOSED
         busy = beyond.any(axis=1) | shift | noise
         self._statistics.learn(rows, wave, scored, look, ~busy)
+        found = list(self._drift(places, wave, rows, look)) if look.turned.any() else []
         if not busy.any():
             self._statistics.bank.put(wave.series, rows)
+            yield from found
             return
         which, wave_some = wave.where(busy)
         some, beyond = rows[which], beyond[which]
         scored = Scored(*(column[which] for column in scored))
-        found = list(self._follow(places[which], wave_some, some, scored, beyond))
+        found += list(self._follow(places[which], wave_some, some, scored, beyond))
         rows[which] = some
         self._statistics.bank.put(wave.series, rows)
         yield from found
@@ -84,6 +87,32 @@ class Shift:
         rules, row = self._rules, wave.row
         logs = np.log(np.maximum(wave.value + rules.offset[row], 1e-9))
         return np.where(rules.log[row], logs, wave.value)
+
+    def _drift(
+        self, places: NDArray[np.intp], wave: Wave, rows: Rows, look: Look
+    ) -> Iterator[Step]:
+        which, wave = wave.where(look.turned)
+        some = rows[which]
+        steps, bound, accepted = follow(some, wave, self._rules.drift[wave.row])
+        rows[which] = some
+        for n in steps.nonzero()[0].tolist():
+            phase, metric = PHASES[int(steps[n])], int(wave.row[n])
+            verdict = self._rules.verdicts[metric]
+            middle = look.season[which[n]] + float(some["slow"][n])
+            low, high = middle - float(bound[n]), middle + float(bound[n])
+            yield Step(
+                place=int(places[which[n]]),
+                phase=phase,
+                nature=verdict.nature,
+                severity=verdict.severity,
+                onset_ms=int(some["drift"]["onset"][n]) - BLOCK_MS,
+                value=float(wave.value[n]),
+                expected=None
+                if phase == "clear"
+                else (self._plain(metric, low), self._plain(metric, high)),
+                facts={"accepted": int(accepted[n])} if phase == "clear" else {},
+                rule="drift",
+            )
 
     def _follow(
         self,
@@ -99,11 +128,14 @@ class Shift:
         rows["side"] = np.where(beyond, side, rows["side"])
         inside = scored.over <= CLEAR_SHARE * scored.limit
         smooth = beyond[:, STEP] & ~beyond[:, JUMP]
-        need = np.where(smooth, 2, self._rules.confirm[wave.row])
+        need = np.where(beyond[:, SPIKE], 1, np.where(smooth, 2, self._rules.confirm[wave.row]))
         turns = {
             name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need)
-            for name, of in (("shift", slice(JUMP, NOISE)), ("noise", slice(NOISE, NOISE + 1)))
+            for name, of in (("shift", slice(NOISE)), ("noise", slice(NOISE, NOISE + 1)))
         }
+        spiked = beyond[:, SPIKE] & (turns["shift"].steps == FIRING) & closed
+        onset = rows["shift"]["onset"]
+        onset -= np.where(spiked, wave.dt_ms, 0).astype(np.int64)  # it was the reading before
         _settle(rows, scored, turns, wave)
         for name, turn in turns.items():
             for n in turn.steps.nonzero()[0].tolist():
@@ -157,9 +189,9 @@ class Shift:
             channel = int(np.nanargmax(share))
             facts["channel"] = CHANNELS[channel]
             expected = self._expected(metric, channel, n, rows, scored)
-            if channel == STEP:
-                unit = scored.unit[n, STEP]
-                value = self._plain(metric, scored.centre[n, STEP] + scored.stat[n, STEP] * unit)
+            if channel in (SPIKE, STEP):
+                seen = scored.stat[n, channel] * scored.unit[n, channel]
+                value = self._plain(metric, scored.centre[n, channel] + seen)
         return Step(
             place=int(places[n]),
             phase=phase,
@@ -197,7 +229,7 @@ def _settle(rows: Rows, scored: Scored, turns: dict[str, _Turn], wave: Wave) -> 
     """
     limit = np.where(np.isfinite(scored.limit), scored.limit, 0)
     for name, turn in turns.items():
-        of = slice(NOISE, NOISE + 1) if name == "noise" else slice(JUMP, NOISE)
+        of = slice(NOISE, NOISE + 1) if name == "noise" else slice(NOISE)
         ended = (turn.steps == CLEAR)[:, None]
         share = np.where(turn.fired, FIRED_SHARE, DROPPED_SHARE)[:, None]
         more, side = limit[:, of] * share, rows["side"][:, of]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows
 from detection.episodes import FIELDS
-from detection.rules import CHANNELS, JUMP, NOISE, RECORD, STEP, ShiftRules
+from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.waves import Wave
 
@@ -17,16 +17,20 @@ DAY_MS = 24 * HOUR_MS
 MINUTE_MS = 60_000
 N = len(CHANNELS)
 SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
-MEMORY_MS = np.array([1.0, 15 * MINUTE_MS, 4 * HOUR_MS, 40 * MINUTE_MS])
+MEMORY_MS = np.array([1.0, 15 * MINUTE_MS, 4 * HOUR_MS, 30 * MINUTE_MS])
 LEAST_WEIGHT = np.array([0.3, 0.04, 0.0, 0.03])
-MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.12])
+MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.15])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
+PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
+SURE_N = 50  # readings from which on the whole series' usual sizes are known
 FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series'
-SCALE_MEMORY_MS = 2 * DAY_MS
+SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
+FEW = 6  # readings that make a mean of six hours
 BLOCK_H = 6  # what is slow is looked at every six hours
+STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
 SEASON_MS = 2 * DAY_MS  # age from which on the season counts
 KNOWN_S = 1200.0  # of an hour that must have been seen
@@ -42,17 +46,19 @@ BLANK = np.zeros(
         ("since", "i4"),  # readings since the last gap
         ("first", "i8"),  # event time of the first reading
         ("fresh", "i8"),  # event time of the first reading after the last gap
+        ("seasoned", "i8"),  # event time from which on the season counted for the first time
         ("block", "i4"),  # six hours that the last reading was in
         ("ready", "f8"),  # 1 where the season counts
         ("means", "f8", (4,)),  # moving: of few readings, 15 minutes, four hours; and the spread
         ("past", "f8", (2,)),  # the two residuals before
-        ("usual", "f8", (2,)),  # sizes of jumps and steps, of the whole series
+        ("usual", "f8", (3,)),  # of the whole series: sizes of jumps and steps, and of its tails
         ("low", "f8", (N,)),  # range of each channel's statistic so far
         ("high", "f8", (N,)),
         ("least_seen", "f8", (N,)),  # of the excursion beyond the range that goes on
         ("most_seen", "f8", (N,)),
         ("away", "i1"),  # such an excursion goes on
-        ("caution", "f8"),  # multiplies tau
+        ("caution", "f8"),  # multiplies tau, in youth
+        ("least", "f8"),  # multiplies the least change, while the rhythm of a day is not known
         ("bar", "f8", (N,)),  # inf where a channel does not judge yet, else 0
         ("side", "i1", (N,)),  # which way each channel left its range, for the open episode
         ("centre", "f8"),  # slow mean of the value
@@ -62,10 +68,20 @@ BLANK = np.zeros(
         ("slow", "f8"),  # mean of block means
         ("sway", "f8"),  # usual distance of a block mean from it, and the range of that
         ("farthest", "f8"),
+        ("peak", "f8"),  # of the excursion beyond that which goes on
+        ("block_mean", "f8"),  # of the residuals of the last six hours, NaN where too few
     ],
 )
 BLANK["least_seen"] = BLANK["most_seen"] = np.nan
 BLANK["block"] = -1
+BLANK["low"] = [-4, -4, -3, 0, 0]  # of ordinary noise, in usual sizes
+BLANK["high"] = [4, 4, 3, 0, 2]
+BLANK["usual"][:, 2] = 1.5
+TAIL_FROM, TAIL_TO = 2.5, 6.5  # what of a jump lies between these, in usual sizes, is its tail ...
+TAIL = 0.0212  # ... and this is its mean where the noise is normal
+LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
+RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
+ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
 
 
 class Scored(NamedTuple):
@@ -95,6 +111,7 @@ class Look(NamedTuple):
     cell: NDArray[np.float64]
     means: NDArray[np.float64]  # as they are after this reading
     blend: NDArray[np.float64]
+    turned: NDArray[np.bool_]  # a block of six hours ended before this reading
 
 
 class Statistics:
@@ -113,6 +130,7 @@ class Statistics:
         before = self.cells.pick(wave.series, seasons.before)
         after = self.cells.pick(wave.series, seasons.after)
         due = wave.gap | (rows["since"] < YOUNG) | (seasons.hour // BLOCK_H != rows["block"])
+        turned = (seasons.hour // BLOCK_H != rows["block"]) & (rows["block"] >= 0)
         due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
         if due.any():
             which = due.nonzero()[0]
@@ -129,10 +147,11 @@ class Statistics:
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
         unit = np.ones((len(y), N))
         floor = rules.floor[row]
-        unit[:, :2] = np.maximum(
-            np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * rows["usual"]), floor[:, None]
-        )
-        jumps, steps = unit[:, JUMP], unit[:, STEP]
+        sizes = np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * rows["usual"][:, :2])
+        sizes = np.maximum(sizes, floor[:, None])
+        jumps, steps = sizes[:, 0], sizes[:, 1]
+        unit[:, SPIKE] = unit[:, JUMP] = jumps
+        unit[:, STEP] = steps
         jump = np.where(rules.spiky[row], middle, residual) - means[:, SHORT]
         wild = WILD * jumps
         tame = np.maximum(np.minimum(residual - means[:, SHORT], wild), -wild) + means[:, SHORT]
@@ -146,13 +165,22 @@ class Statistics:
         step = moved[:, FAST] - means[:, LEVEL]
         stat = np.empty((len(y), N))
         stat[:, JUMP], stat[:, STEP] = jump / jumps, step / steps
+        stat[:, SPIKE] = (old - middle) / jumps
         stat[:, RECORD], stat[:, NOISE] = y, moved[:, SPREAD]
         low, high = rows["low"], rows["high"]
-        limit = rules.tau[row] * (rows["caution"][:, None] * (high - low))
-        limit = np.maximum(np.maximum(limit, rules.least[row] / unit), rows["bar"])
+        width = high - low
+        tails = np.maximum(width / ORDINARY, 1)
+        tails[:, RARE] *= (np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT)[
+            :, None
+        ]
+        limit = rules.tau[row] * width * tails * tails * rows["caution"][:, None]
+        least = rules.least[row] * rows["least"][:, None] / unit
+        least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
+        limit = np.maximum(np.maximum(limit, least), rows["bar"])
         over = np.maximum(stat - high, low - stat)
         centre = np.zeros((len(y), N))
         centre[:, JUMP], centre[:, STEP] = season + means[:, SHORT], season + means[:, LEVEL]
+        centre[:, SPIKE] = season + middle
         past[:, 1], past[:, 0] = old.copy(), residual
         look = Look(
             y=y,
@@ -164,6 +192,7 @@ class Statistics:
             cell=np.where(near_after[:, None], after, before),
             means=moved,
             blend=blend[:, MEAN],
+            turned=turned,
         )
         return Scored(stat, over, limit, unit, centre), look
 
@@ -182,18 +211,25 @@ class Statistics:
         rows["n"] += quiet
         rows["total"] += np.where(quiet, look.tame, 0)
         rows["count"] += quiet
-        dt = np.minimum(wave.dt_ms / 1000, 3600)
-        weight = np.maximum(dt, 1) / (np.minimum(look.cell[:, TIME], CELL_MEMORY_S) + dt + 1)
-        weight = np.where(quiet, weight, 0)
-        target = np.empty((len(dt), 4))
-        target[:, MEAN] = look.cell[:, MEAN] + look.tame + look.season - look.blend
-        target[:, JUMPS], target[:, STEPS] = look.jump, look.step
-        cell = look.cell + weight[:, None] * (target - look.cell)
-        cell[:, TIME] = look.cell[:, TIME] + quiet * dt
-        self.cells.place(wave.series, look.near, cell)
+        seen = np.empty((len(quiet), 3))
+        size = np.maximum(np.maximum(scored.unit[:, JUMP], rows["usual"][:, 0]), 1e-12)
+        far = np.minimum(look.jump / size, TAIL_TO) - TAIL_FROM
+        sure = rows["n"] > SURE_N
+        seen[:, 0], seen[:, 1] = look.jump, look.step
+        seen[:, 2] = np.where(rows["n"] > 2 * SURE_N, np.maximum(far, 0) / TAIL, 1.5)
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
         usual = rows["usual"]
-        usual += (quiet * weight)[:, None] * (target[:, JUMPS : STEPS + 1] - usual)
+        usual += (quiet * weight)[:, None] * (seen - usual)
+        dt = np.minimum(wave.dt_ms / 1000, 3600)
+        known = np.minimum(look.cell[:, TIME:] + PRIOR_S, CELL_MEMORY_S)
+        weight = quiet[:, None] * np.maximum(dt, 1)[:, None] / (known + dt[:, None])
+        cell = look.cell.copy()
+        cell[:, MEAN] += weight[:, 0] * (look.tame + look.season - look.blend)
+        sizes = cell[:, JUMPS:TIME]
+        sizes += weight[:, 1:] * (seen[:, :2] - sizes)
+        cell[:, TIME] += quiet * dt
+        cell *= sure[:, None]  # what a young series has seen is not kept for the hour
+        self.cells.place(wave.series, look.near, cell)
         away = ((scored.over > 0).any(axis=1) | (rows["away"] != 0)) & quiet
         if away.any():
             some = rows[away]
@@ -213,7 +249,6 @@ class Statistics:
         low, high = rows["low"], rows["high"]
         for end in (low, high):
             end[:, RECORD] = np.where(new, y, end[:, RECORD])
-        high[:, NOISE] = np.where(new, 1.5, high[:, NOISE])
         before = self._known(rows, wave, seasons.before, y)
         after = self._known(rows, wave, seasons.after, y)
         block = seasons.hour // BLOCK_H
@@ -228,7 +263,7 @@ class Statistics:
         for name in ("means", "past"):
             of = rows[name]
             of[:, :3] -= change[:, None]
-        rows["ready"] = wanted
+        self._season(rows, wave, wanted)
         rows["total"] -= change * rows["count"]
         afresh = new | (wave.gap & (rows["shift"]["phase"] == 0))
         residual = (y - wanted * blend)[:, None]
@@ -242,14 +277,36 @@ class Statistics:
             some = rows[turned]
             _forget(some, y[turned])
             rows[turned] = some
+            count = rows["count"]
+            enough = (count >= FEW) & (rows["ready"] > 0)
+            mean = np.where(enough, rows["total"] / np.maximum(count, 1), np.nan)
+            rows["block_mean"] = np.where(turned, mean, rows["block_mean"])
+            rows["total"], rows["count"] = np.where(turned, 0, [rows["total"], count])
         rows["block"] = block
         self._trust(rows, wave, age)
         return before, after
 
+    def _season(self, rows: Rows, wave: Wave, wanted: NDArray[np.float64]) -> None:
+        """The season counts, or not; steps had another size before it did for the first time."""
+        first = (wanted > 0) & (rows["seasoned"] == 0)
+        if first.any():
+            rows["seasoned"] = np.where(first, wave.at_ms, rows["seasoned"])
+            usual, series = rows["usual"], wave.series[first]
+            usual[:, 1] = np.where(first, STEP_SHARE * usual[:, 0], usual[:, 1])
+            table = self.cells.take(series)
+            table["cells"][:, :, STEPS] = STEP_SHARE * table["cells"][:, :, JUMPS]
+            self.cells.put(series, table)
+            for end in ("low", "high"):
+                rows[end][:, STEP] = np.where(first, BLANK[end][0, STEP], rows[end][:, STEP])
+        rows["ready"] = wanted
+
     def _known(
         self, rows: Rows, wave: Wave, cell: NDArray[np.int64], y: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """These cells; one not seen yet starts as the same hour of the other days, or as now."""
+        """These cells; one not seen yet starts as the same hour of the other days, or as now.
+
+        A young series does not fill its cells.
+        """
         values = self.cells.pick(wave.series, cell)
         unseen = values[:, TIME] == 0
         if not unseen.any():
@@ -257,22 +314,26 @@ class Statistics:
         other = self.cells.pick(wave.series, (cell + HOURS) % CELLS)
         now = np.stack([y, rows["usual"][:, 0], rows["usual"][:, 1], np.ones(len(y))], axis=1)
         first = np.where(other[:, TIME:] > 0, other, now)
-        first[:, TIME] = 1
+        sure = rows["n"] > SURE_N
+        first[:, TIME] = sure
         values = np.where(unseen[:, None], first, values)
-        self.cells.place(wave.series, cell, values)
+        self.cells.place(wave.series[sure], cell[sure], values[sure])
         return values
 
     def _trust(self, rows: Rows, wave: Wave, age: NDArray[np.int64]) -> None:
         """How far each channel is trusted by now: tau counts more in youth."""
         n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
         week = self._rules.week[wave.row]
-        rows["caution"] = 1 + 0.2 * (age < 8 * DAY_MS) + 0.8 * (age < DAY_MS) + 1.5 * (n < 50)
+        rows["caution"] = 1 + 0.3 * (age < 3 * DAY_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+        days = np.where(week, SEASON_MS, DAY_MS)
+        rows["least"] = np.where(age < days, np.where(week, 5, 3), 1)
         grown = age >= np.where(week, 8, 3) * DAY_MS
-        seasonal = (age < SEASON_MS) | (rows["ready"] > 0)
+        settled = wave.at_ms - rows["seasoned"] >= BLOCK_H * HOUR_MS
+        seasonal = (age < SEASON_MS) | ((rows["ready"] > 0) & settled)
         judges = np.empty((len(n), N), np.bool_)
-        judges[:, JUMP] = (n >= 20) & (since >= 5)
-        judges[:, STEP] = (n >= 50) & (since >= 12) & (fresh >= 2 * HOUR_MS) & seasonal
-        judges[:, RECORD] = (n >= 50) & grown
+        judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
+        judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & seasonal
+        judges[:, RECORD] = (n >= SURE_N) & grown
         judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
         rows["bar"] = np.where(judges, 0, np.inf)
 
@@ -283,11 +344,15 @@ def _widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> N
     A statistic that moves slowly would otherwise carry its range along and never leave it.
     """
     age = at_ms - rows["first"]
-    share = np.where(rows["n"] < 50, 1.0, np.where(age < SEASON_MS, 0.1, 0.0))[:, None]
+    share = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], N, axis=1)
+    share[:, STEP:] = np.where(rows["bar"][:, STEP:] > 0, 1.0, share[:, STEP:])
+    burn_in = rows["n"] < SURE_N
+    share[burn_in] = [0, 0, 0, 1, 0]
     low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
     up, down = stat > high, stat < low
-    most[:] = np.where(up, np.fmax(most, stat), most)
-    least[:] = np.where(down, np.fmin(least, stat), least)
+    kept = ~burn_in[:, None]
+    most[:] = np.where(up & kept, np.fmax(most, stat), most)
+    least[:] = np.where(down & kept, np.fmin(least, stat), least)
     high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
     low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
     most[~up] = np.nan

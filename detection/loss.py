@@ -1,0 +1,132 @@
+"""Loss: packets lost a few in a thousand for hours, pooled over rounds until it can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Bank, Rows
+from detection.episodes import CLOSED, FIRING
+from detection.findings import Phase
+from detection.rules import read_loss
+from detection.waves import Step, Wave
+
+DAY_MS = 86_400_000
+NORMAL = 0.001  # share of packets that any link may lose
+FIRST_SHARE, FIRST_PACKETS = 0.002, 3000.0  # what a link is taken for before it has shown itself
+MEMORY_MS = 7 * DAY_MS  # of a link's normal share ...
+RECENT_MS = 2 * 3_600_000  # ... and of the share that is told
+LEARN_MS = DAY_MS  # nothing is judged before
+RATIO = 4.0  # times its normal share is what is looked for, ...
+LEAST, MOST = 0.005, 0.12  # ... but at least and at most this share
+EVIDENCE = 15.0  # natural logarithm of how much likelier that is than normal, to fire
+CREDIT = 6.0  # packets lost too few, since the worst, that end it
+FEW, FEW_SHARE = 2.0, 0.1  # packets of one round that count, and share of it: bursts count less
+OUTAGE = 0.5  # a round that lost this share is an outage's, and no evidence
+PACKETS, MOST_PACKETS = 10.0, 1000.0  # of a round, until it is seen
+
+BLANK = np.zeros(
+    1,
+    [
+        ("phase", "i1"),
+        ("first", "i8"),  # event time of the first round
+        ("onset", "i8"),  # event time since which losses add up
+        ("packets", "f8"),  # of a round: the smallest share lost was one of so many
+        ("normal", "f8"),  # share lost, normally
+        ("pooled", "f8"),  # packets that it was learned from
+        ("recent", "f8"),  # share lost in the last two hours or so
+        ("excess", "f8"),  # packets lost beyond what is borne, summed up while above 0
+        ("credit", "f8"),  # packets lost too few, summed up likewise while firing
+    ],
+)
+BLANK["packets"], BLANK["pooled"] = PACKETS, FIRST_PACKETS
+BLANK["normal"] = BLANK["recent"] = FIRST_SHARE
+
+
+class Loss:
+    """A Poisson CUSUM on the packets that each round lost (Page 1954; Lucas 1985).
+
+    It sums up the packets lost beyond the rate that lies between the link's normal share and four
+    times that (at least 0.5 %), and fires when they are `EVIDENCE` likelier under the latter.
+    Rounds above the limit of loss are that rule's matter; here they count for no more than a few
+    packets. The number of packets in a round is told by the smallest share that was ever lost.
+    """
+
+    rule = "loss"
+
+    def __init__(self) -> None:
+        self.bank = Bank(BLANK)
+        self._applies = read_loss()
+
+    @property
+    def banks(self) -> dict[str, Bank]:
+        """State, by name."""
+        return {self.rule: self.bank}
+
+    def judge(self, wave: Wave) -> Iterator[Step]:
+        """What begins or ends with these rounds."""
+        places, wave = wave.where(self._applies[wave.row])
+        if not len(places):
+            return
+        rows = self.bank.take(wave.series)
+        share = wave.value / 100
+        borne, bound = self._count(rows, wave, share)
+        firing = rows["phase"] == FIRING
+        old = wave.at_ms - rows["first"] >= LEARN_MS
+        fires = ~firing & (rows["excess"] > bound) & old
+        ends = firing & (rows["credit"] > CREDIT)
+        changed = fires | ends
+        if changed.any():
+            rows["phase"] = np.where(fires, FIRING, np.where(ends, CLOSED, rows["phase"]))
+            rows["excess"] = np.where(changed, 0, rows["excess"])
+            rows["credit"] = np.where(changed, 0, rows["credit"])
+        self.bank.put(wave.series, rows)
+        for n in changed.nonzero()[0].tolist():
+            yield _step("firing" if fires[n] else "clear", int(places[n]), rows[n], borne[n])
+
+    def _count(
+        self, rows: Rows, wave: Wave, share: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Add the rounds up: the share that is borne, and the excess that fires."""
+        rows["first"] = np.where(rows["first"] == 0, wave.at_ms, rows["first"])
+        seen = 1 / np.maximum(share, 1 / MOST_PACKETS)
+        some = (share > 0) & (share < OUTAGE)
+        packets = np.where(some, np.maximum(rows["packets"], np.round(seen)), rows["packets"])
+        rows["packets"] = packets
+        sent = np.where(share < OUTAGE, packets, 0)
+        lost = np.minimum(share * sent, np.maximum(FEW, FEW_SHARE * packets))
+        normal = np.minimum(np.maximum(rows["normal"], NORMAL), MOST / 2)
+        worse = np.minimum(np.maximum(RATIO * normal, LEAST), MOST)
+        gain = np.log(worse / normal)
+        borne = (worse - normal) / gain
+        more = lost - borne * sent
+        firing, excess = rows["phase"] == FIRING, rows["excess"]
+        begins = (excess <= 0) & (more > 0) & ~firing
+        rows["onset"] = np.where(begins, wave.at_ms, rows["onset"])
+        rows["excess"] = np.where(firing, 0, np.maximum(excess + more, 0))
+        rows["credit"] = np.where(firing, np.maximum(rows["credit"] - more, 0), 0)
+        weight = sent / np.maximum(rows["pooled"] + sent, 1)
+        rate = lost / packets
+        bound = EVIDENCE / gain
+        learns = ~firing & (excess < bound / 2) | (wave.at_ms - rows["first"] < LEARN_MS)
+        rows["normal"] += np.where(learns, weight, 0) * (rate - rows["normal"])
+        fade = 1 - wave.dt_ms / (wave.dt_ms + MEMORY_MS)
+        rows["pooled"] = rows["pooled"] * fade + sent
+        weight = wave.dt_ms / (wave.dt_ms + RECENT_MS)
+        rows["recent"] += weight * (sent > 0) * (rate - rows["recent"])
+        return borne, bound
+
+
+def _step(phase: Phase, place: int, row: np.void, borne: float) -> Step:
+    return Step(
+        place=place,
+        phase=phase,
+        nature="connectivity",
+        severity="warning",
+        onset_ms=int(row["onset"]),
+        value=100 * float(row["recent"]),
+        expected=(0.0, 100 * float(borne)),
+        facts={"side": "high", "packets": int(row["packets"])},
+    )
