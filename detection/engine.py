@@ -66,12 +66,21 @@ class Engine:
         event_ms: NDArray[np.int64],
         received_ms: NDArray[np.int64],
     ) -> None:
-        """Messages in order of arrival, live and late: signs of life of devices.
+        """Rounds in order of arrival, live and late: signs of life, and of the devices' clocks.
 
         Columns of equal length; numbers index `catalogue.devices`. A silence that they end is
         reported by the next `score` or `tick`.
         """
         self._ended.extend(self._silence.heard(device_numbers, event_ms, received_ms))
+        self._ended.extend(self._rules.dated(device_numbers, event_ms, received_ms))
+
+    def misdated(self, device_number: int, event_ms: int, received_ms: int) -> None:
+        """A round whose event time was refused: no sign of life, but of a wrong clock."""
+        self._ended.extend(
+            self._rules.dated(
+                np.array([device_number], np.int32), np.array([event_ms]), np.array([received_ms])
+            )
+        )
 
     def tick(self, now_ms: int) -> list[Finding]:
         """Silences that began, and ends not reported yet. Call it at fixed instants.
@@ -108,7 +117,8 @@ class Engine:
         self._rules.restore(notes)
 
     def _banks(self) -> dict[str, Bank]:
-        return {"clock": self._clock, **{d.rule: d.bank for d in self._detectors}}
+        rules = {"periods": self._rules.periods.bank}
+        return {"clock": self._clock, **rules, **{d.rule: d.bank for d in self._detectors}}
 
     def _score_wave(
         self, readings: Readings, places: NDArray[np.intp], steps: list[tuple[int, int, Finding]]

@@ -52,6 +52,7 @@ class Batch:
     round_at_ms: NDArray[np.int64]  # [r] event time
     round_late: NDArray[np.bool_]  # [r] beyond its device's lateness bound
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
+    misdated: list[tuple[int, int]]  # (record, event time) of rounds whose time was refused
     impossible: Readings  # refused as outside the hard range, of rounds that are not late
 
     @property
@@ -82,6 +83,7 @@ class _Columns:
     round_at_ms: list[int] = field(default_factory=list)
     round_late: list[bool] = field(default_factory=list)
     arrivals: list[tuple[int, str, int]] = field(default_factory=list)
+    misdated: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Intake:
@@ -187,6 +189,7 @@ class Intake:
             if EARLIEST_MS <= said.at_ms <= latest_ms:
                 self._take_round(index, record.received_ms, said, source, columns, refused)
             else:
+                columns.misdated.append((index, said.at_ms))
                 refused.append(_bad_clock(said, record.received_ms))
 
     def _take_round(
@@ -251,6 +254,7 @@ class Intake:
             np.array(columns.round_at_ms, np.int64),
             np.array(columns.round_late, np.bool_),
             columns.arrivals,
+            columns.misdated,
             readings.take(~possible & ~late),
         )
 

@@ -48,7 +48,19 @@ class Judge:
         known = device_numbers >= 0
         received_ms = np.array(received, np.int64)
         self._engine.heard(device_numbers[known], batch.round_at_ms[known], received_ms[known])
+        self._hear_misdated(batch)
         return self._engine.score(batch.readings.take(batch.live), batch.impossible)
+
+    def _hear_misdated(self, batch: Batch) -> None:
+        """Rounds of another time than ours are no signs of life, but tell of a wrong clock."""
+        for record, at_ms in batch.misdated:
+            source = batch.sources[record]
+            if source is None:
+                continue
+            number = self._catalogue.device_number_of(source.device.device)
+            if number is not None:
+                received_ms = batch.records[record].received_ms
+                self._engine.misdated(number, at_ms, received_ms)
 
     def tick(self, now_ms: int) -> list[Finding]:
         """Findings on silence, at most once per TICK_MS. Everything up to now_ms was heard."""

@@ -101,7 +101,11 @@ def test_a_signature_explains_itself_without_a_value(rule: str) -> None:
     """A lookup that never came back has no value; its alert still says what to do."""
     metric = next(m for m in METRICS if m.name == PROBE_RULES[rule].metrics[0])
     value = None if rule in ("dns-failing", "mtu-hole", "international-down") else 4.0
-    for phase, marks in (("firing", ("Seen: ", "Expected: ", "Next: ")), ("clear", ("Over: ",))):
+    marks_of: dict[Phase, tuple[str, ...]] = {
+        "firing": ("Seen: ", "Expected: ", "Next: "),
+        "clear": ("Over: ",),
+    }
+    for phase, marks in marks_of.items():
         said = explain(finding(metric, rule, phase)._replace(value=value, expected=None))
         assert all(mark in said.en for mark in marks)
         assert "{" not in said.en + said.lo
