@@ -51,13 +51,13 @@ class Engine:
         """
         self._grow()
         findings, self._ended = self._ended, []
+        findings.extend(self._rules.refused(readings, refused))
         steps: list[tuple[int, int, Finding]] = []
         devices = self._catalogue.device_number[readings.series]
         for places in waves(readings.series, devices, readings.at_ms):
             self._score_wave(readings.take(places), places, steps)
         steps.sort(key=lambda step: step[:2])
         findings.extend(finding for _, _, finding in steps)
-        findings.extend(self._rules.refused(readings, refused))
         return findings
 
     def heard(

@@ -53,7 +53,7 @@ class Rules:
         self._rates, self._zeros, self._pairs = Rates(), Zeros(), Pairs()
         self._outside, self._conditions = ProbesOutside(), Conditions()
         self._probes = Probes(catalogue, clock, self._context)
-        self._impossible = Impossible(catalogue, self._context)
+        self._impossible = Impossible(catalogue, clock)
         self.periods = Periods()
         self._nights, self._links = PeriodRules(), LinkRules(catalogue)
         self._clocks = Clocks(catalogue)
@@ -82,7 +82,7 @@ class Rules:
             yield from self._links.read(period)
 
     def refused(self, readings: Readings, refused: Readings | None) -> list[Finding]:
-        """Findings on values that intake refused as impossible, and on their ends."""
+        """Findings on values that intake refused as impossible; call it before `judge`."""
         return self._impossible.judge(readings, refused)
 
     def dated(

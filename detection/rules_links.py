@@ -75,12 +75,15 @@ class LinkRules:
         reach = max(share * way.mean, least)
         way.past = [period.low]
         if tier == "nat":
-            yield from self._route(way, period, reach)
+            abroad = numbers.get("int_rtt_min_ms", numbers.get("int_rtt_p50_ms", -1))
+            yield from self._route(way, period, reach, self.open.get((abroad, "way")))
         elif self._same(numbers.get("nat_rtt_min_ms", numbers.get("nat_rtt_p50_ms"))):
             yield from self._abroad(way, period, reach)
 
-    def _route(self, way: Memory, period: Period, reach: float) -> Iterator[Step]:
-        """Told once; the new way is the usual one from then on."""
+    def _route(
+        self, way: Memory, period: Period, reach: float, abroad: Memory | None
+    ) -> Iterator[Step]:
+        """Told once; the new way is the usual one from then on, and the way abroad is learned anew."""
         expected = max(0.0, way.mean - reach), way.mean + reach
         if way.firing:
             way.firing = False
@@ -96,6 +99,8 @@ class LinkRules:
             way.firing, way.today = True, []
             yield step_of(way, period, ROUTE, "firing", period.low, expected)
             way.mean, way.count = period.low, LEARN
+            if abroad is not None and not abroad.firing:
+                abroad.count, abroad.today = 0, []
 
     def _abroad(self, way: Memory, period: Period, reach: float) -> Iterator[Step]:
         """Longer than it was while the way within the country is not."""
