@@ -56,14 +56,14 @@ class Engine:
         """
         self._grow()
         findings, self._ended = self._ended, []
+        if self._rules is not None:
+            findings.extend(self._rules.refused(readings, refused))
         steps: list[tuple[int, int, Finding]] = []
         devices = self._catalogue.device_number[readings.series]
         for places in waves(readings.series, devices, readings.at_ms):
             self._score_wave(readings.take(places), places, steps)
         steps.sort(key=lambda step: step[:2])
         findings.extend(finding for _, _, finding in steps)
-        if self._rules is not None:
-            findings.extend(self._rules.refused(readings, refused))
         return findings
 
     def heard(
@@ -72,12 +72,20 @@ class Engine:
         event_ms: NDArray[np.int64],
         received_ms: NDArray[np.int64],
     ) -> None:
-        """Messages in order of arrival, live and late: signs of life of devices.
+        """Rounds in order of arrival, live and late: signs of life, and of the devices' clocks.
 
         Columns of equal length; numbers index `catalogue.devices`. A silence that they end is
         reported by the next `score` or `tick`.
         """
         self._ended.extend(self._silence.heard(device_numbers, event_ms, received_ms))
+        if self._rules is not None:
+            self._ended.extend(self._rules.dated(device_numbers, event_ms, received_ms))
+
+    def misdated(self, device_number: int, event_ms: int, received_ms: int) -> None:
+        """A round whose event time was refused: no sign of life, but of a wrong clock."""
+        if self._rules is not None:
+            times = np.array([event_ms]), np.array([received_ms])
+            self._ended.extend(self._rules.dated(np.array([device_number], np.int32), *times))
 
     def tick(self, now_ms: int) -> list[Finding]:
         """Silences that began, and ends not reported yet. Call it at fixed instants.
@@ -116,7 +124,9 @@ class Engine:
             self._rules.restore(notes)
 
     def _banks(self) -> dict[str, Bank]:
-        return {"clock": self._clock, **{k: v for d in self._detectors for k, v in d.banks.items()}}
+        rules = {} if self._rules is None else {"periods": self._rules.periods.bank}
+        own = {name: bank for one in self._detectors for name, bank in one.banks.items()}
+        return {"clock": self._clock, **rules, **own}
 
     def _score_wave(
         self, readings: Readings, places: NDArray[np.intp], steps: list[tuple[int, int, Finding]]

@@ -46,6 +46,14 @@ class StatusHeard(NamedTuple):
     uptime_s: float | None
 
 
+class Misdated(NamedTuple):
+    """A round whose event time was refused: no sign of life, but of a wrong clock."""
+
+    device: int  # number in the catalogue's `devices`
+    at_ms: int
+    received_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One batch, in order of arrival.
@@ -60,4 +68,5 @@ class Heard:
     round_of: NDArray[np.int32]
     rounds: Rounds
     statuses: list[StatusHeard]
+    misdated: list[Misdated] = field(default_factory=list)
     impossible: Readings = field(default_factory=lambda: Readings.of([], [], [], []))

@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.bank import Bank
 from detection.episodes import FIRING, PENDING
 from detection.findings import Finding, Phase
 from detection.quality_rates import other_unit
-from detection.told import Context
 from devices.catalogue import Catalogue
 from devices.readings import Readings
 
 READINGS = 2  # refused in a row
 GOOD = 3
+NONE = Readings.of([], [], [], [])
+DAY_MS = 86_400_000
 SENTINELS = {  # what sensors say when they have nothing to say
     85.0: "power-on",
     -127.0: "disconnected",
@@ -55,11 +57,11 @@ class Refused:
 class Impossible:
     """Fires with the second refused reading in a row and is over after three good ones."""
 
-    def __init__(self, catalogue: Catalogue, context: Context) -> None:
-        self._catalogue = catalogue
-        self._context = context
+    def __init__(self, catalogue: Catalogue, clock: Bank) -> None:
+        self._catalogue, self._clock = catalogue, clock
         self.open: dict[tuple[int, str], Refused] = {}
         self._watched = np.zeros(0, np.bool_)
+        self._batch = NONE
 
     def grow(self, n: int) -> None:
         """Know the series 0 to n - 1."""
@@ -67,18 +69,20 @@ class Impossible:
         self._watched = np.concatenate([self._watched, np.zeros(more, np.bool_)])
 
     def judge(self, readings: Readings, refused: Readings | None) -> list[Finding]:
-        """Findings on the accepted and the refused readings of one batch."""
+        """Findings on the accepted and the refused readings of a batch, before it is scored."""
         if refused is None or not len(refused):
             if not self.open:
                 return []
-            refused = readings.take(np.zeros(0, np.intp))
+            refused = NONE
         self._watched[refused.series] = True
         good = readings.take(self._watched[readings.series])
         told = [*_told(good, False), *_told(refused, True)]
+        self._batch = readings
         found: list[Finding] = []
         for one in sorted(told):
             found.extend(self._read(one))
         self._watch()
+        self._batch = NONE
         return found
 
     def state(self) -> list[tuple[int, str, list[Any]]]:
@@ -122,10 +126,19 @@ class Impossible:
         metric = self._catalogue[told.series].metric.name
         if metric != "frequency_hz" or told.value != 0:
             return False
-        return any(
-            self._context.beside(told.series, name, told.at_ms) in (0, 0.0)
-            for name in ("mains_on", "mains_v")
-        )
+        numbers = self._catalogue.numbers_of(self._catalogue[told.series].device.device)
+        sides = [numbers[name] for name in ("mains_on", "mains_v") if name in numbers]
+        return any(self._value(number, told.at_ms, 0) == 0 for number in sides)
+
+    def _value(self, series: int, at_ms: int, age_ms: int) -> float | None:
+        """The last value of a series up to at_ms, in this batch or scored before it."""
+        batch = self._batch
+        age = at_ms - batch.at_ms
+        places = ((batch.series == series) & (age >= 0) & (age <= age_ms)).nonzero()[0]
+        if len(places):
+            return float(batch.value[places[np.argmin(age[places])]])
+        row = self._clock.row(series)
+        return float(row["value"]) if 0 <= at_ms - int(row["at"]) <= age_ms else None
 
     def _finding(self, held: Refused, told: _Told, phase: Phase) -> Finding:
         device, metric = self._catalogue[told.series]
@@ -154,7 +167,7 @@ class Impossible:
             return {"why": "sentinel"}
         if metric.name in MODEM_METRICS and told.value in MODEM:
             return {"why": "sentinel"}
-        last = self._context.recent(told.series, metric.name, told.at_ms, 86_400_000)
+        last = self._value(told.series, told.at_ms, DAY_MS)
         unit = None if last is None else other_unit(metric.unit, last, told.value)
         return {"why": "unit", "unit": unit} if unit else {}
 

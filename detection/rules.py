@@ -162,7 +162,7 @@ def read_shift() -> ShiftRules:
 def read_loss() -> NDArray[np.bool_]:
     """bool over METRICS: whose shares of packets lost are pooled."""
     applies = np.zeros(len(METRICS), np.bool_)
-    applies[[metric.row for metric, _ in _rows("loss.csv")]] = True
+    applies[[metric.row for metric, _ in rows_of("loss.csv")]] = True
     return applies
 
 

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank
 from detection.findings import Finding
+from detection.periods import Periods
+from detection.quality_clock import Clocks
 from detection.quality_fridge import ProbesOutside
 from detection.quality_impossible import Impossible
 from detection.quality_pairs import Pairs
 from detection.quality_rates import LEAST_MS, MOST_MS, Rates
 from detection.quality_zero import Zeros
 from detection.rules_conditions import Conditions
+from detection.rules_links import LinkRules
+from detection.rules_periods import PeriodRules
 from detection.rules_probe import Probes
 from detection.told import Context, Told, told_at
 from detection.waves import Step, Wave
@@ -38,7 +42,6 @@ SCREEN = np.dtype(
     ],
     align=True,
 )
-Notes = dict[str, list[tuple[str, str, str, list[Any]]]]  # by rule: device, metric, key, fields
 
 
 class Rules:
@@ -50,7 +53,10 @@ class Rules:
         self._rates, self._zeros, self._pairs = Rates(), Zeros(), Pairs()
         self._outside, self._conditions = ProbesOutside(), Conditions()
         self._probes = Probes(catalogue, clock, self._context)
-        self._impossible = Impossible(catalogue, self._context)
+        self._impossible = Impossible(catalogue, clock)
+        self.periods = Periods()
+        self._nights, self._links = PeriodRules(), LinkRules(catalogue)
+        self._clocks = Clocks(catalogue)
         self._screens = np.zeros(0, SCREEN)
         self._unlinked: dict[tuple[str, str], int] = {}
 
@@ -71,24 +77,38 @@ class Rules:
         for place in self._screen(wave).nonzero()[0].tolist():
             yield from self._read(told_at(wave, place))
         yield from self._probes.judge(wave)
+        for period in self.periods.close(wave):
+            yield from self._nights.read(period)
+            yield from self._links.read(period)
 
     def refused(self, readings: Readings, refused: Readings | None) -> list[Finding]:
-        """Findings on values that intake refused as impossible, and on their ends."""
+        """Findings on values that intake refused as impossible; call it before `judge`."""
         return self._impossible.judge(readings, refused)
 
-    def state(self) -> Notes:
+    def dated(
+        self,
+        device: NDArray[np.int32],
+        event_ms: NDArray[np.int64],
+        received_ms: NDArray[np.int64],
+    ) -> list[Finding]:
+        """Findings on the clocks of devices, from all their rounds in order of arrival."""
+        return self._clocks.dated(device, event_ms, received_ms)
+
+    def state(self) -> dict[str, Any]:
         """Every open episode, by names, in order of names."""
-        return {
+        notes: dict[str, Any] = {
             name: sorted(
                 (self._catalogue[s].device.device, self._catalogue[s].metric.name, key, fields)
                 for s, key, fields in rule.state()
             )
             for name, rule in self._all().items()
         }
+        return notes | {"clocks": self._clocks.state()}
 
-    def restore(self, notes: Notes) -> None:
+    def restore(self, notes: dict[str, Any]) -> None:
         """Go on with these; those of a series that is not known any more are left out."""
         self._screens["open"] = False
+        self._clocks.restore(notes["clocks"])
         for name, rule in self._all().items():
             numbered = [
                 (number, key, fields)
@@ -96,7 +116,7 @@ class Rules:
                 if (number := self._catalogue.find(device, metric)) is not None
             ]
             rule.restore(numbered)
-            if name not in ("probes", "impossible"):
+            if name in ("rates", "zeros", "pairs", "outside", "conditions"):
                 self._screens["open"][[number for number, _, _ in numbered]] = True
 
     def _all(self) -> dict[str, Any]:
@@ -108,6 +128,8 @@ class Rules:
             "conditions": self._conditions,
             "probes": self._probes,
             "impossible": self._impossible,
+            "nights": self._nights,
+            "links": self._links,
         }
 
     def _screen(self, wave: Wave) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ UNITS = {
 DURATIONS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
 AS_THEY_ARE = (
+    "nights",
     "readings",
     "times",
     "unit",
@@ -50,8 +51,9 @@ def explain(finding: Finding) -> Words:
 
     Uses of its facts: `kind` (of the device), and per rule `held_s`, `readings`, `run`, `longest`,
     `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`; `why` (names
-    a sentence more), `unit`, `base` (the value before), `other` (a metric), `ambient_c`, `left_s`;
-    of rules on the platform `place`, `problem`, `waiting` (lines), `setting` and `command`.
+    a sentence more), `unit`, `base` (the value before), `other` (a metric), `ambient_c`, `left_s`,
+    `lag_s`, `nights`; of rules on the platform `place`, `problem`, `waiting` (lines), `setting`
+    and `command`.
     """
     phase = "clear" if finding.phase == "clear" else "firing"
     if finding.facts.get("accepted"):
@@ -90,7 +92,7 @@ def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
     for name in AS_THEY_ARE:
         if name in facts:
             yield name, Words(str(facts[name]), str(facts[name]))
-    for name in ("held", "interval", "left"):
+    for name in ("held", "interval", "left", "lag"):
         if f"{name}_s" in facts:
             yield name, _duration(float(facts[f"{name}_s"]))
     if not finding.metric:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detection.heard import Heard, Rounds, StatusHeard
+from detection.heard import Heard, Misdated, Rounds, StatusHeard
 from ingest.intake import Batch
 
 
@@ -33,6 +33,17 @@ def heard_of(batch: Batch) -> Heard:
         )
         for record, said in batch.statuses
     ]
+    misdated = [
+        Misdated(int(device_of[record]), at_ms, batch.records[record].received_ms)
+        for record, at_ms in batch.misdated
+        if device_of[record] >= 0
+    ]
     return Heard(
-        batch.readings, batch.live, batch.reading_round, rounds, statuses, batch.impossible
+        batch.readings,
+        batch.live,
+        batch.reading_round,
+        rounds,
+        statuses,
+        misdated=misdated,
+        impossible=batch.impossible,
     )

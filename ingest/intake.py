@@ -58,6 +58,7 @@ class Batch:
     round_uptime_s: NDArray[np.float64]  # [r] of the message, NaN where it does not say
     round_attributes: dict[int, dict[str, str]]  # by round that has any
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
+    misdated: list[tuple[int, int]]  # (record, event time) of rounds whose time was refused
     impossible: Readings  # refused as outside the hard range, of rounds that are not late
 
     @property
@@ -92,6 +93,7 @@ class _Columns:
     round_uptime_s: list[float] = field(default_factory=list)
     round_attributes: dict[int, dict[str, str]] = field(default_factory=dict)
     arrivals: list[tuple[int, str, int]] = field(default_factory=list)
+    misdated: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Intake:
@@ -206,6 +208,7 @@ class Intake:
                 columns.round_uptime_s.append(uptime_s)
                 self._take_round(index, record.received_ms, said, source, columns, refused)
             else:
+                columns.misdated.append((index, said.at_ms))
                 refused.append(_bad_clock(said, record.received_ms))
 
     def _take_round(
@@ -277,6 +280,7 @@ class Intake:
             np.array(columns.round_uptime_s, np.float64),
             columns.round_attributes,
             columns.arrivals,
+            columns.misdated,
             readings.take(~possible & ~late),
         )
 

@@ -82,6 +82,8 @@ class Judge:
             self._time_ms = max(self._time_ms, received_ms)
         self._connectivity.hear(heard)
         self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
+        for one in heard.misdated:
+            self._engine.misdated(*one)
         if not heard.live.all():
             self._past.hear(heard.readings.take(~heard.live))
         return self._engine.score(heard.readings.take(heard.live), heard.impossible)

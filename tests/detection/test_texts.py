@@ -20,7 +20,7 @@ from detection.rules_tables import (
     read_zeros,
 )
 from detection.texts import NAMES, TEXTS, explain
-from devices.kinds import METRICS, Metric
+from devices.kinds import KINDS, METRICS, Metric
 
 FACTS: dict[str, Any] = {
     "held_s": 185.0,
@@ -31,6 +31,8 @@ FACTS: dict[str, Any] = {
     "left_s": 7300.0,
     "base": 21.5,
     "ambient_c": 27.0,
+    "lag_s": 25200.0,
+    "nights": 5,
     "unit": "°F",
     "other": "pm10_ugm3",
 }
@@ -47,13 +49,21 @@ JUDGED |= {
     "counter": [METRICS[r.row] for r in read_rates().values() if r.counter],
     "zero": [METRICS[row] for row in read_zeros()],
     "pair": [METRICS[row] for row in read_pairs()],
+    "leak": [KINDS["water-level"].metrics["flow_m3h"]],
+    "smoke": [KINDS["air-quality"].metrics["pm2_5_ugm3"]],
+    "panel-dead": [KINDS["solar"].metrics["pv_w"]],
+    "night-sun": [KINDS["solar"].metrics["pv_v"]],
+    "battery-ageing": [KINDS["solar"].metrics["battery_v"]],
+    "route-change": [KINDS["connectivity-probe"].metrics["nat_rtt_min_ms"]],
+    "international-slow": [KINDS["connectivity-probe"].metrics["int_rtt_min_ms"]],
+    "congestion": [KINDS["connectivity-probe"].metrics["nat_rtt_p50_ms"]],
     "probe-outside": [METRICS[FRIDGE_ROW]],
 }
 WITH_REASONS = {"impossible", "fridge-warm", "fridge-heat", "tank-low", "tank-dry"}
 ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
 LATIN_WORDS = {"TCP", "TLS", "DNS", "HTTP", "UPS", "MTU", "RSRP", "RSRQ", "SINR"}
 LATIN_WORDS |= {"MQTT", "InfluxDB"}
-LATIN_WORDS |= {"WHO", "EN", "NTU", "mg", "L", "dB", "dBm", "ppm", "C"}
+LATIN_WORDS |= {"WHO", "EN", "NTU", "mg", "L", "dB", "dBm", "ppm", "C", "UTC"}
 LATIN_WORDS |= {"CO", "PM", "pH", "Es", "N"}  # and units
 
 
@@ -101,7 +111,11 @@ def test_a_signature_explains_itself_without_a_value(rule: str) -> None:
     """A lookup that never came back has no value; its alert still says what to do."""
     metric = next(m for m in METRICS if m.name == PROBE_RULES[rule].metrics[0])
     value = None if rule in ("dns-failing", "mtu-hole", "international-down") else 4.0
-    for phase, marks in (("firing", ("Seen: ", "Expected: ", "Next: ")), ("clear", ("Over: ",))):
+    marks_of: dict[Phase, tuple[str, ...]] = {
+        "firing": ("Seen: ", "Expected: ", "Next: "),
+        "clear": ("Over: ",),
+    }
+    for phase, marks in marks_of.items():
         said = explain(finding(metric, rule, phase)._replace(value=value, expected=None))
         assert all(mark in said.en for mark in marks)
         assert "{" not in said.en + said.lo
@@ -169,6 +183,20 @@ def test_silence_needs_no_metric() -> None:
         assert "every 5 min" in said.en
         assert "15.1 ນາທີ" in said.lo
         assert "5 ນາທີ" in said.lo
+
+
+@pytest.mark.parametrize("why", ["ahead", "behind", "zone"])
+def test_a_wrong_clock_needs_no_metric(why: str) -> None:
+    """A clock that is off is told with how much, and which way."""
+    facts = FACTS | {"kind": "environment", "why": why}
+    said = explain(
+        Finding(
+            "d1", "", "clock-skew", "firing", "data_quality", "warning", 0, 0, None, None, facts
+        )
+    )
+    assert "7 h" in said.en
+    assert "7 ຊົ່ວໂມງ" in said.lo
+    assert said.en.count(". ") >= 3
 
 
 def test_an_accepted_level_is_told_as_such() -> None:

@@ -1,0 +1,168 @@
+"""Rules over a quarter of an hour of round trips: another route, a slow way abroad, congestion.
+
+The shortest round trip is the way itself; what is above it is waiting. A way that gets longer moves
+the shortest one. Congestion moves the median and leaves the shortest where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from detection.periods import Period
+from detection.rules_periods import Memory, Rule, step_of
+from detection.waves import Step
+from devices.catalogue import Catalogue
+from devices.kinds import KINDS, METRICS
+
+LEARN = 24  # quarters of an hour before a way is known
+MEMORY = 96  # of about so many quarters is the usual shortest trip
+CONFIRM = 2
+ROUTE_SHARE, ROUTE_MS = 0.5, 20.0  # a change of route worth telling
+ABROAD_SHARE, ABROAD_MS = 0.2, 30.0
+SAME_SHARE, SAME_MS = 0.25, 5.0  # the shortest trip is where it was
+BACK = 0.4  # of what makes it slow
+ACCEPT = 192  # quarters after which a longer way is the usual one
+BUSY_FACTOR, BUSY_MS = 1.5, 15.0  # above the busiest quarter of the days before, and of the way
+CALM_FACTOR = 1.2
+LEARN_DAYS = 2  # working days
+DAYS = 7
+
+ROUTE = Rule("route-change", "connectivity", "info")
+ABROAD = Rule("international-slow", "connectivity", "warning")
+BUSY = Rule("congestion", "connectivity", "warning")
+
+PROBE = KINDS["connectivity-probe"].metrics
+
+
+class LinkRules:
+    """Follows the ways of each probe to the national and the international tier."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.open: dict[tuple[int, str], Memory] = {}
+
+    def read(self, period: Period) -> Iterator[Step]:
+        """What fires or ends with this period."""
+        name = METRICS[period.row].name
+        if METRICS[period.row].kind != "connectivity-probe":
+            return
+        numbers = self._catalogue.numbers_of(self._catalogue[period.series].device.device)
+        tier = name[:3]
+        floor = numbers.get(f"{tier}_rtt_min_ms", numbers.get(f"{tier}_rtt_p50_ms"))
+        if period.series == floor:
+            yield from self._way(period, tier, numbers)
+        if name == "nat_rtt_p50_ms" and floor is not None:
+            yield from self._busy(period, floor)
+
+    def state(self) -> list[tuple[int, str, list[Any]]]:
+        """(series, rule, fields) of every series that has a past."""
+        return [
+            (s, name, [getattr(m, f) for f in m.__slots__]) for (s, name), m in self.open.items()
+        ]
+
+    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
+        """Hold exactly these."""
+        self.open = {(s, name): Memory(*fields) for s, name, fields in state}
+
+    def _way(self, period: Period, tier: str, numbers: dict[str, int]) -> Iterator[Step]:
+        way = self.open.setdefault((period.series, "way"), Memory())
+        if way.count < LEARN:
+            way.past = [period.low]
+            _learn(way, period.low)
+            return
+        share, least = (ROUTE_SHARE, ROUTE_MS) if tier == "nat" else (ABROAD_SHARE, ABROAD_MS)
+        reach = max(share * way.mean, least)
+        way.past = [period.low]
+        if tier == "nat":
+            abroad = numbers.get("int_rtt_min_ms", numbers.get("int_rtt_p50_ms", -1))
+            yield from self._route(way, period, reach, self.open.get((abroad, "way")))
+        elif self._same(numbers.get("nat_rtt_min_ms", numbers.get("nat_rtt_p50_ms"))):
+            yield from self._abroad(way, period, reach)
+
+    def _route(
+        self, way: Memory, period: Period, reach: float, abroad: Memory | None
+    ) -> Iterator[Step]:
+        """Told once; the new way is the usual one from then on, and the way abroad is learned anew."""
+        expected = max(0.0, way.mean - reach), way.mean + reach
+        if way.firing:
+            way.firing = False
+            yield step_of(way, period, ROUTE, "clear", period.low, expected)
+        if abs(period.low - way.mean) <= reach:
+            way.today = []
+            _learn(way, period.low)
+            return
+        way.today.append(period.low)
+        if len(way.today) == 1:
+            way.onset_ms = period.start_ms
+        if len(way.today) >= CONFIRM:
+            way.firing, way.today = True, []
+            yield step_of(way, period, ROUTE, "firing", period.low, expected)
+            way.mean, way.count = period.low, LEARN
+            if abroad is not None and not abroad.firing:
+                abroad.count, abroad.today = 0, []
+
+    def _abroad(self, way: Memory, period: Period, reach: float) -> Iterator[Step]:
+        """Longer than it was while the way within the country is not."""
+        more, expected = period.low - way.mean, (0.0, way.mean + reach)
+        if more > reach:
+            way.today.append(period.low)
+            if len(way.today) == 1:
+                way.onset_ms = period.start_ms
+            if len(way.today) >= CONFIRM and not way.firing:
+                way.firing = True
+                yield step_of(way, period, ABROAD, "firing", period.low, expected)
+            if len(way.today) < ACCEPT:
+                return
+            way.mean, more = period.low, 0.0
+        if not way.firing:
+            way.today = []
+            _learn(way, period.low)
+        elif more <= BACK * reach:
+            way.firing, way.today = False, []
+            yield step_of(way, period, ABROAD, "clear", period.low, expected)
+
+    def _same(self, floor: int | None) -> bool:
+        """Whether the shortest national trip is where it was."""
+        way = None if floor is None else self.open.get((floor, "way"))
+        if way is None or not way.past:
+            return False
+        return abs(way.past[0] - way.mean) <= max(SAME_SHARE * way.mean, SAME_MS)
+
+    def _busy(self, period: Period, floor: int) -> Iterator[Step]:
+        """Slower than in the busiest quarter of the days before, on the same way."""
+        held = self.open.setdefault((period.series, "busy"), Memory())
+        if held.day != period.day:
+            if held.today:
+                held.past = [*held.past, max(held.today)][-DAYS:]
+            held.day, held.today = period.day, []
+        if len(held.past) < LEARN_DAYS:
+            _busiest(held, period)
+            return
+        most, shortest = max(held.past), self.open[floor, "way"].mean
+        limit = max(BUSY_FACTOR * most, shortest + BUSY_MS)
+        if period.mean > limit and self._same(floor):
+            held.count += 1
+            if held.count == 1:
+                held.onset_ms = period.start_ms
+            if held.count >= CONFIRM and not held.firing:
+                held.firing = True
+                yield step_of(held, period, BUSY, "firing", period.mean, (0.0, limit))
+            return
+        if held.firing and period.mean <= max(CALM_FACTOR * most, shortest + BUSY_MS / 2):
+            held.firing = False
+            yield step_of(held, period, BUSY, "clear", period.mean, (0.0, limit))
+        held.count = 0
+        if not held.firing:
+            _busiest(held, period)
+
+
+def _learn(way: Memory, low: float) -> None:
+    way.count += 1
+    way.mean += (low - way.mean) / min(way.count, MEMORY)
+
+
+def _busiest(held: Memory, period: Period) -> None:
+    """Remember the busiest quarter of a working day."""
+    if period.working:
+        held.today = [max([*held.today, period.mean])]
