@@ -11,6 +11,7 @@ latter, at the thresholds as shipped. Captures are removed after use (--keep DIR
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from simulators.scorecard.tallies import Score
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scorecard.md"
 REPORTING = range(100, 200)
+LEAST_LATENESS_MS = 120_000  # docs/protocol.md: three intervals, and two minutes at least
 LEFT_OUT = b'/backfill"'  # the topic's end, in a line of a capture
 
 
@@ -72,7 +74,7 @@ def main() -> int:
                 return 1
             minutes = (time.monotonic() - began) / 60
             print(f"{done} of {len(jobs)} worlds, {minutes:.1f} min", file=sys.stderr)
-    text = heading(jobs, " ".join(sys.argv[1:])) + page(total)
+    text = heading(jobs, sys.argv[1:]) + page(total)
     if args.out == Path("-"):
         print(text, end="")
     else:
@@ -117,15 +119,18 @@ def jobs_of(args: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def heading(jobs: Sequence[Job], options: str) -> str:
+def heading(jobs: Sequence[Job], arguments: Sequence[str]) -> str:
     """What the page says of itself: the command, the worlds and their seeds."""
+    places = [n for n, word in enumerate(arguments) if word in ("--keep", "--out")]
+    left_out = {m for n in places for m in (n, n + 1)}
+    said = [word for n, word in enumerate(arguments) if n not in left_out]
     sizes: dict[str, list[int]] = {}
     for job in jobs:
         sizes.setdefault(str(job.size), []).append(job.seed)
     worlds = "; ".join(
         f"{size} (seeds {', '.join(map(str, seeds))})" for size, seeds in sizes.items()
     )
-    command = f"python -m bench.scorecard {options}".strip()
+    command = " ".join(["python -m bench.scorecard", *said])
     late = sum(job.late for job in jobs)
     return (
         "# Scorecard\n\n"
@@ -151,7 +156,7 @@ def judged(job: Job, keep: Path | None) -> Score:
         late = []
         if job.late:
             without = folder / "capture-without-backfill.jsonl"
-            strip(folder / "capture.jsonl", without)
+            strip(folder / "capture.jsonl", without, lateness_of(folder))
             replay(folder, without, "-without-backfill")
             without.unlink()
             for name, suffix in (("alerts", "jsonl"), ("bins", "csv")):
@@ -195,14 +200,40 @@ def replay(folder: Path, capture: Path, suffix: str) -> None:
     )
 
 
-def strip(capture: Path, to: Path) -> None:
-    """Copy a capture without what came on the backfill channel."""
+def strip(capture: Path, to: Path, lateness_ms: dict[str, int]) -> None:
+    """Copy a capture without what came late: over backfill, beyond the device's bound."""
     with capture.open("rb") as file, to.open("wb") as copy:
-        copy.writelines(line for line in file if not _is_backfill(line))
+        for line in file:
+            kept = _in_time(line, lateness_ms) if _is_backfill(line) else line
+            if kept:
+                copy.write(kept)
 
 
 def _is_backfill(line: bytes) -> bool:
     return LEFT_OUT in line.partition(b'"payload')[0]
+
+
+def _in_time(line: bytes, lateness_ms: dict[str, int]) -> bytes:
+    """The message with those of its rounds that are not late; b"" where there is none."""
+    message = json.loads(line)
+    payload = json.loads(message["payload"])
+    device = message["topic"].split("/")[-2]
+    oldest_ms = message["at"] - lateness_ms.get(device, LEAST_LATENESS_MS)
+    rounds = [one for one in payload.get("r", [payload]) if one["ts"] >= oldest_ms]
+    if not rounds:
+        return b""
+    if "r" in payload:
+        payload["r"] = rounds
+    return json.dumps(message | {"payload": json.dumps(payload)}).encode() + b"\n"
+
+
+def lateness_of(folder: Path) -> dict[str, int]:
+    """How late each device's readings may be and still be live, in milliseconds."""
+    with (folder / "devices.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["device"]: max(LEAST_LATENESS_MS, round(float(row["interval_s"]) * 3000))
+            for row in csv.DictReader(file)
+        }
 
 
 def govsense(*arguments: str) -> None:

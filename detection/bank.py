@@ -26,6 +26,11 @@ class Bank:
         """A copy of the rows of these series, in that order."""
         return self._blocks.take(series).view(self._blank.dtype)
 
+    def row(self, number: int) -> np.void:
+        """The row of one series, to read."""
+        row: np.void = self._blocks[number : number + 1].view(self._blank.dtype)[0]
+        return row
+
     def put(self, series: NDArray[np.intp], rows: Rows) -> None:
         """Replace the rows of these series, each of which may be named once."""
         self._blocks[series] = rows.view(self._block)

@@ -112,15 +112,15 @@ def read_limits() -> LimitRules:
         verdicts={},
         applies=np.zeros(n, np.bool_),
     )
-    for metric, cells in _rows("limits.csv"):
+    for metric, cells in rows_of("limits.csv"):
         side = HIGH if cells["side"] == "high" else LOW
         at = metric.row, side
-        rules.limit[at] = _limit(metric, side, cells)
+        rules.limit[at] = limit_of(metric, side, cells)
         rules.clear[at] = float(cells["clear"])
         rules.readings[at] = int(cells["readings"])
         rules.dwell_ms[at] = int(cells["dwell_s"]) * 1000
         rules.good[at] = int(cells["good"])
-        rules.verdicts[at] = _verdict(cells)
+        rules.verdicts[at] = verdict_of(cells)
         rules.applies[metric.row] = True
     return rules
 
@@ -141,7 +141,7 @@ def read_shift() -> ShiftRules:
         verdicts={},
         applies=np.zeros(n, np.bool_),
     )
-    for metric, cells in _rows("shift.csv"):
+    for metric, cells in rows_of("shift.csv"):
         row = metric.row
         for channel, name in enumerate(CHANNELS):
             if cells[f"{name}_tau"]:
@@ -154,7 +154,7 @@ def read_shift() -> ShiftRules:
         rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2
         rules.confirm[row] = int(cells["confirm"])
         rules.drift[row] = float(cells["drift_least"] or np.inf)
-        rules.verdicts[row] = _verdict(cells)
+        rules.verdicts[row] = verdict_of(cells)
         rules.applies[row] = True
     return rules
 
@@ -163,7 +163,7 @@ def read_stuck() -> StuckRules:
     """The table of the stuck detector."""
     n = len(METRICS)
     rules = StuckRules(np.ones(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_))
-    for metric, cells in _rows("stuck.csv"):
+    for metric, cells in rows_of("stuck.csv"):
         rules.least_run[metric.row] = int(cells["least_run"])
         rules.least_ms[metric.row] = int(cells["least_s"]) * 1000
         rules.applies[metric.row] = True
@@ -178,38 +178,42 @@ def read_silence() -> dict[str, SilenceRule]:
             grace_ms=round(float(cells["grace_s"]) * 1000),
             severity=cast(Severity, cells["severity"]),
         )
-        for cells in _cells("silence.csv")
+        for cells in cells_of("silence.csv")
     }
 
 
 def read_platform() -> dict[str, PlatformRule]:
     """The rules on govsense itself, by name."""
     return {
-        cells["rule"]: PlatformRule(float(cells["dwell_s"]), *_verdict(cells))
-        for cells in _cells("platform.csv")
+        cells["rule"]: PlatformRule(float(cells["dwell_s"]), *verdict_of(cells))
+        for cells in cells_of("platform.csv")
     }
 
 
-def _limit(metric: Metric, side: int, cells: dict[str, str]) -> float:
+def limit_of(metric: Metric, side: int, cells: dict[str, str]) -> float:
+    """The last value that is still good: the table's, or the plausible range's end."""
     plausible = metric.plausible_max if side == HIGH else metric.plausible_min
     limit = float(cells["limit"]) if cells["limit"] else plausible
     if limit is None:
-        raise ValueError(f"limits.csv: {metric.kind} {metric.name} has no limit")
+        raise ValueError(f"limit: {metric.kind} {metric.name} has no limit")
     if cells["inclusive"] == "yes":  # the limit itself is already bad
         return float(np.nextafter(limit, -np.inf if side == HIGH else np.inf))
     return limit
 
 
-def _verdict(cells: dict[str, str]) -> Verdict:
+def verdict_of(cells: dict[str, str]) -> Verdict:
+    """Severity and nature of a row."""
     return Verdict(cast(Severity, cells["severity"]), cast(Nature, cells["nature"]))
 
 
-def _rows(name: str) -> Iterator[tuple[Metric, dict[str, str]]]:
-    for cells in _cells(name):
+def rows_of(name: str) -> Iterator[tuple[Metric, dict[str, str]]]:
+    """The rows of a table in detection/data with their metric, those by tier once for each."""
+    for cells in cells_of(name):
         for tier in TIERS if "{tier}" in cells["metric"] else ("",):
             yield KINDS[cells["kind"]].metrics[cells["metric"].replace("{tier}", tier)], cells
 
 
-def _cells(name: str) -> list[dict[str, str]]:
+def cells_of(name: str) -> list[dict[str, str]]:
+    """The rows of a table in detection/data."""
     text = (files("detection") / "data" / name).read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows
 from detection.episodes import FIELDS
-from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, STEP, ShiftRules
+from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.waves import Wave
 
 DAY_MS = 24 * HOUR_MS

@@ -33,4 +33,6 @@ def heard_of(batch: Batch) -> Heard:
         )
         for record, said in batch.statuses
     ]
-    return Heard(batch.readings, batch.live, batch.reading_round, rounds, statuses)
+    return Heard(
+        batch.readings, batch.live, batch.reading_round, rounds, statuses, batch.impossible
+    )

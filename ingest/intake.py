@@ -58,6 +58,7 @@ class Batch:
     round_uptime_s: NDArray[np.float64]  # [r] of the message, NaN where it does not say
     round_attributes: dict[int, dict[str, str]]  # by round that has any
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
+    impossible: Readings  # refused as outside the hard range, of rounds that are not late
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -256,6 +257,7 @@ class Intake:
             & (value <= self._catalogue.hard_max[readings.series])
             & (~IS_BOOL[self._catalogue.metric_row[readings.series]] | (value == np.round(value)))
         )
+        late = np.array(columns.round_late, np.bool_)[np.array(columns.round, np.int32)]
         for n in np.flatnonzero(~possible):
             refusal = self._outside(int(readings.series[n]), float(readings.value[n]))
             refusals.setdefault(int(reading_record[n]), []).append(refusal)
@@ -275,6 +277,7 @@ class Intake:
             np.array(columns.round_uptime_s, np.float64),
             columns.round_attributes,
             columns.arrivals,
+            readings.take(~possible & ~late),
         )
 
     def _outside(self, number: int, value: float) -> Refusal:

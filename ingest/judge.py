@@ -84,7 +84,7 @@ class Judge:
         self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
         if not heard.live.all():
             self._past.hear(heard.readings.take(~heard.live))
-        return self._engine.score(heard.readings.take(heard.live))
+        return self._engine.score(heard.readings.take(heard.live), heard.impossible)
 
     def tick(self, now_ms: int) -> list[Finding]:
         """What time alone brings, at most once per TICK_MS. Everything up to now_ms was heard."""

@@ -46,7 +46,8 @@ class Delivery:
         self._held: list[Measured] = []
         self._said_ms = start_ms  # a connection keeps the order
         self._next_gap = 0
-        self._twin_session = False
+        self._has_twin = any(mishap.what == "twin" for mishap in life.mishaps)
+        self._session_boot: Boot | None = None
 
     def arrivals(self, until_ms: int) -> Iterator[Arrival]:
         """What arrives of everything that happens in the next block; some of it later."""
@@ -106,7 +107,7 @@ class Delivery:
             if self._keeps and not measured.twin:
                 self._held.append(measured)
             return
-        if measured.twin or self._twin_session:
+        if self._has_twin:
             yield from self._take_over(measured)
         yield self._live(measured)
 
@@ -122,13 +123,14 @@ class Delivery:
 
     def _take_over(self, measured: Measured) -> Iterator[Arrival]:
         """Two devices with one name: the one that connects throws the other out."""
-        if measured.twin == self._twin_session:
+        thrown_out = self._session_boot or measured.boot
+        self._session_boot = measured.boot
+        if thrown_out == measured.boot:
             return
-        self._twin_session = measured.twin
         at_ms = max(self._said_ms + 1, measured.at_ms - round(self._chance.uniform(200, 4_000)))
         self._said_ms = at_ms
         status = self._topics["status"]
-        yield Arrival(at_ms, status, self._will(measured.boot))
+        yield Arrival(at_ms, status, self._will(thrown_out))
         yield Arrival(at_ms, status, self._birth(measured.boot, at_ms))
 
     def _birth(self, boot: Boot, at_ms: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,9 @@ import msgspec
 from devices.registry import Registry
 from devices.registry_files import write_registry
 from simulators.delivery import Arrival, Delivery
+from simulators.facility import Event, effects_by_device
+from simulators.facility_decoys import facility_decoys
+from simulators.facility_faults import facility_faults
 from simulators.feed import timing_for
 from simulators.life import Circumstances, Life
 from simulators.premises import premises
@@ -42,15 +45,26 @@ class World:
     seed: int
     start_ms: int
     end_ms: int
-    troubles: list[Trouble]
-    decoys: list[Trouble]
+    troubles: Sequence[Trouble]
+    decoys: Sequence[Trouble]
+    events: Sequence[Event]  # faults of facilities
+    harmless: Sequence[Event]  # their decoys
 
     @staticmethod
     def of(registry: Registry, *, seed: int, start_ms: int, end_ms: int) -> World:
         """What a seed makes happen in a country."""
         scheduler = Scheduler(premises(registry, seed), seed, start_ms, end_ms)
         troubles = scheduler.troubles()
-        return World(registry, seed, start_ms, end_ms, troubles, scheduler.decoys())
+        decoys = scheduler.decoys()
+        busy = [
+            (device, trouble.start_ms, trouble.end_ms)
+            for trouble in (*troubles, *decoys)
+            for device in trouble.devices
+        ]
+        events = facility_faults(registry, seed, start_ms, end_ms, busy=busy)
+        busy += [(device, e.start_ms, e.end_ms) for e in events for device in e.devices]
+        harmless = facility_decoys(registry, seed, start_ms, end_ms, busy=busy)
+        return World(registry, seed, start_ms, end_ms, troubles, decoys, events, harmless)
 
     def write(self, directory: Path, told: Callable[[int, int], None]) -> int:
         """Write sites.csv, devices.csv, truth.jsonl, decoys.jsonl and capture.jsonl.
@@ -58,8 +72,8 @@ class World:
         told: called with the time reached and the messages so far. Returns the messages.
         """
         write_registry(self.registry, directory)
-        write_truth(directory / "truth.jsonl", self.troubles, [], self.end_ms)
-        write_truth(directory / "decoys.jsonl", self.decoys, [], self.end_ms)
+        write_truth(directory / "truth.jsonl", self.troubles, self.events, self.end_ms)
+        write_truth(directory / "decoys.jsonl", self.decoys, self.harmless, self.end_ms)
         count = 0
         with (directory / "capture.jsonl").open("wb") as file:
             for until_ms, block in self.blocks():
@@ -84,6 +98,7 @@ class World:
 
     def _deliveries(self) -> list[Delivery]:
         mishaps = mishaps_by_device([*self.troubles, *self.decoys])
+        effects = effects_by_device([*self.events, *self.harmless])
         deliveries = []
         for name in sorted(self.registry.devices):
             device = self.registry.devices[name]
@@ -94,7 +109,7 @@ class World:
                 timing_for(self.seed, device, self.start_ms),
                 seed=self.seed,
                 start_ms=self.start_ms,
-                befalls=Circumstances(mishaps.get(name, ())),
+                befalls=Circumstances(mishaps.get(name, ()), effects.get(name, ())),
             )
             deliveries.append(Delivery(life, site.province, seed=self.seed, start_ms=self.start_ms))
         return deliveries

@@ -46,6 +46,10 @@ class Mode:
     metric: str | None = None
     at_work: bool = False
 
+    def scope_of(self, at: Premises, hit: Hit) -> tuple[str, str]:
+        """What an incident of it at a site is about."""
+        return self.scope, at.name if self.scope == "site" else next(iter(hit.mishaps))
+
     def length_ms(self, draw: Random) -> int:
         """A length: most near the usual one, some far longer."""
         least, usual, most = self.hours
@@ -178,41 +182,41 @@ def _twin(at: Premises, start: int, end: int, draw: Random) -> Hit:
 MODES: dict[str, Mode] = {
     mode.type: mode
     for mode in (
-        Mode("power-cut", "connectivity", "power", "site", 0.005, (0.1, 1.2, 8), power_cut, _any),
-        Mode("last-mile-cut", "connectivity", "last-mile", "site", 0.006, (0.4, 3, 60),
+        Mode("power-cut", "connectivity", "power", "site", 0.008, (0.1, 1.2, 8), power_cut, _any),
+        Mode("last-mile-cut", "connectivity", "last-mile", "site", 0.0096, (0.4, 3, 60),
              _last_mile, _single),
-        Mode("fallback", "connectivity", "last-mile", "site", 0.008, (0.5, 3, 36), _last_mile,
+        Mode("fallback", "connectivity", "last-mile", "site", 0.0128, (0.5, 3, 36), _last_mile,
              _fails_over),
-        Mode("rain-fade", "connectivity", "rain-fade", "site", 0.002, (0.15, 0.5, 1), _fade,
+        Mode("rain-fade", "connectivity", "rain-fade", "site", 0.0032, (0.15, 0.5, 1), _fade,
              _radio("vsat"), "esno_db"),
-        Mode("flapping", "connectivity", "flapping", "site", 0.0015, (1, 3, 10), flapping, _any),
-        Mode("congestion", "connectivity", "congestion", "site", 0.002, (1.5, 4, 7),
+        Mode("flapping", "connectivity", "flapping", "site", 0.0024, (1, 3, 10), flapping, _any),
+        Mode("congestion", "connectivity", "congestion", "site", 0.0032, (1.5, 4, 7),
              _congestion, _any, "nat_rtt_p50_ms", at_work=True),
-        Mode("blocked", "connectivity", "blocked", "site", 0.001, (4, 14, 60), _blocked, _single,
+        Mode("blocked", "connectivity", "blocked", "site", 0.0016, (4, 14, 60), _blocked, _single,
              "content_ok"),
-        Mode("weak-radio", "connectivity", "radio", "site", 0.003, (1, 5, 30), _weak_radio,
+        Mode("weak-radio", "connectivity", "radio", "site", 0.0048, (1, 5, 30), _weak_radio,
              _radio("lte"), "rsrp_dbm"),
-        Mode("cell-overload", "connectivity", "radio", "site", 0.002, (1.5, 4, 9),
+        Mode("cell-overload", "connectivity", "radio", "site", 0.0032, (1.5, 4, 9),
              _cell_overload, _radio("lte"), "rsrq_db", at_work=True),
-        Mode("silent-loss", "connectivity", "last-mile", "site", 0.0015, (8, 30, 90),
+        Mode("silent-loss", "connectivity", "last-mile", "site", 0.0024, (8, 30, 90),
              _silent_loss, _any, "nat_loss_pct"),
-        Mode("slow-uplink", "connectivity", "last-mile", "site", 0.0008, (30, 60, 120),
+        Mode("slow-uplink", "connectivity", "last-mile", "site", 0.00128, (30, 60, 120),
              _slow_uplink, _any, "up_mbps"),
-        Mode("mtu-black-hole", "connectivity", "last-mile", "site", 0.001, (5, 20, 60),
+        Mode("mtu-black-hole", "connectivity", "last-mile", "site", 0.0016, (5, 20, 60),
              _black_hole, _any, "pmtu_bytes"),
-        Mode("detour", "connectivity", "provider", "site", 0.002, (0.7, 5, 30), _detour, _any,
+        Mode("detour", "connectivity", "provider", "site", 0.0032, (0.7, 5, 30), _detour, _any,
              "nat_rtt_min_ms"),
-        Mode("probe-dead", "connectivity", "probe", "device", 0.002, (2, 14, 72), _probe_dead,
+        Mode("probe-dead", "connectivity", "probe", "device", 0.0032, (2, 14, 72), _probe_dead,
              _any),
-        Mode("agent-hang", "connectivity", "agent", "device", 0.002, (0.7, 4, 24), _hang, _any),
-        Mode("clock-reset", "data_quality", "clock", "device", 0.0007, (1, 8, 48), _clock_reset,
+        Mode("agent-hang", "connectivity", "agent", "device", 0.0032, (0.7, 4, 24), _hang, _any),
+        Mode("clock-reset", "data_quality", "clock", "device", 0.00112, (1, 8, 48), _clock_reset,
              _any),
-        Mode("clock-step", "data_quality", "clock", "device", 0.0007, (2, 8, 48), _clock_step,
+        Mode("clock-step", "data_quality", "clock", "device", 0.00112, (2, 8, 48), _clock_step,
              _any),
-        Mode("clock-drift", "data_quality", "clock", "device", 0.0005, (40, 70, 120),
+        Mode("clock-drift", "data_quality", "clock", "device", 0.0008, (40, 70, 120),
              _clock_drift, _any),
-        Mode("timezone", "data_quality", "clock", "device", 0.0005, (4, 20, 60), _timezone, _any),
-        Mode("duplicate-identity", "security", "duplicate-identity", "device", 0.0006, (1, 3, 6),
+        Mode("timezone", "data_quality", "clock", "device", 0.0008, (4, 20, 60), _timezone, _any),
+        Mode("duplicate-identity", "security", "duplicate-identity", "device", 0.00096, (1, 3, 6),
              _twin, _any),
     )
 }  # fmt: skip

@@ -38,6 +38,12 @@ class GroupMode:
     spread_s: float = 40.0
     least: int = LEAST_MEMBERS
 
+    def hit(self, name: str, at: Premises, window: tuple[int, int], draw: Random) -> Hit:
+        """What one member feels of it, a moment after its start."""
+        start_ms, end_ms = window
+        felt_ms = start_ms + round(draw.uniform(0, self.spread_s) * 1000)
+        return self.build(name, at, felt_ms, end_ms, draw)
+
     def length_ms(self, draw: Random) -> int:
         """A length: most near the usual one, some far longer."""
         least, usual, most = self.hours
@@ -136,23 +142,23 @@ def _credentials(scope: str, at: Premises, start: int, end: int, draw: Random) -
 GROUP_MODES: dict[str, GroupMode] = {
     mode.type: mode
     for mode in (
-        GroupMode("backbone-cut", "connectivity", "backbone", "province", 0.1, (0.5, 3, 12),
+        GroupMode("backbone-cut", "connectivity", "backbone", "province", 0.15, (0.5, 3, 12),
                   _by(_province, _terrestrial), _backbone),
-        GroupMode("district-cut", "connectivity", "backbone", "district", 0.1, (0.5, 3, 12),
+        GroupMode("district-cut", "connectivity", "backbone", "district", 0.15, (0.5, 3, 12),
                   _by(_district, _terrestrial), _backbone),
-        GroupMode("provider-outage", "connectivity", "provider", "provider", 0.05, (0.3, 1.5, 6),
+        GroupMode("provider-outage", "connectivity", "provider", "provider", 0.075, (0.3, 1.5, 6),
                   _by(_provider, _always), _core),
-        GroupMode("international-cut", "connectivity", "international", "provider", 0.05,
+        GroupMode("international-cut", "connectivity", "international", "provider", 0.075,
                   (0.5, 2, 8), _by(_provider, _always), _gateway_cut, "int_loss_pct"),
-        GroupMode("international-detour", "connectivity", "international", "provider", 0.05,
+        GroupMode("international-detour", "connectivity", "international", "provider", 0.075,
                   (1, 4, 12), _by(_provider, _always), _gateway_detour, "int_rtt_min_ms"),
-        GroupMode("dns-failure", "connectivity", "dns", "provider", 0.07, (0.3, 1, 4),
+        GroupMode("dns-failure", "connectivity", "dns", "provider", 0.105, (0.3, 1, 4),
                   _by(_provider, _always), _resolver, "dns_ms"),
-        GroupMode("feeder-cut", "connectivity", "power", "feeder", 0.2, (0.2, 1.2, 6),
+        GroupMode("feeder-cut", "connectivity", "power", "feeder", 0.3, (0.2, 1.2, 6),
                   _by(_feeder, _always), _mains, spread_s=2.0),
-        GroupMode("platform-failure", "connectivity", "platform", "platform", 0.06,
+        GroupMode("platform-failure", "connectivity", "platform", "platform", 0.09,
                   (0.15, 0.5, 2), _everyone, _broker, spread_s=1.0),
-        GroupMode("credential-expiry", "security", "agent", "provider", 0.04, (2, 8, 30),
+        GroupMode("credential-expiry", "security", "agent", "provider", 0.06, (2, 8, 30),
                   _by(_agency, _always), _credentials, "cert_days_left", spread_s=30.0),
     )
 }  # fmt: skip

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from devices.registry import Device, Site
 from devices.wire import Round
+from simulators.facility_sensors import SensorFaults
 from simulators.faults import Distortion, Fault
 from simulators.identity import UPTIME_MS
 from simulators.mishaps import Conditions, Mishap
@@ -49,9 +50,12 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What befalls one device in a run: mishaps, and faults of its values."""
+    """What befalls one device in a run: mishaps, effects that its model and its sensors feel,
+    and faults of its values.
+    """
 
     mishaps: Sequence[Mishap] = ()
+    effects: Sequence[Effect] = ()
     faults: Sequence[Fault] = ()
 
 
@@ -78,7 +82,8 @@ class Life:
         self._silent = [(e.start_ms, self._alive_ms(e)) for e in self.mishaps if e.what in SILENT]
         self._restarts = [e.start_ms for e in self.mishaps if e.what == "restart"]
         self._twins = [e for e in self.mishaps if e.what == "twin"]
-        self._model: Model = model_for(seed, device, site, _world_effects(self.mishaps))
+        self._model: Model = model_for(seed, device, site, _felt(befalls))
+        self._sensors = SensorFaults(device, befalls.effects, self._chance)
         self._distortions = [(f, Distortion(f)) for f in befalls.faults if f.type in VALUE_FAULTS]
         self._public_ips = [_public_ip(self._chance) for _ in site.uplinks]
         self._boot, self._seq = "", 0
@@ -125,6 +130,8 @@ class Life:
                 rounded(self.device.kind, self._model.measure(time_ms, step_s))
                 for time_ms in at_ms.tolist()
             ]
+            for time_ms, values in zip(at_ms.tolist(), rounds, strict=True):
+                self._sensors.apply(time_ms, values)
         if self._distortions:
             for time_ms, values in zip(at_ms.tolist(), rounds, strict=True):
                 for fault, distortion in self._distortions:
@@ -192,17 +199,16 @@ def _boots(device: str, mishaps: Sequence[Mishap], seed: int, start_ms: int) -> 
         if mishap.what == "off"
     ]
     names = [
-        blake2b(f"{seed}/{device}/{start_ms}/{number}".encode(), digest_size=4).hexdigest()
-        for number in range(len(times))
+        blake2b(f"{seed}/{device}/{start_ms}{suffix}".encode(), digest_size=4).hexdigest()
+        for suffix in ["", *(f"/{number}" for number in range(1, len(times)))]
     ]
     return [Boot(at_ms, name) for at_ms, name in zip(sorted(times), names, strict=True)]
 
 
-def _world_effects(mishaps: Sequence[Mishap]) -> Effects:
-    """What the models of facilities feel of them."""
-    return Effects(
-        [Effect("power-cut", m.start_ms, m.end_ms) for m in mishaps if m.what == "mains-off"]
-    )
+def _felt(befalls: Circumstances) -> Effects:
+    """What the model of a facility feels; of mishaps, that the mains are off."""
+    cuts = [m for m in befalls.mishaps if m.what == "mains-off"]
+    return Effects([*befalls.effects, *(Effect(m.what, m.start_ms, m.end_ms) for m in cuts)])
 
 
 def _public_ip(draw: Random) -> str:

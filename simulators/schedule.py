@@ -10,16 +10,22 @@ from random import Random
 from simulators.decoys import DECOYS, Decoy, decoy_hit
 from simulators.failure_modes import MODES, Mode, at_work_ms
 from simulators.group_modes import GROUP_MODES, GroupMode
-from simulators.hits import Hit
+from simulators.hits import Hit, trouble_of
 from simulators.premises import Premises
 from simulators.troubles import Trouble
+from simulators.weather import WetSpell, wet_spells
 from simulators.world.chance import stream
+from simulators.world.links import LINKS
 
 DAY_MS = 86_400_000
 QUIET_MS = 12 * 3_600_000  # a run begins without troubles; a short run with a tenth of itself
 APART_MS = 2 * 3_600_000  # between two troubles of a site, so that each has an end of its own
 DECOY_APART_MS = 20 * 60_000
 TRIES = 40
+LIGHTNING = 0.7  # rain from which power lines are hit
+CUTS_A_STORM = 0.12
+FADES = 0.5  # rain from which a dish loses its satellite
+SHORTEST_FADE_MS = 8 * 60_000
 
 
 @dataclass(slots=True)
@@ -62,6 +68,7 @@ class Scheduler:
             draw = stream(self._seed, "schedule", group.type)
             for number in range(max(1, _poisson(draw, group.a_day * self._days))):
                 found += self._group(group, number, draw)
+        found += self._storms()
         for mode in MODES.values():
             draw = stream(self._seed, "schedule", mode.type)
             fitting = [at for at in self._premises.values() if mode.fits(at)]
@@ -91,14 +98,80 @@ class Scheduler:
             start_ms, end_ms = self._window(mode.length_ms(draw), draw)
             sites = [at.name for at in members[name]]
             if all(self._diary.is_free(site, start_ms, end_ms, APART_MS) for site in sites):
-                hit = Hit()
-                for at in members[name]:
-                    felt_ms = start_ms + round(draw.uniform(0, mode.spread_s) * 1000)
-                    hit.join(mode.build(name, at, felt_ms, end_ms, draw))
-                self._diary.note(sites, start_ms, end_ms)
-                return [_trouble(mode, f"{mode.type}-{number + 1}", (mode.scope, name), hit,
-                                 members[name], start_ms, end_ms)]  # fmt: skip
+                fault = f"{mode.type}-{number + 1}"
+                return [self._strike(mode, fault, name, members[name], (start_ms, end_ms), draw)]
         return []
+
+    def _strike(
+        self,
+        mode: GroupMode,
+        fault: str,
+        name: str,
+        members: Sequence[Premises],
+        window: tuple[int, int],
+        draw: Random,
+    ) -> Trouble:
+        """A failure of something shared, felt by all its members within moments."""
+        start_ms, end_ms = window
+        hit = Hit()
+        for at in members:
+            hit.join(mode.hit(name, at, window, draw))
+        self._diary.note([at.name for at in members], start_ms, end_ms)
+        return trouble_of(mode, fault, (mode.scope, name), hit, members, start_ms, end_ms)
+
+    def _befall(
+        self, mode: Mode, fault: str, at: Premises, window: tuple[int, int], draw: Random
+    ) -> Trouble:
+        """A failure of one site or its probe."""
+        hit = mode.build(at, *window, draw)
+        self._diary.note([at.name], *window)
+        return trouble_of(mode, fault, mode.scope_of(at, hit), hit, [at], *window)
+
+    def _storms(self) -> list[Trouble]:
+        """Cuts of feeders and fades over dishes, where it rains hard."""
+        found: list[Trouble] = []
+        by_feeder: dict[str, list[Premises]] = {}
+        for at in self._premises.values():
+            by_feeder.setdefault(at.site.feeder or f"site {at.name}", []).append(at)
+        for feeder, members in sorted(by_feeder.items()):
+            draw = stream(self._seed, "lightning", feeder)
+            for spell in self._spells(members[0], LIGHTNING):
+                if draw.random() < CUTS_A_STORM:
+                    found += self._lightning(feeder, members, spell, draw)
+        for at in self._premises.values():
+            if at.probes and LINKS[at.link_type()].radio == "vsat":
+                found += self._fades(at)
+        return found
+
+    def _spells(self, at: Premises, least: float) -> list[WetSpell]:
+        return wet_spells(self._seed, at.site, self._first_ms, self._end_ms, least)
+
+    def _lightning(
+        self, feeder: str, members: Sequence[Premises], spell: WetSpell, draw: Random
+    ) -> list[Trouble]:
+        group, single = GROUP_MODES["feeder-cut"], MODES["power-cut"]
+        window = (spell.peak_ms, spell.peak_ms + group.length_ms(draw))
+        if not all(self._diary.is_free(at.name, *window, APART_MS) for at in members):
+            return []
+        if len(members) > 1:
+            return [
+                self._strike(
+                    group, f"storm-{feeder}-{spell.peak_ms}", feeder, members, window, draw
+                )
+            ]
+        at = members[0]
+        return [self._befall(single, f"storm-{at.name}-{spell.peak_ms}", at, window, draw)]
+
+    def _fades(self, at: Premises) -> list[Trouble]:
+        draw = stream(self._seed, "fades", at.name)
+        found = []
+        for spell in self._spells(at, FADES):
+            window = (spell.start_ms, spell.end_ms)
+            is_short = spell.end_ms - spell.start_ms < SHORTEST_FADE_MS
+            if not is_short and self._diary.is_free(at.name, *window, APART_MS):
+                fault = f"rain-{at.name}-{spell.peak_ms}"
+                found.append(self._befall(MODES["rain-fade"], fault, at, window, draw))
+        return found
 
     def _single(
         self, mode: Mode, number: int, fitting: Sequence[Premises], draw: Random
@@ -113,11 +186,8 @@ class Scheduler:
             if start_ms < self._first_ms or start_ms > self._end_ms - 600_000:
                 continue
             if self._diary.is_free(at.name, start_ms, end_ms, APART_MS):
-                hit = mode.build(at, start_ms, end_ms, draw)
-                self._diary.note([at.name], start_ms, end_ms)
-                scope = (mode.scope, at.name if mode.scope == "site" else next(iter(hit.mishaps)))
-                return [_trouble(mode, f"{mode.type}-{number + 1}", scope, hit, [at],
-                                 start_ms, end_ms)]  # fmt: skip
+                fault = f"{mode.type}-{number + 1}"
+                return [self._befall(mode, fault, at, (start_ms, end_ms), draw)]
         return []
 
     def _decoy(
@@ -150,32 +220,6 @@ class Scheduler:
         latest_ms = max(self._first_ms + 1, self._end_ms - min(length_ms, DAY_MS) - 900_000)
         start_ms = draw.randrange(self._first_ms, latest_ms)
         return start_ms, start_ms + length_ms
-
-
-def _trouble(
-    mode: Mode | GroupMode,
-    name: str,
-    scope: tuple[str, str],
-    hit: Hit,
-    members: Sequence[Premises],
-    start_ms: int,
-    end_ms: int,
-) -> Trouble:
-    return Trouble(
-        fault=name,
-        type=mode.type,
-        nature=mode.nature,
-        cause=mode.cause,
-        scope=scope,
-        start_ms=start_ms,
-        end_ms=end_ms,
-        mishaps=hit.mishaps,
-        sites=[at.name for at in members if any(d.device in hit.mishaps for d in at.devices)],
-        devices=list(hit.mishaps),
-        dark=hit.dark,
-        on_backup=hit.on_backup,
-        metric=mode.metric,
-    )
 
 
 def _poisson(draw: Random, mean: float) -> int:

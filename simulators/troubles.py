@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulators.faults import Fault
+from simulators.facility import Event
 from simulators.mishaps import Mishap
 
 
@@ -80,9 +80,9 @@ def mishaps_by_device(troubles: Iterable[Trouble]) -> dict[str, list[Mishap]]:
 
 
 def write_truth(
-    file: Path, troubles: Sequence[Trouble], faults: Sequence[Fault], run_end_ms: int
+    file: Path, troubles: Sequence[Trouble], events: Sequence[Event], run_end_ms: int
 ) -> None:
-    """Write troubles and faults of devices as JSON lines, in order of start and name."""
-    lines = [(t.start_ms, t.fault, t.truth_line(run_end_ms)) for t in troubles]
-    lines += [(f.start_ms, f.fault, f.cut_at(run_end_ms).truth_line()) for f in faults]
+    """Write troubles and what happens at facilities as JSON lines, in order of start and name."""
+    lines = [(one.start_ms, one.fault, one.truth_line(run_end_ms)) for one in troubles]
+    lines += [(one.start_ms, one.fault, one.truth_line(run_end_ms)) for one in events]
     file.write_text("".join(line + "\n" for _, _, line in sorted(lines)), "utf-8")

@@ -61,7 +61,7 @@ class BinBook:
         self.dark: list[list[Dark]] = []
         self.excluded: list[Excluded] = []
         self.stale: set[tuple[int, int]] = set()  # (site, bin) to judge anew
-        self._changed: list[Bin] = []
+        self.changed: list[Bin] = []
 
     @property
     def oldest_ms(self) -> int:
@@ -136,7 +136,7 @@ class BinBook:
 
     def take(self) -> list[Bin]:
         """Bins that were published or revised since the last call."""
-        changed, self._changed = self._changed, []
+        changed, self.changed = self.changed, []
         return changed
 
     def judge(self, sites: Numbers, bins: Numbers) -> tuple[Codes, NDArray[np.bool_]]:
@@ -241,7 +241,7 @@ class BinBook:
             (revision[which] + 1).tolist(),
             strict=True,
         )
-        self._changed += [
+        self.changed += [
             Bin(names[site], start * BIN_MS, STATES[code], on_backup, number)
             for site, start, code, on_backup, number in rows
         ]

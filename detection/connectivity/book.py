@@ -38,11 +38,11 @@ class CaseBook:
         self.doubts: dict[int, int] = {}  # case: when a device that should be silent spoke
         self.settled: dict[int, list[Dark]] = {}  # by site: dark times of settled cases
         self.changed: set[int] = set()  # numbers of cases to look at
-        self._outages: list[Outage] = []
+        self.outages: list[Outage] = []
 
     def take(self) -> list[Outage]:
         """Outages that changed since the last call, each as it is now."""
-        outages, self._outages = self._outages, []
+        outages, self.outages = self.outages, []
         return outages
 
     # what happens to devices
@@ -252,8 +252,8 @@ class CaseBook:
         if case.scope == "device":
             return
         for member in self._members(case.site):
-            within = covers(case, member.uplink) and self._live_case(member.device) is None
-            if within:
+            own = self.cases.get(int(self._sessions.rows["case"][member.device]))
+            if covers(case, member.uplink) and (own is None or own.phase != "live"):
                 self._sessions.rows["case"][member.device] = number
                 self._recall(case, member.device)
         case.site_devices = max(case.site_devices, sum(1 for _ in self._members(case.site)))
@@ -267,6 +267,8 @@ class CaseBook:
             case.silent.add(device)
             case.will |= bool(rows["will_ms"][device] > rows["received"][device])
         case.site_devices = max(case.site_devices, sum(1 for _ in self._members(case.site)))
+        if device in self._sessions.failing:
+            case.marks.setdefault(device, {}).update(self._sessions.failing.pop(device))
         self._recall(case, device)
         self._begin_earlier(case, device)
         self.changed.add(number)
@@ -387,7 +389,7 @@ class CaseBook:
             outage = case.outage_of(self._fleet.sites[case.site], names)
             if outage != case.told:
                 case.told = outage
-                self._outages.append(outage)
+                self.outages.append(outage)
             if case.phase == "settled":
                 del self.cases[number]
                 if case.scope != "device":

@@ -23,6 +23,7 @@ from detection.connectivity.rounds import (
     read_rounds,
 )
 from detection.connectivity.sessions import Sessions, Signal
+from detection.connectivity.snapshot import State, open_snapshot
 from detection.heard import Heard, StatusHeard
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
@@ -45,7 +46,10 @@ class Connectivity:
 
     def __init__(self, catalogue: Catalogue, registry: Registry) -> None:
         self._catalogue = catalogue
-        self._fleet = Fleet(catalogue, registry)
+        self._begin(registry)
+
+    def _begin(self, registry: Registry) -> None:
+        self._fleet = Fleet(self._catalogue, registry)
         self._sessions = Sessions()
         self._masks = Masks()
         self._bins = BinBook(self._fleet, self._masks)
@@ -104,6 +108,27 @@ class Connectivity:
     def take_bins(self) -> list[Bin]:
         """Bins that were published or revised by the ticks since the last call."""
         return self._bins.take()
+
+    def snapshot(self) -> bytes:
+        """All state as bytes for `restore`, by names of devices and sites."""
+        self._grow()
+        return self._state().pack()
+
+    def restore(self, state: bytes) -> None:
+        """Go on exactly where the snapshot was taken, under the catalogue's numbers of today.
+
+        What catalogue and registry do not know any more is left out. Raises SnapshotError, and
+        changes nothing, when the bytes are damaged or of another version.
+        """
+        header, arrays = open_snapshot(state)
+        self._begin(self._fleet.registry)
+        self._grow()
+        self._state().unpack(header, arrays)
+
+    def _state(self) -> State:
+        return State(
+            self._fleet, self._sessions, self._masks, self._bins, self._book, self._flapping
+        )
 
     def _grow(self) -> None:
         if self._fleet.grow():
@@ -247,8 +272,11 @@ class Connectivity:
             row["event"] = event_ms
             if marks & GOOD:
                 row["bad_rounds"] = 0
+                self._sessions.failing.pop(number, None)
             elif marks & BAD and received_ms - event_ms <= PROMPT_MS:
                 row["bad_rounds"] += 1
+                if row["case"] < 0:
+                    self._sessions.failing.setdefault(number, {})[event_ms] = marks
             if backup >= 0:
                 row["backup_rounds"] = row["backup_rounds"] + 1 if backup else 0
         case_number = int(row["case"])

@@ -15,7 +15,7 @@ ABANDONED_MS = 30 * 86_400_000  # not heard for so long: given up, not down
 RECALLED = 30  # rounds of a modem's signal that are kept
 JUST_BEFORE = 5  # of them, what counts as just before an outage
 MISSED = 3.0  # intervals without a word that make a silence
-MISSED_WITH_WILL = 2.5  # where the broker said that the session broke
+MISSED_WITH_WILL = 2.75  # where the broker said that the session broke
 
 STATE = np.dtype(
     [
@@ -61,6 +61,7 @@ class Sessions:
         self.transitions: list[deque[int]] = []  # when it went on or offline, within an hour
         self.boots: list[dict[str, int]] = []  # boot: when last heard, within an hour
         self.signals: list[deque[Signal]] = []
+        self.failing: dict[int, dict[int, int]] = {}  # marks by event time of a row of bad rounds
         self.resumed_ms = 0
 
     def grow(self, n: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import comb, expm1
 from typing import NamedTuple
 
-from detection.incidents.groups import ORDER, Groups, GroupType, Key, order
+from detection.incidents.groups import ORDER, Groups, GroupType, Key
 from detection.incidents.rates import DAY_MS
 
 LEAST_SITES = 3
@@ -87,31 +87,44 @@ class Grouping:
         left = list(onsets)
         found = []
         while len(left) >= 2:
-            best = self._best(left, sites)
+            best = self.best(left, sites)
             if best is None:
                 break
             found.append(best)
             left = [onset for onset in left if onset.sign not in best.signs]
         return found
 
-    def _best(self, onsets: Sequence[Onset], sites: frozenset[str] | None) -> Explanation | None:
+    def best(
+        self,
+        onsets: Sequence[Onset],
+        sites: frozenset[str] | None = None,
+        types: Sequence[GroupType] = ORDER,
+    ) -> Explanation | None:
+        """The group of these types that says most about the onsets; None where none passes.
+
+        Where several say the same, the smallest one, then the first of the types.
+        """
         by_key: dict[Key, list[Onset]] = {}
         for onset in onsets:
             for key in self._groups.keys_of(onset.site, onset.uplink):
-                if key.type in onset.types:
+                if key.type in onset.types and key.type in types:
                     by_key.setdefault(key, []).append(onset)
         total = len({onset.site for onset in onsets})
-        ranked: list[tuple[tuple[float, int, tuple[int, str]], Explanation]] = []
+        ranked: list[tuple[tuple[float, int, int, str], Explanation]] = []
         for key, members in by_key.items():
             one = self._test(key, members, sites)
             if one is None:
                 continue
             if key.type == "platform":
                 return one
-            score = one.failed / one.sites * one.failed / total
             size = len(self._groups.members[key])
-            ranked.append(((-round(score, 9), size, order(key)), one))
+            rank = (-self.score(one, total), size, types.index(key.type), key.id)
+            ranked.append((rank, one))
         return min(ranked)[1] if ranked else None
+
+    def score(self, found: Explanation, total: int) -> float:
+        """Share of the group's sites that failed, times share of all `total` that it covers."""
+        return round(found.failed / found.sites * found.failed / total, 9)
 
     def _test(
         self, key: Key, members: Sequence[Onset], sites: frozenset[str] | None

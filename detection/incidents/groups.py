@@ -17,6 +17,8 @@ ORDER: tuple[GroupType, ...] = (
     "platform",
 )  # fmt: skip
 POWER: tuple[GroupType, ...] = ("feeder", "district", "province")
+LINKS: tuple[GroupType, ...] = ("provider", "uplink", "link-provider", "link-province")
+PLACES: tuple[GroupType, ...] = ("district", "province")
 WHOLE_COUNTRY = "platform"
 
 
@@ -32,11 +34,13 @@ class Groups:
 
     members: sites by group, of groups with at least two. of_site: groups of a site. interval_ms:
     how often the fastest probe of a site reports; of any device where it has no probe.
+    with_kind: sites with a device of a kind.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.sites: dict[str, Site] = {}
         self.interval_ms: dict[str, int] = {}
+        self.with_kind: dict[str, frozenset[str]] = {}
         self._uplinks: dict[str, set[int]] = {}
         self.members: dict[Key, frozenset[str]] = {}
         self.of_site: dict[str, tuple[Key, ...]] = {}
@@ -80,11 +84,14 @@ class Groups:
     def _take_sites(self, registry: Registry) -> None:
         probes: dict[str, float] = {}
         others: dict[str, float] = {}
+        kinds: dict[str, set[str]] = {}
         for device in registry.devices.values():
+            kinds.setdefault(device.kind, set()).add(device.site)
             fastest = probes if device.kind == "connectivity-probe" else others
             known = fastest.get(device.site, device.interval_s)
             fastest[device.site] = min(known, device.interval_s)
             self._uplinks.setdefault(device.site, {1}).add(device.uplink)
+        self.with_kind = {kind: frozenset(sites) for kind, sites in kinds.items()}
         for name in sorted(registry.sites):
             if name in probes or name in others:
                 self.sites[name] = registry.sites[name]

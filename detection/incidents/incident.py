@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from detection.incidents.causes import Case, Reason, Verdict, cause_of_outage
 from detection.incidents.changes import Cause, IncidentChange, IncidentPhase, IncidentState, Scope
-from detection.incidents.group_causes import cause_of_group
-from detection.incidents.groups import WHOLE_COUNTRY, Groups, Key
+from detection.incidents.group_causes import FITTING, cause_of_group, votes_of, winner_of
+from detection.incidents.groups import WHOLE_COUNTRY, Groups, GroupType, Key
 from detection.incidents.signs import Family, Sign
 from detection.incidents.wording import say
 from detection.outages import Outage
@@ -20,6 +20,10 @@ from devices.registry import Registry
 BACK_SHARE = 0.7  # of a group's sites; then its cause is gone
 ALERT_CONFIDENCE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6}
 SURE_ALERT = 0.8  # of the other causes: their rules name the cause
+# Of these a device is to blame or concerned; of the others its site.
+DEVICE_CAUSES: tuple[Cause, ...] = (
+    "sensor", "facility", "clock", "probe", "agent", "duplicate-identity", "unknown",
+)  # fmt: skip
 TELLING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
 
 
@@ -34,8 +38,8 @@ class World(NamedTuple):
 class Incident:
     """key: the group that explains it, None for one site or device. signs: in order of joining.
 
-    failed, sites: how many of the group's sites failed, of how many; expected: groups like this
-    by chance in a month. closed_ms: platform time since which it is over, None while it lasts.
+    opened_ms, closed_ms: platform time at which it was opened, and since which it is over, None
+    while it lasts. published: as operators saw it last.
     """
 
     incident: str
@@ -60,9 +64,21 @@ def outages_of(signs: Sequence[Sign]) -> list[Sign]:
     return [sign for sign in outages if sign.whole_site] or outages
 
 
+def main_of(incident: Incident, signs: Sequence[Sign]) -> list[Sign]:
+    """The signs that make it: its outages, or its alerts where there are none.
+
+    In a power cut a site that has a battery is a member by its alerts alone.
+    """
+    outages = outages_of(signs)
+    if not outages or incident.key is None:
+        return outages or list(signs)
+    dark = {sign.site for sign in outages}
+    return outages + [s for s in signs if s.family == "power" and s.site not in dark]
+
+
 def is_over(incident: Incident, signs: Sequence[Sign]) -> bool:
     """Whether the cause is gone: of a group 70 % of the sites are back, else everything is."""
-    main = outages_of(signs) or signs
+    main = main_of(incident, signs)
     if incident.key is None:
         return all(sign.ended_ms is not None for sign in main)
     still = {sign.site for sign in main if sign.ended_ms is None}
@@ -80,7 +96,7 @@ def look(
     over = incident.closed_ms is not None
     phase: IncidentPhase = "final" if resolved or (known and over) else "provisional"
     state: IncidentState = "resolved" if resolved else "updated" if incident.published else "open"
-    main = outages_of(signs) or signs
+    main = main_of(incident, signs)
     ends = [sign.ended_ms for sign in main if sign.ended_ms is not None]
     evidence = say((*_pattern(incident, main, world), *verdict.reasons))
     return IncidentChange(
@@ -107,24 +123,40 @@ def scope_of(incident: Incident, signs: Sequence[Sign], world: World) -> Scope:
     first = signs[0]
     if incident.family == "platform":
         return Scope("platform", WHOLE_COUNTRY)
-    devices = {device for sign in signs for device in sign.devices}
-    if any(sign.whole_site for sign in signs) or len(devices) != 1:
+    if any(sign.whole_site for sign in signs) or not first.devices:
         return Scope("site", first.site)
-    return Scope("device", devices.pop())
+    if all(sign.alert and sign.cause not in DEVICE_CAUSES for sign in signs):
+        return Scope("site", first.site)
+    return Scope("device", first.devices[0])
 
 
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
     """The cause by what is known now."""
     main = outages_of(signs)
-    mains = len({sign.site for sign in signs if sign.alert and sign.cause == "power"})
     if incident.key is not None and incident.family == "down":
-        cases = [case_of(sign.outage, world) for sign in main if sign.outage]
-        verdict = cause_of_group(incident.key.type, cases, mains)
+        verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
     if main and main[0].outage:
         verdict = cause_of_outage(case_of(main[0].outage, world))
         return _with_alerts(verdict, main[0].outage, signs)
     return _of_alerts(incident, signs, world)
+
+
+def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:
+    """The types of groups that the evidence speaks for, the most likely first; () for any."""
+    if incident.key is None or incident.key.type == "platform" or incident.family != "down":
+        return ()
+    winner = winner_of(votes_of(*_told(signs, world)))
+    return FITTING.get(winner, ()) if winner else ()
+
+
+def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], int]:
+    """What the members of a group tell: their outages, and how many say by alerts alone that
+    they have no mains power."""
+    outages = outages_of(signs)
+    dark = {sign.site for sign in outages if sign.outage and sign.outage.evidence.mains_lost}
+    mains = {sign.site for sign in signs if sign.alert and sign.cause == "power"}
+    return [case_of(sign.outage, world) for sign in outages if sign.outage], len(mains - dark)
 
 
 def case_of(outage: Outage, world: World) -> Case:

@@ -8,8 +8,8 @@ from typing import Any
 DAY_MS = 86_400_000
 DAYS = 30  # the rate is the median of so many days
 FLOOR = 0.1  # failures per site and day: fewer cannot be learnt in a month
-PRIOR = 0.3  # taken for each of the first days
-PRIOR_DAYS = 7
+PRIOR = 0.2  # taken for each of the first days
+PRIOR_DAYS = 3
 
 
 class Rates:

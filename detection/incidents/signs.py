@@ -29,9 +29,9 @@ class Sign:
     """One outage, or one alert that fired; exactly one of `outage` and `alert` is there.
 
     family: signs of one family may have one origin; "" stands for itself. topic: what it is about
-    (the metric of a facility's alert); only signs on one topic are grouped. incident: which one it
-    belongs to, "" while it waits. ended_ms: event time, None while it lasts. due_ms: how long it
-    waits for others, platform time. back_ms: when the platform knew of its end.
+    (kind and metric of a facility's alert); only signs on one topic are grouped. incident: the one
+    it belongs to, "" while it waits. ended_ms: event time, None while it lasts. due_ms: how long
+    it waits for others, platform time. alone: it is not grouped again.
     """
 
     sign: str
@@ -44,7 +44,6 @@ class Sign:
     error_ms: int
     due_ms: int
     ended_ms: int | None
-    back_ms: int | None
     incident: str
     alone: bool
     outage: Outage | None
@@ -75,7 +74,6 @@ def sign_of_outage(outage: Outage, due_ms: int) -> Sign:
         error_ms=0,
         due_ms=due_ms,
         ended_ms=None,
-        back_ms=None,
         incident="",
         alone=False,
         outage=None,
@@ -92,17 +90,19 @@ def follow_outage(sign: Sign, outage: Outage) -> None:
     sign.onset_ms = outage.onset_ms
     sign.error_ms = outage.error_ms
     sign.ended_ms = outage.ended_ms
-    sign.back_ms = outage.returned_ms
 
 
-def sign_of_alert(alert: AlertChange, error_ms: int, due_ms: int) -> Sign:
-    """A new sign of an alert that fires. error_ms: how exactly its onset is known."""
+def sign_of_alert(alert: AlertChange, kind: str, error_ms: int, due_ms: int) -> Sign:
+    """A new sign of an alert that fires, of a device of a kind.
+
+    error_ms: how exactly its onset is known.
+    """
     cause = cause_of_alert(alert)
     family = GROUPED.get(cause, "")
     return Sign(
         sign=alert.alert,
         family=family,
-        topic=alert.metric if family == "facility" else "",
+        topic=f"{kind}/{alert.metric}" if family == "facility" else "",
         cause=cause,
         site=alert.site,
         devices=() if alert.device == PLATFORM else (alert.device,),
@@ -110,7 +110,6 @@ def sign_of_alert(alert: AlertChange, error_ms: int, due_ms: int) -> Sign:
         error_ms=error_ms,
         due_ms=due_ms,
         ended_ms=None,
-        back_ms=None,
         incident="",
         alone=False,
         outage=None,
@@ -121,7 +120,6 @@ def sign_of_alert(alert: AlertChange, error_ms: int, due_ms: int) -> Sign:
 def end_alert(sign: Sign, change: AlertChange) -> None:
     """The alert was resolved; what it said when it fired is kept."""
     sign.ended_ms = change.event_ms
-    sign.back_ms = change.at_ms
 
 
 def to_json(sign: Sign) -> dict[str, Any]:

@@ -58,10 +58,10 @@ def alerts_of(lines: Iterable[AlertLine]) -> list[Alarm]:
 def _alarm(line: AlertLine, ended_ms: int | None, incident: str | None) -> Alarm:
     return Alarm(
         alarm=line.alert,
-        source=line.device or line.site,
+        source=line.device or line.site or "",
         devices=(line.device,) if line.device else (),
         sites=(line.site,) if line.site else (),
-        metric=line.metric,
+        metric=line.metric or "",
         rule=line.rule,
         nature=line.nature,
         severity=line.severity,

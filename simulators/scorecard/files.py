@@ -60,14 +60,17 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class AlertLine(msgspec.Struct, frozen=True):
-    """One change of an alert. at: when the platform knew; event_time: when it happened."""
+    """One change of an alert. at: when the platform knew; event_time: when it happened.
+
+    device, site, metric: "" or None where it is about none.
+    """
 
     at: int
     alert: str
     state: str
-    device: str
-    site: str
-    metric: str
+    device: str | None
+    site: str | None
+    metric: str | None
     rule: str
     nature: str
     severity: str

@@ -53,10 +53,10 @@ def two_open(lines: Iterable[AlertLine]) -> int:
 
     Alerts that were opened and closed in the past are left out: they were never open.
     """
-    open_now: dict[tuple[str, str, str, str], str] = {}
+    open_now: dict[tuple[str, str, str], str] = {}
     count = 0
     for line in lines:
-        key = (line.device, line.site if not line.device else "", line.metric, line.rule)
+        key = (line.device or line.site or "", line.metric or "", line.rule)
         if line.backfilled:
             continue
         if line.state == "firing":

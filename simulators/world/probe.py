@@ -152,7 +152,9 @@ class Probe:
         """What it reports in some rounds only."""
         usual = np.where(on.backup, self._ways[-1].link.radio != "", self._ways[0].link.radio != "")
         repeated = self._draw.random((len(at_ms), len(TIERS))) < 0.0005
-        doubles: Columns = {f"{tier}_dup": repeated[:, n] * 1.0 for n, tier in enumerate(TIERS)}
+        doubles: Columns = {
+            f"{tier}_dup": repeated[:, n].astype(np.float64) for n, tier in enumerate(TIERS)
+        }
         pmtu: Floats = np.where(usual, 1420.0, 1500.0) - on.pmtu
         doubles["pmtu_bytes"] = pmtu
         return self._machine.detail(at_ms, on) | doubles

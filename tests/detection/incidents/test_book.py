@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from detection.incidents.changes import Scope
+from detection.incidents.changes import Cause, Scope
 from detection.outages import Evidence
+from devices.registry import Site
 from tests.detection.incidents.world import START_MS, Play, country, registry, site
 
 CUT = Evidence(rounds=20, failed={"isp": 20, "nat": 20, "int": 20}, booted=False)
+DARK_COUNTRY = Evidence(rounds=20, failed={"nat": 20, "int": 20}, booted=False)
 BLACKOUT = Evidence(booted=True, silent_devices=2, site_devices=2)
 
 
@@ -40,24 +44,26 @@ def test_a_critical_site_opens_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "scope"),
+    ("chosen", "evidence", "scope", "cause"),
     [
-        (lambda s: s.province == "LA-LP", ("province", "LA-LP")),
-        (lambda s: s.uplinks[0].provider == "LTC", ("provider", "LTC")),
-        (lambda s: s.feeder == "F-LA-SV-0", ("feeder", "F-LA-SV-0")),
+        (lambda s: s.province == "LA-LP", DARK_COUNTRY, Scope("province", "LA-LP"), "backbone"),
+        (lambda s: s.uplinks[0].provider == "LTC", CUT, Scope("provider", "LTC"), "provider"),
+        (lambda s: s.feeder == "F-LA-SV-0", BLACKOUT, Scope("feeder", "F-LA-SV-0"), "power"),
     ],
 )
-def test_what_fails_together_is_one_incident(chosen, scope) -> None:  # type: ignore[no-untyped-def]
+def test_what_fails_together_is_one_incident(
+    chosen: Callable[[Site], bool], evidence: Evidence, scope: Scope, cause: Cause
+) -> None:
     """One incident that names what the sites have in common; nothing else is opened."""
     sites = country()
     play = Play(registry(sites))
     hit = [s.site for s in sites if chosen(s)]
     for n, name in enumerate(hit):
-        play.outage(name, n % 3 / 2, 60 + n % 2, evidence=CUT)
+        play.outage(name, n % 3 / 2, 60 + n % 2, evidence=evidence)
     play.until(120)
     assert len(of_state(play, "open")) == 1
     last = play.changes[-1]
-    assert last.scope == scope
+    assert (last.scope, last.cause) == (scope, cause)
     assert last.sites == tuple(sorted(hit))
     assert (last.state, last.phase) == ("resolved", "final")
 

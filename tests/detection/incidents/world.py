@@ -48,13 +48,13 @@ def site(
 def registry(sites: Iterable[Site], interval_s: float = 60, sensors: int = 1) -> Registry:
     """These sites, each with a probe and some sensors behind its first uplink."""
     sites = list(sites)
-    devices = []
-    for one in sites:
-        devices.append(
-            Device(f"probe-{one.site}", one.site, "connectivity-probe", interval_s, 1, {})
-        )
-        for n in range(sensors):
-            devices.append(Device(f"env{n}-{one.site}", one.site, "environment", interval_s, 1, {}))
+    kinds = ["connectivity-probe"] + ["environment"] * sensors
+    devices = [
+        Device(f"probe-{one.site}" if not n else f"env{n - 1}-{one.site}",
+               one.site, kind, interval_s, 1, {})
+        for one in sites
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
     return Registry({s.site: s for s in sites}, {d.device: d for d in devices})
 
 
@@ -81,6 +81,7 @@ class Play:
         self.now_ms = START_MS
         self.changes: list[IncidentChange] = []
         self.parents: dict[str, str] = {}
+        self.fired: dict[str, AlertChange] = {}
         self.last: Step | None = None
         self._coming: list[tuple[int, Outage | AlertChange]] = []
 
@@ -146,6 +147,7 @@ class Play:
             **fields,
         )
         self._coming.append((at_ms, first))
+        self.fired[first.alert] = first
         if until is not None:
             end_ms = START_MS + round(until * MINUTE_MS)
             ended = first._replace(state="resolved", event_ms=end_ms, at_ms=end_ms)

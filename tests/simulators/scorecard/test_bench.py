@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from bench.scorecard import FULL, NATIONAL, REPORTING, Job, heading, jobs_of, options, strip
-
-TELEMETRY = b'{"at":1,"topic":"gov/v1/LA-LP/p1/telemetry","payload":"{\\"x\\":\\"/backfill\\"}"}\n'
-BACKFILL = b'{"at":2,"topic":"gov/v1/LA-LP/p1/backfill","payload":"{}"}\n'
+from bench.scorecard import (
+    FULL,
+    NATIONAL,
+    REPORTING,
+    Job,
+    heading,
+    jobs_of,
+    lateness_of,
+    options,
+    strip,
+)
 
 
 def test_published_worlds_are_of_the_reporting_seeds() -> None:
@@ -27,15 +35,29 @@ def test_seeds_may_be_named() -> None:
 def test_the_page_names_its_worlds_and_its_command() -> None:
     """Sizes with their seeds, and how many were replayed twice."""
     text = heading(
-        [Job(100, FULL, True), Job(101, FULL, False), Job(110, NATIONAL, False)], "--x 1"
+        [Job(100, FULL, True), Job(101, FULL, False), Job(110, NATIONAL, False)],
+        ["--x", "1", "--keep", "D"],
     )
     assert "`python -m bench.scorecard --x 1`" in text
     assert "100 sites, 400 devices, 14 days (seeds 100, 101); 300 sites" in text
     assert "\n1 of them" in text
 
 
-def test_late_messages_are_left_out(tmp_path: Path) -> None:
-    """What came on the backfill channel goes; what only speaks of it stays."""
-    (tmp_path / "C.jsonl").write_bytes(TELEMETRY + BACKFILL + TELEMETRY)
-    strip(tmp_path / "C.jsonl", tmp_path / "D.jsonl")
-    assert (tmp_path / "D.jsonl").read_bytes() == TELEMETRY * 2
+def message(channel: str, *times: int) -> bytes:
+    """A line of a capture that arrived at 600,000 ms with rounds of these times."""
+    payload = json.dumps({"v": 1, "r": [{"ts": at, "m": {"x": "/backfill"}} for at in times]})
+    topic = f"gov/v1/LA-LP/p1/{channel}"
+    return json.dumps({"at": 600_000, "topic": topic, "payload": payload}).encode() + b"\n"
+
+
+def test_late_rounds_are_left_out(tmp_path: Path) -> None:
+    """Of a backfill what is older than three intervals goes; live messages stay as they are."""
+    (tmp_path / "devices.csv").write_text("device,interval_s\np1,60\nq1,10\n")
+    bounds = lateness_of(tmp_path)
+    assert bounds == {"p1": 180_000, "q1": 120_000}
+    old = message("telemetry", 1)
+    (tmp_path / "C.jsonl").write_bytes(
+        old + message("backfill", 1, 2) + message("backfill", 419_999, 420_000)
+    )
+    strip(tmp_path / "C.jsonl", tmp_path / "D.jsonl", bounds)
+    assert (tmp_path / "D.jsonl").read_bytes() == old + message("backfill", 420_000)

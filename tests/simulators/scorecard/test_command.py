@@ -19,11 +19,23 @@ DEVICES = """device,site,kind,interval_s,uplink,params
 e1,s1,environment,60,1,{}
 """
 ALERT = {
-    "at": START + 60_000, "alert": "a1", "state": "firing", "device": "e1", "site": "s1",
-    "metric": "temperature_c", "rule": "jump", "nature": "data_quality", "severity": "warning",
-    "event_time": START, "value": 85.0, "expected": [20, 30], "text_en": "", "text_lo": "",
+    "at": START + 60_000,
+    "alert": "a1",
+    "state": "firing",
+    "device": "e1",
+    "site": "s1",
+    "metric": "temperature_c",
+    "rule": "jump",
+    "nature": "data_quality",
+    "severity": "warning",
+    "event_time": START,
+    "value": 85.0,
+    "expected": [20, 30],
+    "text_en": "",
+    "text_lo": "",
     "incident": None,
-}  # fmt: skip
+}
+SILENCE = ALERT | {"alert": "a2", "metric": None, "rule": "silence", "at": START + 90_000}
 
 
 @pytest.fixture
@@ -36,7 +48,7 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "sites.csv").write_text(SITES, "utf-8")
     (tmp_path / "devices.csv").write_text(DEVICES)
     (tmp_path / "T.jsonl").write_text(json.dumps(line) + "\n")
-    (tmp_path / "A.jsonl").write_text(json.dumps(ALERT) + "\n")
+    (tmp_path / "A.jsonl").write_text(f"{json.dumps(ALERT)}\n{json.dumps(SILENCE)}\n")
     (tmp_path / "C.jsonl").write_text(json.dumps(message) + "\n")
     (tmp_path / "B.csv").write_text(
         f"site,bin_start,state,on_backup,revision\ns1,{START},UP,false,1\n"
