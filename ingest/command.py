@@ -205,6 +205,7 @@ def _process_on(
                         messenger=messenger,
                         watch=watch,
                         retention=retention(settings),
+                        bin_days=settings.storage.bin_days,
                         now_ms=clock.now_ms,
                     )
                     loop.run(stopping, batch_s=settings.ingest.batch_ms / 1000)

@@ -39,7 +39,7 @@ class Known(msgspec.Struct):
 class Verdict(NamedTuple):
     """What changed: alerts and incidents in order, bins as they are now.
 
-    parts: incident of alerts that became a part of one, or of another one, after their last change.
+    parts: incident of alerts that have become a part of one, or of another one, or are over.
     """
 
     alerts: list[AlertChange]
@@ -120,6 +120,7 @@ class Judge:
         step = self._incidents.step(judged_ms, self._outages, alerts)
         parts = self._book.attach(step.parent_of)
         alerts = [c._replace(incident=step.parent_of.get(c.alert)) for c in alerts]
+        parts |= {c.alert: c.incident for c in alerts if c.state == "resolved" and c.incident}
         if self._episodes:
             alerts += self._book.correct(self._episodes, judged_ms, self._site_of)
             self._book.forget_before(judged_ms - CORRECTED_MS)

@@ -16,7 +16,7 @@ from ingest.processor import Processor
 from ingest.receiver import RECEIVE_TO_ACK
 from ingest.watch import Watch
 from storage.influx.spool import SpoolFullError
-from storage.ledger import events, stats
+from storage.ledger import bins, events, stats
 from storage.ledger.migrations import Ledger
 from storage.series.retention import Retention
 from storage.series.store import SeriesStore
@@ -43,6 +43,7 @@ class Processing:
         messenger: Messenger,
         watch: Watch,
         retention: Retention,
+        bin_days: int,
         now_ms: Callable[[], int],
     ) -> None:
         self._processor = processor
@@ -52,6 +53,7 @@ class Processing:
         self._messenger = messenger
         self._watch = watch
         self._retention = retention
+        self._bin_days = bin_days
         self._now_ms = now_ms
         self._chores_at = self._roll_up_at = 0.0
         self._full = False
@@ -100,6 +102,7 @@ class Processing:
             self._series.roll_up(self._now_ms(), budget_s=ROLL_UP_BUDGET_S)
             self._series.retain(self._now_ms(), self._retention, budget_s=RETAIN_BUDGET_S)
             events.trim(self._ledger, keep=EVENTS_KEPT)
+            bins.trim_bins(self._ledger, self._now_ms(), keep_days=self._bin_days)
 
     def _look(self) -> None:
         """Look for troubles of the platform: both stores have just taken what was written."""

@@ -238,7 +238,9 @@ class Processor:
         if damaged:
             facts.totals = {**facts.totals, **_damage(facts.totals, damaged)}
             log.error("%d records of the journal were damaged and are lost", damaged)
-        facts.alert_changes = self.judge.conclude(findings, now_ms).alerts
+        verdict = self.judge.conclude(findings, now_ms)
+        facts.alert_changes, facts.incident_changes = verdict.alerts, verdict.incidents
+        facts.bins, facts.incident_of = verdict.bins, verdict.parts
         if self._snapshot_due or time.monotonic() - self._snapshot_at > self._limits.snapshot_s:
             state = Snapshot(self.judge.state(), self.sequences.state())
             facts.snapshot = (facts.position, msgspec.msgpack.encode(state))

@@ -16,6 +16,7 @@ from ingest.journal import JournalReader, Record
 from ingest.processor import Limits, Processor, Snapshot
 from storage.ledger import alerts as ledger_alerts
 from storage.ledger import device_states, progress
+from storage.ledger import incidents as ledger_incidents
 from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import Ledger, LedgerError
 from storage.ledger.registry import load_registry
@@ -66,6 +67,7 @@ def recover(
         _restore(processor, kept.state)
     _rebuild(processor, kept.position if kept else 0, cursor, now_ms)
     _resolve_orphans(processor, ledger, now_ms())
+    _resolve_orphaned_incidents(processor, ledger, now_ms())
     _finish_interrupted_batch(processor, series, cursor)
     return processor
 
@@ -113,6 +115,22 @@ def _resolve_orphans(processor: Processor, ledger: Ledger, now_ms: int) -> None:
             for row in orphans
         ]
         facts = Facts(position=processor.reader.position, alert_changes=changes)
+        commit(ledger, facts, now_ms=now_ms)
+
+
+def _resolve_orphaned_incidents(processor: Processor, ledger: Ledger, now_ms: int) -> None:
+    """Resolve incidents that the ledger holds open but the judge knows nothing of, as alerts."""
+    known = processor.judge.open_incidents()
+    orphans = [row for row in ledger_incidents.open_incidents(ledger) if row.incident not in known]
+    if orphans:
+        log.warning("%d open incidents of an unknown past are resolved", len(orphans))
+        changes = [
+            ledger_incidents.change_of(row)._replace(
+                state="resolved", ended_ms=row.ended_ms or now_ms, at_ms=now_ms
+            )
+            for row in orphans
+        ]
+        facts = Facts(position=processor.reader.position, incident_changes=changes)
         commit(ledger, facts, now_ms=now_ms)
 
 

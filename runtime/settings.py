@@ -70,6 +70,7 @@ class Storage:
     raw_days: int = setting(90, "days that raw readings are kept")
     five_minute_days: int = setting(400, "days that 5-minute roll-ups are kept")
     hour_days: int = setting(1830, "days that 1-hour roll-ups are kept; 1-day ones stay for ever")
+    bin_days: int = setting(400, "days that the five-minute bins of availability are kept")
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def _check(settings: Settings) -> None:
         "storage.raw_days": settings.storage.raw_days,
         "storage.five_minute_days": settings.storage.five_minute_days,
         "storage.hour_days": settings.storage.hour_days,
+        "storage.bin_days": settings.storage.bin_days,
         "influx.spool_max_mib": settings.influx.spool_max_mib,
     }
     for name, value in positive.items():

@@ -55,7 +55,8 @@ class AlertOut(BaseModel):
     device "@platform", site "": on govsense itself.
 
     at: when the platform knew. event_time: when it happened. expected: lowest and highest value
-    that would have been no alert.
+    that would have been no alert. incident: of which it is a part. backfilled: readings that came
+    late opened and closed it in the past.
     """
 
     alert: str
@@ -79,6 +80,8 @@ class AlertOut(BaseModel):
     acknowledged_at: TimeOut | None
     acknowledged_by: str | None
     comment: str | None
+    incident: str | None
+    backfilled: bool
 
 
 class Acknowledgement(BaseModel):
@@ -115,6 +118,8 @@ ALERT_EXAMPLE = {
     "acknowledged_at": None,
     "acknowledged_by": None,
     "comment": None,
+    "incident": "i4db4c652be66",
+    "backfilled": False,
 }
 ACKNOWLEDGED_EXAMPLE = {
     **ALERT_EXAMPLE,
@@ -219,5 +224,5 @@ def _alert(row: ledger.AlertRow) -> dict[str, Any]:
 
 _AS_THEY_ARE = (
     "alert", "state", "device", "site", "province", "kind", "rule", "nature", "severity", "value",
-    "text_en", "text_lo", "acknowledged_by", "comment",
+    "text_en", "text_lo", "acknowledged_by", "comment", "incident", "backfilled",
 )  # fmt: skip

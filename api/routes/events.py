@@ -19,7 +19,7 @@ from api.documentation import documented
 from api.feed import Feed, Frame, Listener
 from api.platform import PlatformNow
 from api.problems import ProblemError
-from api.times import EXAMPLE, iso
+from api.times import EXAMPLE, iso, iso_or_none
 from storage.ledger import events as ledger_events
 from storage.ledger.migrations import Ledger
 
@@ -90,7 +90,7 @@ async def events(
     after: Annotated[int | None, Query(ge=0, le=LAST_ID, description="id of an event")] = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=LAST_ID)] = None,
 ) -> Response:
-    """Changes of alerts (`alert`) and of devices (`device`), as they are committed.
+    """Changes of alerts (`alert`), incidents (`incident`) and devices (`device`), as committed.
 
     Without `after` or `Last-Event-ID` the stream begins now; with one, behind that event. The
     event `reset` says that the stream could not be resumed there: read the lists anew. A comment
@@ -128,9 +128,12 @@ def _text(number: int, kind: str, data: str) -> bytes:
 
 def _public(data: dict[str, Any]) -> dict[str, Any]:
     """An event's data under the names and with the times of the other routes."""
-    shown = {name: value for name, value in data.items() if name not in ("at_ms", "event_ms")}
+    shown = {name: value for name, value in data.items() if not name.endswith("_ms")}
     if "event_ms" in data:
         shown["event_time"] = iso(data["event_ms"])
+    if "started_ms" in data:
+        shown["started_at"] = iso(data["started_ms"])
+        shown["ended_at"] = iso_or_none(data["ended_ms"])
     if data.get("metric") == "":
         shown["metric"] = None
     return shown

@@ -58,6 +58,8 @@ class AlertRow(NamedTuple):
     acknowledged_at_ms: int | None
     acknowledged_by: str | None
     comment: str | None
+    incident: str | None
+    backfilled: bool
     province: str | None
     kind: str | None
 
@@ -90,6 +92,7 @@ def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> lis
     A change that was applied before, or that comes after a later state, changes nothing. An alert
     that ends while it is pending leaves no trace. Where another alert is open for the same device,
     metric and rule, as another writer may have opened it, ours stays out, and so does its end.
+    One that was opened and closed in the past is in nobody's way.
     """
     before = _states(connection, {change.alert for change in changes})
     states = dict(before)
@@ -148,7 +151,8 @@ def _open_alerts(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[
 
     An insert waits for a writer that is just opening the other one. All wait in the same order.
     """
-    over = _taken(connection, [row for row in rows if row["state"] == "resolved"])
+    ours = [row for row in rows if row["state"] == "resolved" and not row["backfilled"]]
+    over = _taken(connection, ours)
     in_order = sorted((row for row in rows if row["alert"] not in over), key=_place)
     opened: set[str] = set()
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -194,7 +198,7 @@ def _end(change: AlertChange) -> dict[str, Any]:
 
 _SHARED = (
     "alert", "state", "device", "site", "metric", "rule", "nature", "severity", "event_ms",
-    "at_ms", "value", "text_en", "text_lo",
+    "at_ms", "value", "text_en", "text_lo", "incident", "backfilled",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ TURN = text("SELECT pg_advisory_xact_lock(7319840112)")
 
 
 class Event(NamedTuple):
-    """One thing that happened. type: alert or device; data: a JSON object."""
+    """One thing that happened. type: alert, device or incident; data: a JSON object."""
 
     at_ms: int
     type: str

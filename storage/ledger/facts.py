@@ -10,9 +10,13 @@ import msgspec
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from detection.alerts import AlertChange
+from detection.incidents.changes import IncidentChange
+from detection.outages import Bin
 from devices.wire.message import Refusal
 from storage.ledger.alerts import apply_changes
+from storage.ledger.bins import put_bins
 from storage.ledger.events import Event, add_events
+from storage.ledger.incidents import apply_incidents, attach_alerts
 from storage.ledger.migrations import Ledger
 from storage.ledger.progress import READER
 from storage.ledger.schema import (
@@ -77,6 +81,9 @@ class Facts:
     totals: dict[str, int] = field(default_factory=dict)
     sequences: list[SequenceRow] = field(default_factory=list)
     snapshot: tuple[int, bytes] | None = None
+    incident_changes: list[IncidentChange] = field(default_factory=list)
+    incident_of: dict[str, str] = field(default_factory=dict)  # by alert
+    bins: list[Bin] = field(default_factory=list)
 
 
 def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
@@ -84,6 +91,9 @@ def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
 
     def put(connection: Connection) -> None:
         events = apply_changes(connection, facts.alert_changes)
+        events += apply_incidents(connection, facts.incident_changes)
+        attach_alerts(connection, facts.incident_of)
+        put_bins(connection, facts.bins)
         events += _see_devices(connection, facts.device_seen, now_ms)
         _quarantine(connection, facts.quarantined)
         _conclude_replays(connection, facts.replayed, now_ms)

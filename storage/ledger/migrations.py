@@ -27,11 +27,23 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from storage import wal
 from storage.faults import is_away
-from storage.ledger.schema import meta, metadata, sequences
+from storage.ledger.schema import bins, incident_changes, incidents, meta, metadata, sequences
 
 Step = Callable[[Connection], None]
+
+
+def add_detection(connection: Connection) -> None:
+    """Incidents and bins, and what alerts say of them."""
+    for table in (incidents, incident_changes, bins):
+        table.create(connection)
+    connection.execute(text("ALTER TABLE alerts ADD COLUMN incident VARCHAR"))
+    connection.execute(
+        text("ALTER TABLE alerts ADD COLUMN backfilled BOOLEAN DEFAULT false NOT NULL")
+    )
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
-STEPS: tuple[Step, ...] = (sequences.create,)
+STEPS: tuple[Step, ...] = (sequences.create, add_detection)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -105,6 +106,8 @@ alerts = Table(
     Column("acknowledged_at_ms", BigInteger),
     Column("acknowledged_by", String),
     Column("comment", Text),
+    Column("incident", String),  # version 3: of which it is a part
+    Column("backfilled", Boolean, nullable=False, server_default=false()),  # version 3
     Index(
         "one_open_alert",
         "device",
@@ -117,12 +120,53 @@ alerts = Table(
     Index("alerts_by_time", "at_ms", "alert"),
 )
 
+incidents = Table(  # version 3: each as it is now
+    "incidents",
+    metadata,
+    Column("incident", String, primary_key=True),
+    Column("state", String, nullable=False),  # open, updated, resolved
+    Column("scope_type", String, nullable=False),
+    Column("scope_id", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("phase", String, nullable=False),  # provisional, final
+    Column("confidence", Float, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),  # event time
+    Column("ended_ms", BigInteger),  # event time
+    Column("opened_at_ms", BigInteger, nullable=False),  # when the platform first knew
+    Column("at_ms", BigInteger, nullable=False),  # of the last change
+    Column("sites", JSON, nullable=False),
+    Column("devices", JSON, nullable=False),
+    Column("evidence", JSON, nullable=False),  # sentences in English
+    Column("evidence_lo", JSON, nullable=False),  # the same in Lao
+    Index("incidents_by_time", "opened_at_ms", "incident"),
+)
+
+incident_changes = Table(  # version 3: what each incident was after each change
+    "incident_changes",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("incident", String, nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("data", JSON, nullable=False),  # the row of `incidents`
+)
+
+bins = Table(  # version 3: five minutes of a site, the last revision
+    "bins",
+    metadata,
+    Column("site", String, primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("state", String, nullable=False),  # UP, DEGRADED, DOWN, UNKNOWN, EXCLUDED
+    Column("on_backup", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Index("bins_by_time", "start_ms"),
+)
+
 events = Table(  # what happened, in the order in which it was committed: the source of SSE
     "events",
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
     Column("at_ms", BigInteger, nullable=False),
-    Column("type", String, nullable=False),  # alert, device
+    Column("type", String, nullable=False),  # alert, device, incident
     Column("data", JSON, nullable=False),
     sqlite_autoincrement=True,  # an id is never used twice, also after old events are deleted
 )

@@ -35,7 +35,10 @@ ENTRY_POINTS_OF_RUNTIME = {
 }
 
 # storage writes what detection says and must not run it: dataclasses only.
-DETECTION_IN_STORAGE = {"detection.findings", "detection.alerts"}
+DETECTION_IN_STORAGE = {
+    *("detection.findings", "detection.alerts", "detection.outages"),
+    "detection.incidents.changes",
+}
 
 # How a device keeps and delivers its rounds, which simulated devices do as real ones.
 DELIVERY = {
@@ -125,7 +128,7 @@ def problems_in(file: Path, source: str) -> list[str]:
             found.append(f"{one}; only {sorted(ONLY_IN[one.top])} may")
         if layer == "detection" and one.top in NOT_IN_DETECTION:
             found.append(f"{one}; detection has no clock, no log and no I/O")
-        is_module = ".".join(one.module.split(".")[:2]) in DETECTION_IN_STORAGE
+        is_module = any(f"{one.module}.".startswith(f"{m}.") for m in DETECTION_IN_STORAGE)
         if layer == "storage" and one.top == "detection" and one.module != "detection":
             found += [] if is_module else [f"{one}; allowed: {sorted(DETECTION_IN_STORAGE)}"]
     return found
