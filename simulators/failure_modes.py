@@ -46,6 +46,10 @@ class Mode:
     metric: str | None = None
     at_work: bool = False
 
+    def scope_of(self, at: Premises, hit: Hit) -> tuple[str, str]:
+        """What an incident of it at a site is about."""
+        return self.scope, at.name if self.scope == "site" else next(iter(hit.mishaps))
+
     def length_ms(self, draw: Random) -> int:
         """A length: most near the usual one, some far longer."""
         least, usual, most = self.hours

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from devices.registry import Device, Site
 from devices.wire import Message, Round, encode, encode_batch
-from simulators.faults import Distortion, Fault
+from simulators.faults import Fault
 from simulators.identity import Identity
+from simulators.life import Circumstances, Life, Measured
 from simulators.malformed import MALFORMED, malformed
+from simulators.mishaps import Mishap
 from simulators.placement import Timing
-from simulators.world import Model, model_for
+from simulators.sessions import sessions
 from simulators.world.chance import stream
-from simulators.world.model import Value, rounded
 
 BATCH_ROUNDS = 100  # a probe's round has about 1.5 KB; a message may have 256 KiB
-VALUE_FAULTS = ("spike", "stuck", "drift", "level-shift")
+AHEAD_ROUNDS = 32
 
 What = Literal["connect", "telemetry", "backfill", "cut", "leave"]
 
@@ -41,7 +43,7 @@ class Step(NamedTuple):
 class Feed:
     """One device in a run: the same steps for the same seed, faults and times.
 
-    start_ms, end_ms: of the run; None for one without end. faults: those of this device.
+    start_ms, end_ms: of the run; None for one without end. faults, mishaps: those of this device.
     """
 
     device: Device
@@ -51,6 +53,7 @@ class Feed:
     end_ms: int | None
     timing: Timing
     faults: Sequence[Fault] = ()
+    mishaps: Sequence[Mishap] = ()
 
     @property
     def identity(self) -> Identity:
@@ -70,30 +73,72 @@ class _Player:
         self._device = feed.device
         self._identity = feed.identity
         self._timing = feed.timing
-        self._model: Model = model_for(feed.seed, feed.device, feed.site)
+        befalls = Circumstances(feed.mishaps, (), feed.faults)
+        self._life = Life(
+            feed.device,
+            feed.site,
+            feed.timing,
+            seed=feed.seed,
+            start_ms=feed.start_ms,
+            befalls=befalls,
+        )
+        boots_ms = [boot.at_ms for boot in self._life.boots]
+        self._gaps = deque(
+            gap
+            for gap in sessions(
+                feed.mishaps, boots_ms, stream(feed.seed, feed.device.device, "sessions")
+            ).gaps
+            if not gap.delay
+        )
         self._chance = stream(feed.seed, feed.device.device, "faults")
-        self._distortions = [(f, Distortion(f)) for f in feed.faults if f.type in VALUE_FAULTS]
         self._seq = 1
         self._held: list[Round] = []
+        self._is_cut = False
 
     def steps(self) -> Iterator[Step]:
         feed = self._feed
         yield self._step(feed.start_ms, "connect")
-        at_ms, dt_s, dark = self._timing.first_ms, 0.0, False
-        while feed.end_ms is None or at_ms < feed.end_ms:
-            values = rounded(self._device.kind, self._model.measure(at_ms, dt_s))
+        dark = False
+        for measured in self._rounds():
+            at_ms = measured.at_ms
+            yield from self._sessions(at_ms)
             silence = self._on("silence", at_ms)
             cut = silence is not None and silence.how == "disconnect"
             if cut != dark:
                 yield self._step(at_ms, "cut" if cut else "connect")
                 dark = cut
             if silence is None:
-                yield from self._speak(at_ms, values)
-            dt_s = self._timing.interval_ms / 1000
-            at_ms += self._timing.interval_ms
-        if not dark:
-            yield from self._release(feed.end_ms)
-            yield self._step(feed.end_ms, "leave")
+                yield from self._speak(measured)
+        if feed.end_ms is not None:
+            yield from self._sessions(feed.end_ms)
+            if not dark and not self._is_cut:
+                yield from self._release(feed.end_ms)
+                yield self._step(feed.end_ms, "leave")
+
+    def _rounds(self) -> Iterator[Measured]:
+        """Its rounds until the end of the run, worked out some at a time."""
+        end_ms = self._feed.end_ms
+        until_ms = self._timing.first_ms
+        while end_ms is None or until_ms < end_ms:
+            until_ms += AHEAD_ROUNDS * self._timing.interval_ms
+            for measured in self._life.rounds(until_ms):
+                if end_ms is not None and measured.at_ms >= end_ms:
+                    return
+                yield measured
+
+    def _sessions(self, until_ms: int) -> Iterator[Step]:
+        """Breaks and returns of the connection up to a time."""
+        while self._gaps:
+            gap = self._gaps[0]
+            if not self._is_cut and gap.start_ms <= until_ms:
+                self._is_cut = True
+                yield self._step(gap.start_ms, "cut")
+            if not self._is_cut or gap.back_ms > until_ms:
+                return
+            self._is_cut = False
+            self._gaps.popleft()
+            yield self._step(gap.back_ms, "connect")
+            yield from self._release(gap.back_ms)
 
     def _step(
         self, at_ms: int, what: What, payload: bytes = b"", rounds: Sequence[Round] = ()
@@ -106,15 +151,12 @@ class _Player:
                 return fault
         return None
 
-    def _speak(self, at_ms: int, values: dict[str, Value]) -> Iterator[Step]:
+    def _speak(self, measured: Measured) -> Iterator[Step]:
         """What is published for one round."""
-        for fault, distortion in self._distortions:
-            if fault.covers(at_ms):
-                distortion.apply(at_ms, values)
-        measured = {name: value for name, value in values.items() if value is not None}
-        said = Round(self._seq, at_ms, measured, None)
+        at_ms = measured.at_ms
+        said = measured.said._replace(seq=self._seq)
         self._seq += 1
-        if self._on("late-batch", at_ms) is not None:
+        if self._is_cut or self._on("late-batch", at_ms) is not None:
             self._held.append(said)
             return
         yield from self._release(at_ms)

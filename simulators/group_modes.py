@@ -38,6 +38,12 @@ class GroupMode:
     spread_s: float = 40.0
     least: int = LEAST_MEMBERS
 
+    def hit(self, name: str, at: Premises, window: tuple[int, int], draw: Random) -> Hit:
+        """What one member feels of it, a moment after its start."""
+        start_ms, end_ms = window
+        felt_ms = start_ms + round(draw.uniform(0, self.spread_s) * 1000)
+        return self.build(name, at, felt_ms, end_ms, draw)
+
     def length_ms(self, draw: Random) -> int:
         """A length: most near the usual one, some far longer."""
         least, usual, most = self.hours

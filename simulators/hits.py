@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
-from simulators.mishaps import GW, INT, ISP, NAT, Mishap
+from simulators.mishaps import GW, ISP, Mishap
 from simulators.premises import ON_MAINS, PROBE, Premises
-from simulators.troubles import Dark
+from simulators.troubles import Dark, Trouble
 
 MINUTE_MS = 60_000
 
@@ -150,4 +152,48 @@ def platform_away(at: Premises, start_ms: int, end_ms: int) -> Hit:
     return hit
 
 
-TIER_NAMES = {ISP: "isp", NAT: "nat", INT: "int"}
+class FailureMode(Protocol):
+    """What a failure is called, of one site or of many."""
+
+    @property
+    def type(self) -> str:
+        """Name of the mode."""
+
+    @property
+    def nature(self) -> str:
+        """As in alerts."""
+
+    @property
+    def cause(self) -> str:
+        """As in incidents."""
+
+    @property
+    def metric(self) -> str | None:
+        """The metric that shows it best."""
+
+
+def trouble_of(
+    mode: FailureMode,
+    name: str,
+    scope: tuple[str, str],
+    hit: Hit,
+    members: Sequence[Premises],
+    start_ms: int,
+    end_ms: int,
+) -> Trouble:
+    """The trouble that a hit on these sites is."""
+    return Trouble(
+        fault=name,
+        type=mode.type,
+        nature=mode.nature,
+        cause=mode.cause,
+        scope=scope,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        mishaps=hit.mishaps,
+        sites=[at.name for at in members if any(d.device in hit.mishaps for d in at.devices)],
+        devices=list(hit.mishaps),
+        dark=hit.dark,
+        on_backup=hit.on_backup,
+        metric=mode.metric,
+    )

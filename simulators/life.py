@@ -199,8 +199,8 @@ def _boots(device: str, mishaps: Sequence[Mishap], seed: int, start_ms: int) -> 
         if mishap.what == "off"
     ]
     names = [
-        blake2b(f"{seed}/{device}/{start_ms}/{number}".encode(), digest_size=4).hexdigest()
-        for number in range(len(times))
+        blake2b(f"{seed}/{device}/{start_ms}{suffix}".encode(), digest_size=4).hexdigest()
+        for suffix in ["", *(f"/{number}" for number in range(1, len(times)))]
     ]
     return [Boot(at_ms, name) for at_ms, name in zip(sorted(times), names, strict=True)]
 

@@ -13,6 +13,10 @@ from simulators.feed import Feed, Step, timing_for
 from simulators.identity import Identity
 from simulators.placement import place
 from simulators.scenario import Scenario
+from simulators.troubles import Trouble, mishaps_by_device
+from simulators.troubles_placement import place_troubles
+
+FOR_EVER_MS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Run:
 
     feeds: dict[str, Feed]
     faults: list[Fault]
+    troubles: list[Trouble]
+    end_ms: int | None
 
     @property
     def identities(self) -> dict[str, Identity]:
@@ -33,8 +39,10 @@ class Run:
 
     def write_truth(self, file: Path) -> None:
         """Write the truth file: JSON lines, a fault each, in order of start and name."""
-        lines = [fault.truth_line() for fault in self.faults]
-        file.write_text("".join(line + "\n" for line in lines), "utf-8")
+        end_ms = FOR_EVER_MS if self.end_ms is None else self.end_ms
+        lines = [(fault.start_ms, fault.fault, fault.truth_line()) for fault in self.faults]
+        lines += [(one.start_ms, one.fault, one.truth_line(end_ms)) for one in self.troubles]
+        file.write_text("".join(line + "\n" for _, _, line in sorted(lines)), "utf-8")
 
 
 def _order(step: Step) -> int:
@@ -57,9 +65,12 @@ def prepare(
         name: timing_for(seed, device, start_ms) for name, device in registry.devices.items()
     }
     faults = place(scenario, registry, seed=seed, start_ms=start_ms, timings=timings)
+    troubles = place_troubles(scenario, registry, seed=seed, start_ms=start_ms)
     if end_ms is not None:
+        troubles = [trouble for trouble in troubles if trouble.start_ms < end_ms]
         faults = [fault for fault in faults if fault.start_ms < end_ms]
     faults.sort(key=lambda fault: (fault.start_ms, fault.fault))
+    mishaps = mishaps_by_device(troubles)
     feeds = {
         name: Feed(
             device,
@@ -69,7 +80,10 @@ def prepare(
             end_ms,
             timings[name],
             [fault for fault in faults if fault.device == name],
+            mishaps.get(name, ()),
         )
         for name, device in sorted(registry.devices.items())
     }
-    return Run(feeds, faults if end_ms is None else [fault.cut_at(end_ms) for fault in faults])
+    if end_ms is not None:
+        faults = [fault.cut_at(end_ms) for fault in faults]
+    return Run(feeds, faults, troubles, end_ms)

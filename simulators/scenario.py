@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from devices.kinds import KINDS
+from simulators.failure_modes import MODES
 from simulators.faults import Size
+from simulators.group_modes import GROUP_MODES
 from simulators.malformed import MALFORMED
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -56,6 +58,8 @@ TYPES: dict[str, Shape] = {
     "malformed": Shape(False, False, "1 round", ("payload",)),
     "duplicate": Shape(False, False, "1 round", ("copies",)),
     "late-batch": Shape(False, False, ""),
+    **{name: Shape(False, False, "") for name in MODES},
+    **{name: Shape(False, False, "", ("group",)) for name in GROUP_MODES},
 }
 COMMON_KEYS = ("fault", "type", "device", "select", "start", "duration", "nature", "cause")
 SELECT_KEYS = ("kind", "province", "site", "count")
@@ -65,7 +69,8 @@ SELECT_KEYS = ("kind", "province", "site", "count")
 class Entry:
     """One fault as a scenario describes it, before it is given devices and times.
 
-    select: kind, province and site that a device must have; count of them are drawn.
+    select: kind, province and site that a device must have; count of them are drawn. group: id
+    of the province, district, provider or feeder that fails, or "platform".
     """
 
     fault: str
@@ -78,6 +83,7 @@ class Entry:
     duration: Span
     size: Size | None
     options: dict[str, Any]
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +174,10 @@ class _Reader:
         known = (*COMMON_KEYS, *shape.keys)
         known += ("metric",) * shape.metric + ("size",) * shape.size
         _refuse_unknown(self._raw, known, self._where)
-        if ("device" in self._raw) == ("select" in self._raw):
+        is_group = kind_of_fault in GROUP_MODES
+        if is_group:
+            self._refuse_choice()
+        elif ("device" in self._raw) == ("select" in self._raw):
             raise ScenarioError(f"{self._where}: needs either device or select")
         select, count = self._select()
         return Entry(
@@ -182,7 +191,13 @@ class _Reader:
             duration=self._span("duration", shape.duration),
             size=self._size() if shape.size else None,
             options=self._options(),
+            group=self._text("group") if is_group else "",
         )
+
+    def _refuse_choice(self) -> None:
+        for key in ("device", "select"):
+            if key in self._raw:
+                raise ScenarioError(f"{self._where}: {key} does not go with a type that has group")
 
     def _wrong(self, key: str, allowed: str) -> ScenarioError:
         got = repr(self._raw[key]) if key in self._raw else "missing"

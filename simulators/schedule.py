@@ -10,7 +10,7 @@ from random import Random
 from simulators.decoys import DECOYS, Decoy, decoy_hit
 from simulators.failure_modes import MODES, Mode, at_work_ms
 from simulators.group_modes import GROUP_MODES, GroupMode
-from simulators.hits import Hit
+from simulators.hits import Hit, trouble_of
 from simulators.premises import Premises
 from simulators.troubles import Trouble
 from simulators.weather import WetSpell, wet_spells
@@ -115,10 +115,9 @@ class Scheduler:
         start_ms, end_ms = window
         hit = Hit()
         for at in members:
-            felt_ms = start_ms + round(draw.uniform(0, mode.spread_s) * 1000)
-            hit.join(mode.build(name, at, felt_ms, end_ms, draw))
+            hit.join(mode.hit(name, at, window, draw))
         self._diary.note([at.name for at in members], start_ms, end_ms)
-        return _trouble(mode, fault, (mode.scope, name), hit, members, start_ms, end_ms)
+        return trouble_of(mode, fault, (mode.scope, name), hit, members, start_ms, end_ms)
 
     def _befall(
         self, mode: Mode, fault: str, at: Premises, window: tuple[int, int], draw: Random
@@ -126,8 +125,7 @@ class Scheduler:
         """A failure of one site or its probe."""
         hit = mode.build(at, *window, draw)
         self._diary.note([at.name], *window)
-        scope = (mode.scope, at.name if mode.scope == "site" else next(iter(hit.mishaps)))
-        return _trouble(mode, fault, scope, hit, [at], *window)
+        return trouble_of(mode, fault, mode.scope_of(at, hit), hit, [at], *window)
 
     def _storms(self) -> list[Trouble]:
         """Cuts of feeders and fades over dishes, where it rains hard."""
@@ -222,32 +220,6 @@ class Scheduler:
         latest_ms = max(self._first_ms + 1, self._end_ms - min(length_ms, DAY_MS) - 900_000)
         start_ms = draw.randrange(self._first_ms, latest_ms)
         return start_ms, start_ms + length_ms
-
-
-def _trouble(
-    mode: Mode | GroupMode,
-    name: str,
-    scope: tuple[str, str],
-    hit: Hit,
-    members: Sequence[Premises],
-    start_ms: int,
-    end_ms: int,
-) -> Trouble:
-    return Trouble(
-        fault=name,
-        type=mode.type,
-        nature=mode.nature,
-        cause=mode.cause,
-        scope=scope,
-        start_ms=start_ms,
-        end_ms=end_ms,
-        mishaps=hit.mishaps,
-        sites=[at.name for at in members if any(d.device in hit.mishaps for d in at.devices)],
-        devices=list(hit.mishaps),
-        dark=hit.dark,
-        on_backup=hit.on_backup,
-        metric=mode.metric,
-    )
 
 
 def _poisson(draw: Random, mean: float) -> int:
