@@ -173,7 +173,7 @@ def _simulated(args: argparse.Namespace, clock: Clock) -> Play:
     run_of_all = prepare(registry, scenario, seed=args.seed, start_ms=start_ms, end_ms=end_ms)
     if args.truth:
         run_of_all.write_truth(args.truth)
-    faults = len(run_of_all.faults) + len(run_of_all.troubles)
+    faults = run_of_all.fault_count
     return Play(run_of_all.identities, run_of_all.steps(), start_ms, faults)
 
 
