@@ -15,7 +15,9 @@ class Event:
     """Something that happens to devices of facilities at start_ms <= time < end_ms.
 
     fault: its name, unique in a run. scope: type and id. metric: where it shows first, None where
-    in several. truth: its nature and cause. effects: by device, what the models and sensors feel.
+    in several. truth: its nature and cause. effects: by device, what the models and sensors feel;
+    the world may need longer to settle, until end_ms. sigmas: how far the metric is moved, in
+    standard deviations.
     """
 
     fault: str
@@ -28,11 +30,12 @@ class Event:
     start_ms: int
     end_ms: int
     effects: Mapping[str, tuple[Effect, ...]]
+    sigmas: float | None = None
 
     def truth_line(self, run_end_ms: int) -> str:
         """Its line in the truth file, a JSON object, without the newline; cut at the run's end."""
         kind, name = self.scope
-        line = {
+        line: dict[str, object] = {
             "fault": self.fault,
             "type": self.type,
             "nature": self.truth.nature,
@@ -43,7 +46,10 @@ class Event:
             "metric": self.metric,
             "start": self.start_ms,
             "end": min(self.end_ms, run_end_ms),
+            "down": False,
         }
+        if self.sigmas is not None:
+            line["sigmas"] = round(self.sigmas, 2)
         return json.dumps(line, separators=(",", ":"))
 
 

@@ -24,7 +24,7 @@ DECOYS: tuple[Sort, ...] = (
     Sort("tank-cleaning", LEVEL, "level_m", HARMLESS, (2 * HOUR_S, 4 * HOUR_S),
          just(Part("cleaning")), per_day=WEEKLY, fits=is_tank, when="wednesday-morning"),
     Sort("generator-test", METER, "frequency_hz", HARMLESS, (15 * MINUTE_S, 30 * MINUTE_S),
-         sized("genset", 0.05, 0.15), per_day=WEEKLY, when="wednesday-morning"),
+         sized("genset", 0.02, 0.12), per_day=WEEKLY, when="wednesday-morning"),
     Sort("voltage-dip", METER, "mains_v", HARMLESS, (0, 0), sized("sag", 15.0, 45.0),
          per_day=0.1),
     *(Sort("lost-reading", (sensed.kind,), sensed.metric, HARMLESS, (0, 0),

@@ -33,51 +33,53 @@ ROOM, STREET, DOOR = ("environment",), ("air-quality",), ("presence",)
 # What goes wrong in the world; the models feel it.
 CONDITIONS: tuple[Sort, ...] = (
     Sort("fridge-freeze", FRIDGE, "temperature_c", CONDITION, (4 * HOUR_S, 14 * HOUR_S),
-         sized("thermostat-low", 5.8, 8.0)),
+         sized("thermostat-low", 5.8, 8.0), settles_s=HOUR_S),
     Sort("fridge-door-ajar", FRIDGE, "temperature_c", CONDITION, (HOUR_S, 6 * HOUR_S),
-         sized("door-ajar", 5.0, 10.0)),
+         sized("door-ajar", 5.0, 10.0), settles_s=3 * HOUR_S),
     Sort("fridge-compressor-dead", FRIDGE, "temperature_c", CONDITION, (6 * HOUR_S, 30 * HOUR_S),
-         just(Part("compressor-dead"))),
+         just(Part("compressor-dead")), settles_s=3 * HOUR_S),
     Sort("fridge-gas-leak", FRIDGE, "temperature_c", CONDITION, (12 * HOUR_S, 60 * HOUR_S),
-         sized("gas-leak", 0.85, 1.0)),
+         sized("gas-leak", 0.85, 1.0), settles_s=3 * HOUR_S),
     Sort("fridge-unplugged", FRIDGE, "mains_on", POWER, (20 * MINUTE_S, 16 * HOUR_S),
-         just(Part("mains-off"))),
+         just(Part("mains-off")), settles_s=3 * HOUR_S),
     Sort("fridge-short-cycling", FRIDGE, "compressor_on", CONDITION, (8 * HOUR_S, 48 * HOUR_S),
          just(Part("short-cycling"))),
     Sort("voltage-sag", METER, "mains_v", POWER, (20 * MINUTE_S, 6 * HOUR_S),
-         sized("sag", 32.0, 65.0)),
+         sized("sag", 32.0, 65.0), together="feeder", when="evening"),
     Sort("voltage-surge", METER, "mains_v", POWER, (15 * MINUTE_S, 3 * HOUR_S),
-         sized("surge", 36.0, 60.0)),
+         sized("surge", 44.0, 60.0)),
     Sort("generator-unstable", METER, "frequency_hz", POWER, (HOUR_S, 8 * HOUR_S),
          sized("genset", 0.8, 1.3)),
     Sort("panel-dead", SOLAR, "pv_w", CONDITION, (1.2 * DAY_S, 4 * DAY_S),
-         sized("panel-dead", 0.96, 1.0)),
+         sized("panel-dead", 0.96, 1.0), settles_s=0.5 * DAY_S),
     Sort("bank-ageing", SOLAR, "battery_v", CONDITION, (6 * DAY_S, 14 * DAY_S),
          sized("bank-aged", 0.75, 0.92, "ramp")),
     Sort("overcharge", SOLAR, "battery_v", CONDITION, (1.2 * DAY_S, 3 * DAY_S),
          sized("overcharge", 0.8, 1.3)),
     Sort("pump-failure", LEVEL, "level_m", CONDITION, (8 * HOUR_S, 24 * HOUR_S),
-         just(Part("pump-dead")), fits=is_tank),
+         just(Part("pump-dead")), fits=is_tank, settles_s=3 * HOUR_S),
     Sort("pump-dry", LEVEL, "level_m", CONDITION, (8 * HOUR_S, 24 * HOUR_S),
-         just(Part("pump-dry")), fits=is_tank),
+         just(Part("pump-dry")), fits=is_tank, settles_s=3 * HOUR_S),
     Sort("overflow", LEVEL, "level_m", CONDITION, (4 * HOUR_S, 12 * HOUR_S),
-         just(Part("float-stuck")), fits=is_tank),
+         just(Part("float-stuck")), fits=is_tank, settles_s=3 * HOUR_S),
     Sort("leak", LEVEL, "flow_m3h", CONDITION, (1.2 * DAY_S, 5 * DAY_S),
          sized("leak", 0.3, 0.8), fits=is_tank),
     Sort("pressure-drop", LEVEL, "pressure_bar", CONDITION, (HOUR_S, 10 * HOUR_S),
          sized("burst", 1.9, 2.8), fits=is_tank),
     Sort("river-flood", LEVEL, "level_m", CONDITION, (12 * HOUR_S, 48 * HOUR_S),
-         sized("flood", 2.0, 6.0), fits=lambda device: not is_tank(device)),
+         sized("flood", 2.0, 6.0), fits=lambda device: not is_tank(device),
+         when="storm", settles_s=DAY_S),
     Sort("turbidity-event", QUALITY, "turbidity_ntu", CONDITION, (4 * HOUR_S, 24 * HOUR_S),
-         sized("mud", 9.0, 60.0), per_day=0.006, together="district"),
+         sized("mud", 9.0, 60.0), per_day=0.006, together="district", when="storm",
+         settles_s=8 * HOUR_S),
     Sort("chlorine-depleted", QUALITY, "chlorine_mgl", CONDITION, (2 * HOUR_S, 24 * HOUR_S),
-         sized("chlorine-off", 0.85, 1.0)),
+         sized("chlorine-off", 0.85, 1.0), settles_s=2 * HOUR_S),
     Sort("chlorine-overdose", QUALITY, "chlorine_mgl", CONDITION, (HOUR_S, 8 * HOUR_S),
          sized("overdose", 4.8, 8.0)),
     Sort("ph-excursion", QUALITY, "ph", CONDITION, (2 * HOUR_S, 20 * HOUR_S),
-         either("ph-shift", 1.5, 2.3)),
+         either("ph-shift", 1.5, 2.3), settles_s=2 * HOUR_S),
     Sort("stuffy-room", ROOM, "co2_ppm", CONDITION, (8 * HOUR_S, 3 * DAY_S),
-         sized("stuffy", 0.7, 0.85), when="office-hours"),
+         sized("stuffy", 0.7, 0.85), when="office-hours", settles_s=3 * HOUR_S),
     Sort("flood", DOOR, "water_present", CONDITION, (HOUR_S, 24 * HOUR_S), just(Part("flood"))),
 )  # fmt: skip
 
@@ -99,7 +101,7 @@ def _at(what: str, metric: str, low: float, high: float) -> Callable[[Random], S
 # Faults of sensors that have a shape of their own.
 OWN: tuple[Sort, ...] = (
     Sort("probe-out-of-fridge", FRIDGE, "temperature_c", SENSOR, (HOUR_S, 12 * HOUR_S),
-         just(Part("probe-out"))),
+         just(Part("probe-out")), settles_s=0.5 * HOUR_S),
     Sort("fan-stall", STREET, "pm2_5_ugm3", SENSOR, (12 * HOUR_S, 72 * HOUR_S),
          just(Part("fan-stall"))),
     Sort("pm-inverted", STREET, "pm10_ugm3", SENSOR, (6 * HOUR_S, 72 * HOUR_S),
@@ -156,7 +158,7 @@ SENSED: tuple[Sensed, ...] = (
     Sensed("environment", "co2_ppm", 60.0, 10.0),
     Sensed("air-quality", "pm2_5_ugm3", 15.0, 4.0),
     Sensed("air-quality", "temperature_c", 1.6, 0.15, F, KELVIN_FREE),
-    Sensed("water-level", "level_m", 0.3, 0.004, ("times", 100.0)),
+    Sensed("water-level", "level_m", 0.2, 0.004, ("times", 100.0)),
     Sensed("water-level", "pressure_bar", 0.18, 0.06, ("times", 100.0)),
     Sensed("water-quality", "turbidity_ntu", 0.15, 0.04),
     Sensed("water-quality", "ph", 0.07, 0.02),
@@ -182,18 +184,28 @@ def _sensor_sorts(sensed: Sensed) -> Iterable[Sort]:
         lasts_s = (hours[0] * HOUR_S, hours[1] * HOUR_S)
         return Sort(fault, (sensed.kind,), name, SENSOR, lasts_s, lambda r: (draw(r),))
 
-    def part(what: str, size: float = 1.0, shape: Shape = "flat") -> Part:
-        return Part(what, size, shape, name)
+    def part(what: str, size: float = 1.0) -> Part:
+        return Part(what, size, "flat", name)
 
-    def sign(random: Random, low: float, high: float) -> float:
-        return random.choice((-1.0, 1.0)) * random.uniform(low, high)
+    def moved(
+        what: str, low: float, high: float, shape: Shape = "flat"
+    ) -> Callable[[Random], Part]:
+        def draw(random: Random) -> Part:
+            sigmas = random.uniform(low, high)
+            return Part(what, random.choice((-1, 1)) * sigmas * spread, shape, name, sigmas)
 
-    yield sort("spike", (0, 0), lambda r: part("spike", spread * sign(r, 8, 20)))
+        return draw
+
+    def noisy(random: Random) -> Part:
+        times = random.uniform(4, 10)
+        return Part("noise", times * sensed.noise, "flat", name, times)
+
+    yield sort("spike", (0, 0), moved("spike", 8, 20))
     yield sort("stuck", (3, 30), lambda r: part("stuck"))
-    yield sort("noise", (2, 14), lambda r: part("noise", sensed.noise * r.uniform(4, 10)))
-    yield sort("offset", (3, 30), lambda r: part("offset", spread * sign(r, 4, 10)))
+    yield sort("noise", (2, 14), noisy)
+    yield sort("offset", (3, 30), moved("offset", 4, 10))
     yield sort("gain", (3, 30), lambda r: part("gain", r.choice((r.uniform(1.4, 2.2), 0.5))))
-    yield sort("drift", (36, 96), lambda r: part("drift", spread * sign(r, 6, 15), "ramp"))
+    yield sort("drift", (36, 96), moved("drift", 6, 15, "ramp"))
     yield sort("out-of-range", (0.2, 6), lambda r: part("out-of-range", r.choice((beyond, below))))
     yield sort("sentinel", (0.2, 6), lambda r: part("sentinel", r.choice(sensed.sentinels)))
     yield sort("gap", (1, 14), lambda r: part("gap"))

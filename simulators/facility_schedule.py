@@ -8,15 +8,19 @@ from typing import NamedTuple
 
 from devices.registry import Device, Registry
 from simulators.facility import Event
-from simulators.facility_sorts import Part, Sort
+from simulators.facility_sorts import Part, Sort, When
 from simulators.world import rhythm
 from simulators.world.chance import stream
+from simulators.world.climate import Sky, sky_over
 from simulators.world.effects import Effect
 
 HOUR_MS = 3_600_000
 APART_MS = 8 * HOUR_MS  # of health between two events of one device
 HEALTHY_MS = 24 * HOUR_MS  # at the start of a run, if it is much longer
 TRIES = 12
+HARD_RAIN = 0.3
+STORM_WITHIN_MS = 4 * 24 * HOUR_MS
+STORM_STEP_MS = 600_000
 
 Busy = Iterable[tuple[str, int, int]]
 
@@ -63,8 +67,9 @@ def schedule(
     for sort in sorts:
         for scope, devices in _groups(sort, registry):
             draw = stream(seed, "facility", sort.type, sort.metric or "", *scope)
+            sky = sky_over(seed, registry.sites[devices[0].site])
             for nth in range(1, 1 + _count(draw, sort.per_day * rates, span_ms)):
-                wanted = _Wanted(draw.random(), sort, scope, devices, draw, nth)
+                wanted = _Wanted(draw.random(), sort, scope, devices, sky, draw, nth)
                 alone[sort.together == "device"].append(wanted)
     # By chance, so that no sort comes before another where room is scarce.
     in_order = [one for found in alone.values() for one in sorted(found, key=lambda w: w.turn)]
@@ -73,12 +78,16 @@ def schedule(
 
 
 class _Wanted(NamedTuple):
-    """An event before it has a time. turn: when it is placed. nth: of its sort and scope."""
+    """An event before it has a time. turn: when it is placed. nth: of its sort and scope.
+
+    sky: the weather over its first device.
+    """
 
     turn: float
     sort: Sort
     scope: tuple[str, str]
     devices: list[Device]
+    sky: Sky
     draw: Random
     nth: int
 
@@ -96,6 +105,8 @@ def _scope(sort: Sort, registry: Registry, device: Device) -> tuple[str, str]:
     site = registry.sites[device.site]
     if sort.together == "district":
         return "district", f"{site.province}/{site.district}"
+    if sort.together == "feeder":
+        return "feeder", site.feeder or f"of {site.site}"
     return "device", device.device
 
 
@@ -113,38 +124,47 @@ def _place(wanted: _Wanted, span_ms: tuple[int, int], diary: _Diary) -> Event | 
     sort, draw = wanted.sort, wanted.draw
     names = [device.device for device in wanted.devices]
     length_ms = sort.length_ms(wanted.devices[0], draw)
+    settles_ms = round(sort.settles_s * 1000)
     parts = sort.parts(draw)
     first_ms = span_ms[0] + min(HEALTHY_MS, (span_ms[1] - span_ms[0]) // 10)
-    last_ms = span_ms[1] - length_ms
+    last_ms = span_ms[1] - length_ms - settles_ms
     if last_ms <= first_ms:
         return None
     for _ in range(TRIES):
-        start_ms = _beginning(sort, draw.randrange(first_ms, last_ms))
-        end_ms = start_ms + length_ms
+        start_ms = _beginning(wanted, draw.randrange(first_ms, last_ms))
+        end_ms = start_ms + length_ms + settles_ms
         if end_ms <= span_ms[1] and diary.is_free(names, start_ms, end_ms):
             diary.take(names, start_ms, end_ms)
-            effects = _effects(parts, start_ms, end_ms)
-            return _event(wanted, start_ms, end_ms, dict.fromkeys(names, effects))
+            return _event(wanted, parts, start_ms, length_ms)
     return None
 
 
-def _event(
-    wanted: _Wanted, start_ms: int, end_ms: int, effects: dict[str, tuple[Effect, ...]]
-) -> Event:
-    sort = wanted.sort
+def _event(wanted: _Wanted, parts: Sequence[Part], start_ms: int, length_ms: int) -> Event:
+    sort, devices = wanted.sort, wanted.devices
+    scope = _narrowed(wanted.scope, devices)
     label = [sort.type, sort.metric, wanted.scope[1].replace("/", "-"), str(wanted.nth)]
+    effects = _effects(parts, start_ms, start_ms + length_ms)
     return Event(
         fault="-".join(filter(None, label)),
         type=sort.type,
         truth=sort.truth,
-        scope=wanted.scope,
-        devices=tuple(effects),
-        sites=tuple(sorted({device.site for device in wanted.devices})),
+        scope=scope,
+        devices=tuple(device.device for device in devices),
+        sites=tuple(sorted({device.site for device in devices})),
         metric=sort.metric,
         start_ms=start_ms,
-        end_ms=end_ms,
-        effects=effects,
+        end_ms=start_ms + length_ms + round(sort.settles_s * 1000),
+        effects={device.device: effects for device in devices},
+        sigmas=next((part.sigmas for part in parts if part.sigmas is not None), None),
     )
+
+
+def _narrowed(scope: tuple[str, str], devices: Sequence[Device]) -> tuple[str, str]:
+    """The smallest scope that holds the devices: what hits one device is not a district's."""
+    if len(devices) == 1:
+        return "device", devices[0].device
+    sites = {device.site for device in devices}
+    return ("site", sites.pop()) if len(sites) == 1 else scope
 
 
 def _effects(parts: Sequence[Part], start_ms: int, end_ms: int) -> tuple[Effect, ...]:
@@ -153,21 +173,28 @@ def _effects(parts: Sequence[Part], start_ms: int, end_ms: int) -> tuple[Effect,
     )
 
 
-def _beginning(sort: Sort, at_ms: int) -> int:
-    """The first time from at_ms at which the sort may begin."""
-    if sort.when == "any":
+def _beginning(wanted: _Wanted, at_ms: int) -> int:
+    """The first time from at_ms at which the event may begin."""
+    when = wanted.sort.when
+    if when == "any":
         return at_ms
-    hour = 8.5 + at_ms % 4_000_000 / 2_000_000  # from half past eight to half past ten
+    if when == "storm":
+        return _next_storm(wanted.sky, at_ms)
+    first_hour = 17.5 if when == "evening" else 8.5
+    hour = first_hour + at_ms % 4_000_000 / 2_000_000  # in the two hours after
     midnight_ms = at_ms - (at_ms + rhythm.LOCAL_OFFSET_MS) % rhythm.DAY_MS
-    return next(
-        morning_ms
-        for day in range(1, 15)
-        if _may_begin(sort, morning_ms := midnight_ms + day * rhythm.DAY_MS + round(hour * HOUR_MS))
-    )
+    mornings = (midnight_ms + day * rhythm.DAY_MS + round(hour * HOUR_MS) for day in range(1, 15))
+    return next(time_ms for time_ms in mornings if _may_begin(when, time_ms))
 
 
-def _may_begin(sort: Sort, morning_ms: int) -> bool:
-    if not rhythm.is_working_day(morning_ms):
-        return False
-    weekday = ((morning_ms + rhythm.LOCAL_OFFSET_MS) // rhythm.DAY_MS + rhythm.EPOCH_WEEKDAY) % 7
-    return sort.when == "office-hours" or weekday == 2
+def _next_storm(sky: Sky, at_ms: int) -> int:
+    """When it next rains hard; where it stays dry, at_ms: a slope upstream gave way."""
+    times = range(at_ms, at_ms + STORM_WITHIN_MS, STORM_STEP_MS)
+    return next((time_ms for time_ms in times if sky.rain(time_ms) > HARD_RAIN), at_ms)
+
+
+def _may_begin(when: When, at_ms: int) -> bool:
+    if when == "evening":
+        return True
+    weekday = ((at_ms + rhythm.LOCAL_OFFSET_MS) // rhythm.DAY_MS + rhythm.EPOCH_WEEKDAY) % 7
+    return rhythm.is_working_day(at_ms) and (when == "office-hours" or weekday == 2)

@@ -17,17 +17,22 @@ CONDITION = Cause("condition", "facility")
 SENSOR = Cause("data_quality", "sensor")
 POWER = Cause("condition", "power")
 
-Together = Literal["device", "district"]
-When = Literal["any", "office-hours", "wednesday-morning"]
+Together = Literal["device", "feeder", "district"]
+When = Literal["any", "office-hours", "wednesday-morning", "evening", "storm"]
 
 
 class Part(NamedTuple):
-    """One effect of an event, before it has a time. See simulators.world.effects.Effect."""
+    """One effect of an event, before it has a time. See simulators.world.effects.Effect.
+
+    sigmas: its size in standard deviations of the healthy metric, where that says how hard it is
+    to see.
+    """
 
     what: str
     size: float = 1.0
     shape: Shape = "flat"
     metric: str | None = None
+    sigmas: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Sort:
     fits: Callable[[Device], bool] = lambda device: True
     together: Together = "device"
     when: When = "any"
+    settles_s: float = 0.0
 
     def length_ms(self, device: Device, random: Random) -> int:
         """How long it lasts at a device; one round at least."""

@@ -20,20 +20,22 @@ SPEED_MBPS = {"fibre": (50.0, 50.0), "dsl": (12.0, 2.0), "fixed-wireless": (20.0
               "3g": (4.0, 1.0), "4g": (20.0, 8.0), "5g": (100.0, 30.0), "vsat-geo": (6.0, 1.5),
               "vsat-leo": (80.0, 12.0)}  # fmt: skip
 CLASSES = (("office", 0.4), ("health-centre", 0.2), ("hospital", 0.14), ("school", 0.12),
-           ("water-plant", 0.14))  # fmt: skip
+           ("water-plant", 0.14), ("river-station", 0.05))  # fmt: skip
 NAMES = {
     "office": ("District Office", "ຫ້ອງວ່າການເມືອງ", "Office of the Governor"),
     "health-centre": ("Health Centre", "ສຸກສາລາເມືອງ", "Ministry of Health"),
     "hospital": ("Hospital", "ໂຮງໝໍເມືອງ", "Ministry of Health"),
     "school": ("Secondary School", "ໂຮງຮຽນມັດທະຍົມເມືອງ", "Ministry of Education and Sports"),
+    "river-station": ("River Station", "ສະຖານີອຸທົກກະສາດເມືອງ", "Meteorology and Hydrology"),
     "water-plant": ("Water Plant", "ໂຮງງານນ້ຳປະປາເມືອງ", "Water Supply State Enterprise"),
 }
 KINDS_OF = {
     "office": ("environment", "power", "presence", "environment"),
     "health-centre": ("cold-chain", "solar", "environment", "presence"),
     "hospital": ("cold-chain", "power", "environment", "cold-chain"),
-    "school": ("environment", "air-quality", "presence", "environment"),
+    "school": ("environment", "air-quality", "presence", "water-level"),
     "water-plant": ("water-level", "water-quality", "power", "water-level"),
+    "river-station": ("water-level", "solar"),
 }
 INTERVALS_S = ((60, 0.12), (120, 0.16), (180, 0.2), (300, 0.52))
 SITES_A_DISTRICT = (3, 4, 5, 6)
@@ -126,7 +128,7 @@ def _devices(draw: Random, sites: dict[str, Site], count: int) -> dict[str, Devi
         name = f"{kind}-{len(made) + 1:04d}"
         interval_s = draw.choices([s for s, _ in INTERVALS_S], [w for _, w in INTERVALS_S])[0]
         params: dict[str, float | int] = {}
-        if kind == "water-level" and site.site_class == "water-plant":
+        if kind == "water-level" and site.site_class != "river-station":
             params["height_m"] = draw.choice((3.0, 4.0, 5.0, 6.0))
         if kind == "solar":
             params["bank_v"] = draw.choice((12, 24))

@@ -7,7 +7,7 @@ from random import Random
 
 from devices.registry import Device
 from simulators.world import rhythm
-from simulators.world.chance import Bursts, Wander
+from simulators.world.chance import Bursts, Wander, flicker
 from simulators.world.climate import Outdoors, latitude
 from simulators.world.effects import Place
 
@@ -51,9 +51,9 @@ class Environment:
         humidity = outside_rh - 1.4 * (inside_c - outside_c) - (9.0 if cooled else 0.0)
         humidity += self._humid.step(dt_s) - 2.2 * sun_c
         co2_ppm = self._breathe(load, dt_s, now.get("crowded", 1.0), now.get("stuffy", 0.0))
-        co2_ppm = max(405.0, co2_ppm + self._random.gauss(0, 6.0))
+        co2_ppm = max(405.0, co2_ppm + flicker(self._random, 6.0))
         return {
-            "temperature_c": inside_c + sun_c + self._random.gauss(0, 0.06),
+            "temperature_c": inside_c + sun_c + flicker(self._random, 0.06),
             "humidity_pct": min(99.5, max(8.0, humidity)),
             "co2_ppm": max(300.0, co2_ppm + now.get("co2-baseline", 0.0)),
             "battery_v": self._battery.step(dt_s, now.get("battery-low", 0.0)),
@@ -99,7 +99,7 @@ class AirQuality:
         fine = min(480.0, max(1.5, fine * self._random.gauss(1.0, 0.03)))
         coarse = min(780.0, fine * self._coarse * self._random.gauss(1.0, 0.02) + 2.0)
         if "fan-stall" in now:
-            fine = self._stalled_ugm3 + abs(self._random.gauss(0, 0.12))
+            fine = self._stalled_ugm3 + abs(flicker(self._random, 0.12))
             coarse = fine * 1.3
         if "pm-inverted" in now:
             coarse = fine * now["pm-inverted"]
@@ -107,9 +107,9 @@ class AirQuality:
         return {
             "pm2_5_ugm3": fine,
             "pm10_ugm3": coarse,
-            "temperature_c": temperature + sun_c + self._random.gauss(0, 0.08),
+            "temperature_c": temperature + sun_c + flicker(self._random, 0.08),
             "humidity_pct": min(
-                99.5, max(8.0, humidity - 2.2 * sun_c + self._random.gauss(0, 0.5))
+                99.5, max(8.0, humidity - 2.2 * sun_c + flicker(self._random, 0.5))
             ),
         }
 
@@ -136,4 +136,4 @@ class Battery:
     def step(self, dt_s: float, low_v: float = 0.0) -> float:
         """Its voltage `dt_s` seconds later; low_v: how much the cell has lost beyond its age."""
         self._v = max(3.0, self._v - 2e-9 * dt_s)
-        return max(0.0, self._v - low_v) + self._random.gauss(0, 0.008 * (1.0 + 3.0 * low_v))
+        return max(0.0, self._v - low_v) + flicker(self._random, 0.008 * (1.0 + 3.0 * low_v))

@@ -19,8 +19,13 @@ def stream(seed: int, *names: str) -> Random:
     return Random(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big"))
 
 
+def flicker(random: Random, spread: float) -> float:
+    """Noise of a sensor, heavier in the tails than a normal law of the same standard deviation."""
+    return random.gauss(0.0, spread * (3.0 if random.random() < 0.04 else 0.82))
+
+
 class Wander:
-    """Noise with a memory: a mean-reverting walk (Ornstein-Uhlenbeck), exact for any time step.
+    """Noise with a memory: a mean-reverting walk for any time step, pushed by heavy-tailed noise.
 
     spread: standard deviation in the long run. memory_s: time after which 1/e of a deviation
     is left.
@@ -38,7 +43,7 @@ class Wander:
         """The deviation `dt_s` seconds later."""
         kept = math.exp(-dt_s / self._memory_s)
         fresh = self._spread * math.sqrt(1.0 - kept * kept)
-        self.value = self.value * kept + self._random.gauss(0.0, fresh)
+        self.value = self.value * kept + flicker(self._random, fresh)
         return self.value
 
 

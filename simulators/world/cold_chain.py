@@ -8,7 +8,7 @@ from random import Random
 from devices.registry import Device
 from simulators.world import rhythm
 from simulators.world.air import ROOM_LAG_S
-from simulators.world.chance import Bursts
+from simulators.world.chance import Bursts, flicker
 from simulators.world.climate import Outdoors
 from simulators.world.effects import Now, Place
 
@@ -52,8 +52,8 @@ class ColdChain:
         goods_c = self._inside_c + self._door_c
         felt_c = goods_c + (room_c - goods_c) * self._out
         return {
-            "temperature_c": felt_c + self._random.gauss(0, 0.05),
-            "ambient_c": room_c + self._random.gauss(0, 0.07),
+            "temperature_c": felt_c + flicker(self._random, 0.05),
+            "ambient_c": room_c + flicker(self._random, 0.07),
             "door_open": opened,
             "compressor_on": self._compressor,
             "mains_on": "mains-off" not in now,

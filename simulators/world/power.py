@@ -6,7 +6,7 @@ from random import Random
 
 from devices.registry import Device, Site
 from simulators.world import rhythm
-from simulators.world.chance import Bursts, SharedWander, Wander, stream
+from simulators.world.chance import Bursts, SharedWander, Wander, flicker, stream
 from simulators.world.effects import NOTHING_NOW, Now, Place
 
 LOWEST_V = 208.0  # the dips of a healthy feeder stay inside the statutory 230 V - 10 %
@@ -51,8 +51,8 @@ class Mains:
     def step(self, at_ms: int, dt_s: float, now: Now = NOTHING_NOW) -> float:
         """The voltage `dt_s` seconds later."""
         dip = self._random.uniform(3, 9) if self._dips.step(dt_s, per_s=1 / 9000) else 0.0
-        uneven = 1.0 + self._uneven.step(dt_s)
-        noise = self._random.gauss(0, 0.35)
+        uneven = min(1.4, max(0.6, 1.0 + self._uneven.step(dt_s)))
+        noise = flicker(self._random, 0.35)
         if "mains-off" in now:
             return 0.0
         if "genset" in now:
@@ -102,7 +102,7 @@ class Power:
 
     def _frequency(self, at_ms: int, dt_s: float, now: Now) -> float:
         """The grid's, which the whole country shares, or that of a generator's governor."""
-        governor = self._governor_hz.step(dt_s)
+        governor = min(3.5, max(-3.5, self._governor_hz.step(dt_s)))
         if "genset" in now:
-            return min(56.0, max(44.0, 50.1 + (0.18 + now["genset"]) * governor))
-        return 50.0 + self._grid_hz.at(at_ms) + self._random.gauss(0, 0.006)
+            return 50.1 + (0.1 + now["genset"]) * governor
+        return 50.0 + self._grid_hz.at(at_ms) + flicker(self._random, 0.006)

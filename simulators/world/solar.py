@@ -7,7 +7,7 @@ from random import Random
 
 from devices.registry import Device
 from simulators.world import rhythm
-from simulators.world.chance import Wander
+from simulators.world.chance import Wander, flicker
 from simulators.world.effects import Place
 
 REST_V = (11.3, 12.85)  # resting voltage of an empty and a full 12 V lead-acid bank
@@ -50,7 +50,7 @@ class Solar:
         self._charge = min(1.0, max(0.0, self._charge))
         bank_v = self._bank_volts(pv_w, load_w, bank_wh) + now.get("overcharge", 0.0) * sun
         self._switch(bank_v)
-        panel_v = (17.2 + 1.6 * sun + self._random.gauss(0, 0.12)) if sun > 0.02 else 0.0
+        panel_v = (17.2 + 1.6 * sun + flicker(self._random, 0.12)) if sun > 0.02 else 0.0
         return {
             "battery_v": bank_v * self._scale,
             "pv_v": panel_v * self._scale * (1.0 if alive > 0.05 else 0.04),
@@ -66,13 +66,13 @@ class Solar:
 
     def _load(self, at_ms: int, dt_s: float, more: float) -> float:
         usage = 1.0 + 0.35 * rhythm.evening_load(at_ms) + self._usage.step(dt_s) + more
-        load_w = max(3.0, self._load_w * usage + self._random.gauss(0, 0.3))
+        load_w = max(3.0, self._load_w * usage + flicker(self._random, 0.3))
         return load_w if self._connected else 0.0
 
     def _bank_volts(self, pv_w: float, load_w: float, bank_wh: float) -> float:
         empty_v, full_v = REST_V
         rest_v = empty_v + (full_v - empty_v) * math.pow(self._charge, 0.7)
-        noise = self._random.gauss(0, 0.012)
+        noise = flicker(self._random, 0.012)
         if pv_w < load_w:  # an aged bank gives way under its load
             return rest_v - 0.18 * self._bank_wh / bank_wh * (1.0 - pv_w / load_w) + noise
         # Charging lifts it towards the regulator's mark: absorption, then float once it is full.

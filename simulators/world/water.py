@@ -8,7 +8,7 @@ from random import Random
 from devices.registry import Device
 from simulators.world import rhythm
 from simulators.world.air import Battery
-from simulators.world.chance import Wander
+from simulators.world.chance import Wander, flicker
 from simulators.world.effects import Now, Place
 
 STEP_S = 60.0  # the pump is looked at once a minute, however rarely the device reports
@@ -53,7 +53,7 @@ class River:
         self._flood_m += (aim_m - self._flood_m) * -math.expm1(-dt_s / lag_s)
         stage = self._low_m + self._rise_m * rain * math.exp(self._wander.step(dt_s))
         stage = min(28.0, stage + self._rained_m + self._flood_m)
-        waves = self._random.gauss(0, 0.004 + 0.01 * rain)
+        waves = flicker(self._random, 0.004 + 0.01 * rain)
         battery_v = self._battery.step(dt_s, now.get("battery-low", 0.0))
         return {"level_m": stage + waves, "battery_v": battery_v}
 
@@ -89,12 +89,12 @@ class Tank:
         now = self._effects.at(at_ms)
         draw_m_s = self._step(at_ms, dt_s, now)
         ripple = 0.0025 if self._pumping else 0.0012
-        level_m = self._level_m + self._random.gauss(0, ripple)
+        level_m = self._level_m + flicker(self._random, ripple)
         flow_m3h = draw_m_s * self._area_m2 * 3600 * self._random.gauss(1.0, 0.015)
         return {
             "level_m": min(self._height_m, max(0.0, level_m)),
             "flow_m3h": max(0.0, flow_m3h),
-            "pressure_bar": max(0.0, self._pressure(now) + self._random.gauss(0, 0.02)),
+            "pressure_bar": max(0.0, self._pressure(now) + flicker(self._random, 0.02)),
             "pump_on": self._pumping,
             "battery_v": self._battery.step(dt_s, now.get("battery-low", 0.0)),
         }

@@ -7,7 +7,7 @@ from random import Random
 
 from devices.registry import Device
 from simulators.world import rhythm
-from simulators.world.chance import Wander
+from simulators.world.chance import Wander, flicker
 from simulators.world.climate import Outdoors
 from simulators.world.effects import Now, Place
 
@@ -56,12 +56,12 @@ class WaterQuality:
             "turbidity_ntu": max(0.02, ntu * self._random.gauss(1.0, 0.03)),
             "ph": self._acidity(dt_s, now),
             "chlorine_mgl": self._chlorinate(at_ms, dt_s, now),
-            "conductivity_uscm": salts + self._random.gauss(0, 1.5),
-            "temperature_c": min(34.0, max(16.0, water_c)) + self._random.gauss(0, 0.03),
+            "conductivity_uscm": salts + flicker(self._random, 1.5),
+            "temperature_c": min(34.0, max(16.0, water_c)) + flicker(self._random, 0.03),
         }
         if "in-air" in now:
-            values["conductivity_uscm"] = abs(self._random.gauss(0.0, 1.0))
-            values["turbidity_ntu"] = abs(self._random.gauss(0.0, 0.02))
+            values["conductivity_uscm"] = abs(flicker(self._random, 1.0))
+            values["turbidity_ntu"] = abs(flicker(self._random, 0.02))
         return values
 
     def _warm(self, at_ms: int, dt_s: float) -> float:
@@ -79,7 +79,7 @@ class WaterQuality:
 
     def _acidity(self, dt_s: float, now: Now) -> float:
         self._ph_off += (now.get("ph-shift", 0.0) - self._ph_off) * -math.expm1(-dt_s / DOSE_LAG_S)
-        ph = self._ph + self._ph_wander.step(dt_s) + self._ph_off + self._random.gauss(0, 0.012)
+        ph = self._ph + self._ph_wander.step(dt_s) + self._ph_off + flicker(self._random, 0.012)
         return ph + (7.0 - ph) * now.get("ph-to-7", 0.0)
 
     def _chlorinate(self, at_ms: int, dt_s: float, now: Now) -> float:
@@ -88,4 +88,4 @@ class WaterQuality:
         used = 0.06 * rhythm.water_demand(at_ms) + 0.012 * min(20.0, self._flood_ntu)
         dose = max(0.28 + used, self._chlorine + self._dose.step(dt_s))
         left = dose * (1.0 - self._dose_off) - used + now.get("overdose", 0.0)
-        return max(0.0, left + self._random.gauss(0, 0.008))
+        return max(0.0, left + flicker(self._random, 0.008))

@@ -12,13 +12,14 @@ import pytest
 
 from devices.kinds import KINDS
 from devices.registry import Registry
-from devices.sample import national_sample
 from simulators.facility import Event, effects_by_device
 from simulators.facility_decoys import DECOYS, facility_decoys
 from simulators.facility_faults import CONDITIONS, OWN, SENSORS, SORTS, facility_faults
 from simulators.facility_sensors import WHATS, SensorFaults
 from simulators.facility_sorts import Sort
+from simulators.made_country import made_country
 from simulators.world import model_for, rhythm
+from simulators.world.climate import sky_over
 from simulators.world.effects import Effect, Effects, Shape
 from simulators.world.model import Value, rounded
 from tests.simulators.country import START_MS, country
@@ -27,7 +28,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 END_MS = START_MS + 14 * DAY_MS
 SMALL = country()
-COUNTRY = national_sample()
+COUNTRY = made_country(7, 80, 320)
 
 
 def sensed(kind: str, values: list[float], metric: str, *effects: Effect) -> list[float | None]:
@@ -177,6 +178,9 @@ def test_a_flood_muddies_every_plant_of_its_district() -> None:
     assert events
     for event in events:
         kind, name = event.scope
+        if len(event.devices) == 1:
+            assert (kind, name) == ("device", event.devices[0])
+            continue
         assert kind == "district"
         sites = [COUNTRY.sites[site] for site in event.sites]
         assert {f"{site.province}/{site.district}" for site in sites} == {name}
@@ -190,12 +194,33 @@ def test_a_flood_muddies_every_plant_of_its_district() -> None:
         assert set(event.devices) == there == set(event.effects)
 
 
+def test_neighbours_sag_together_in_the_evening() -> None:
+    """A weak feeder shows in the meter of each of its sites, and begins between 17 and 20 h."""
+    sags = [event for event in MANY if event.type == "voltage-sag"]
+    assert any(event.scope[0] == "feeder" and len(event.sites) > 1 for event in sags)
+    for event in sags:
+        assert len({COUNTRY.sites[site].feeder for site in event.sites}) == 1
+        assert 17 <= rhythm.local_hour(event.start_ms) <= 20
+
+
+def test_floods_come_with_storms() -> None:
+    """In the rains a muddy flood begins while it rains hard over its place."""
+    rains_ms = START_MS + 155 * DAY_MS
+    events = facility_faults(COUNTRY, 1, rains_ms, rains_ms + 14 * DAY_MS, 12.0)
+    floods = [e for e in events if e.type in ("turbidity-event", "river-flood")]
+    raining = [sky_over(1, COUNTRY.sites[e.sites[0]]).rain(e.start_ms) > 0.1 for e in floods]
+    assert len(floods) > 5
+    assert sum(raining) > 0.6 * len(raining)
+
+
 def test_a_truth_line_says_what_the_contract_asks() -> None:
     """Every key of the truth file, times inside the run, nature and cause of alerts."""
     for event in MANY:
         line = json.loads(event.truth_line(END_MS))
-        assert list(line) == ["fault", "type", "nature", "scope", "cause", "devices", "sites",
-                              "metric", "start", "end"]  # fmt: skip
+        keys = ["fault", "type", "nature", "scope", "cause", "devices", "sites", "metric", "start",
+                "end", "down"]  # fmt: skip
+        assert list(line)[: len(keys)] == keys
+        assert line.get("sigmas", 4) >= 4
         assert line["nature"] in ("data_quality", "condition")
         assert line["cause"] in ("sensor", "facility", "power")
         for device in line["devices"]:
