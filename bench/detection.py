@@ -59,7 +59,7 @@ def measure(n: int, seconds: float, rounds: int = 1) -> tuple[float, float]:
     engine = Engine(catalogue)
     rng = np.random.default_rng(1)
     values = levels(catalogue)
-    steady = np.array([catalogue[k].metric.unit in ("bool", "%") for k in range(n)])
+    steady = np.array([catalogue[k].metric.unit in ("bool", "%", "kWh") for k in range(n)])
     spread = np.where(steady, 0.0, np.maximum(values * 0.002, 0.02))
     number = 0
     taken, spent = 0, 0.0
@@ -89,12 +89,16 @@ def fleet(n: int) -> Catalogue:
 
 def levels(catalogue: Catalogue) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """A plausible value for each series: inside its limits, so that nothing fires."""
+    usual = {"%": 0.0, "m": 2.0, "bool": 1.0}
+    quiet = {"door_open": 0.0, "co2_ppm": 600.0}
     metrics = [catalogue[number].metric for number in range(len(catalogue))]
     return np.array(
         [
-            (m.plausible_min + m.plausible_max) / 2
+            quiet[m.name]
+            if m.name in quiet
+            else (m.plausible_min + m.plausible_max) / 2
             if m.plausible_min is not None and m.plausible_max is not None and m.unit != "%"
-            else {"%": 0.0, "m": 2.0, "bool": 1.0}.get(m.unit, 20.0)
+            else usual.get(m.unit, 20.0)
             for m in metrics
         ]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from detection.findings import Finding, Nature, Severity
@@ -12,6 +12,7 @@ from detection.texts import explain
 
 State = Literal["pending", "firing", "resolved", "dropped"]
 Key = tuple[str, str, str]
+Episode = tuple[Finding, Finding]  # that a rule fired, and that it was over
 
 
 class AlertChange(NamedTuple):
@@ -19,7 +20,8 @@ class AlertChange(NamedTuple):
 
     dropped: it was pending and never fired. event_ms: when it happened; at_ms: when the platform
     knew; in `resolved` and `dropped` both are those of the end. expected: lowest and highest value
-    that would not have been a finding.
+    that would not have been a finding. incident: of which it is a part, None while of none.
+    backfilled: readings that came late opened and closed it in the past; nobody is told.
     """
 
     alert: str
@@ -36,13 +38,24 @@ class AlertChange(NamedTuple):
     expected: tuple[float, float] | None
     text_en: str
     text_lo: str
+    incident: str | None = None
+    backfilled: bool = False
+
+
+class Ended(NamedTuple):
+    """The last alert of a key that is over."""
+
+    alert: str
+    onset_ms: int
+    end_ms: int
 
 
 class AlertBook:
-    """Every alert that is pending or firing."""
+    """Every alert that is pending or firing, and the last one of each key that is over."""
 
     def __init__(self) -> None:
         self._open: dict[Key, AlertChange] = {}
+        self._ended: dict[Key, Ended] = {}
 
     def apply(
         self, findings: Iterable[Finding], now_ms: int, site_of: Callable[[str], str]
@@ -58,20 +71,54 @@ class AlertBook:
                 changes.append(change)
         return changes
 
+    def correct(
+        self, episodes: Iterable[Episode], now_ms: int, site_of: Callable[[str], str]
+    ) -> list[AlertChange]:
+        """Alerts that late readings open and close in the past: two changes each.
+
+        An episode of which an alert told when it happened is left out.
+        """
+        changes = []
+        for firing, clear in episodes:
+            key = (firing.device, firing.metric, firing.rule)
+            if not self._told_of(key, firing.onset_ms, clear.at_ms):
+                opened = _change_of(firing, None, self._new_id(key, firing), now_ms, site_of)
+                opened = opened._replace(state="firing", backfilled=True)
+                closed = _change_of(clear, opened, opened.alert, now_ms, site_of)
+                changes += [opened, closed._replace(state="resolved")]
+        return changes
+
+    def attach(self, incident_of: Mapping[str, str]) -> dict[str, str]:
+        """Note of which incidents open alerts are parts, by alert; those for which that is new."""
+        moved = {}
+        for key, alert in self._open.items():
+            incident = incident_of.get(alert.alert)
+            if incident is not None and incident != alert.incident:
+                self._open[key] = alert._replace(incident=incident)
+                moved[alert.alert] = incident
+        return moved
+
+    def forget_before(self, before_ms: int) -> None:
+        """Forget alerts that were over before; late readings of that time do not come any more."""
+        self._ended = {k: ended for k, ended in self._ended.items() if ended.end_ms >= before_ms}
+
     def open_alerts(self) -> list[AlertChange]:
         """The last change of every alert that is pending or firing, in order of opening."""
         return list(self._open.values())
 
     def snapshot(self) -> bytes:
-        """The open alerts as bytes for `restore`."""
-        return json.dumps(self.open_alerts(), ensure_ascii=False).encode()
+        """The book as bytes for `restore`."""
+        ended = [(*key, *value) for key, value in self._ended.items()]
+        return json.dumps([self.open_alerts(), ended], ensure_ascii=False).encode()
 
     def restore(self, state: bytes) -> None:
-        """Hold exactly the alerts of a snapshot."""
-        self.hold(_from_json(fields) for fields in json.loads(state))
+        """Be the book of a snapshot."""
+        opened, ended = json.loads(state)
+        self.hold(map(_from_json, opened))
+        self._ended = {(d, m, r): Ended(*rest) for d, m, r, *rest in ended}
 
     def hold(self, alerts: Iterable[AlertChange]) -> None:
-        """Hold exactly these alerts, pending or firing."""
+        """Have exactly these alerts open, pending or firing."""
         self._open = {(a.device, a.metric, a.rule): a for a in alerts}
 
     def _change(
@@ -82,32 +129,62 @@ class AlertBook:
         state = _next_state(before, finding)
         if state is None:
             return None
-        onset_ms = before.event_ms if before else finding.onset_ms
-        text_en, text_lo = explain(finding)
-        change = AlertChange(
-            alert=before.alert if before else alert_id(key, finding.onset_ms),
-            state=state,
-            device=finding.device,
-            site=before.site if before else site_of(finding.device),
-            metric=finding.metric,
-            rule=finding.rule,
-            nature=finding.nature,
-            severity=finding.severity,
-            event_ms=finding.at_ms if finding.phase == "clear" else onset_ms,
-            at_ms=now_ms,
-            value=finding.value,
-            expected=finding.expected,
-            text_en=text_en,
-            text_lo=text_lo,
-        )
-        if finding.phase == "clear":
-            del self._open[key]
-        else:
+        alert = before.alert if before else self._new_id(key, finding)
+        change = _change_of(finding, before, alert, now_ms, site_of)._replace(state=state)
+        if finding.phase != "clear":
             self._open[key] = change
+            return change
+        del self._open[key]
+        if before and state == "resolved":
+            self._ended[key] = Ended(alert, before.event_ms, finding.at_ms)
         return change
 
+    def _new_id(self, key: Key, finding: Finding) -> str:
+        """An id that was never used, not even where a rule finds the same onset once more."""
+        alert = alert_id(key, finding.onset_ms)
+        ended = self._ended.get(key)
+        if ended is None or ended.onset_ms != finding.onset_ms:
+            return alert
+        return alert_id((*key, ended.alert), finding.onset_ms)
 
-def alert_id(key: Key, onset_ms: int) -> str:
+    def _told_of(self, key: Key, onset_ms: int, end_ms: int) -> bool:
+        opened, ended = self._open.get(key), self._ended.get(key)
+        if opened is not None and end_ms >= opened.event_ms:
+            return True
+        return ended is not None and onset_ms <= ended.end_ms and end_ms >= ended.onset_ms
+
+
+def _change_of(
+    finding: Finding,
+    before: AlertChange | None,
+    alert: str,
+    now_ms: int,
+    site_of: Callable[[str], str],
+) -> AlertChange:
+    """An alert after a finding; its state is for the caller to say."""
+    onset_ms = before.event_ms if before else finding.onset_ms
+    text_en, text_lo = explain(finding)
+    return AlertChange(
+        alert=alert,
+        state="pending",
+        device=finding.device,
+        site=before.site if before else site_of(finding.device),
+        metric=finding.metric,
+        rule=finding.rule,
+        nature=finding.nature,
+        severity=finding.severity,
+        event_ms=finding.at_ms if finding.phase == "clear" else onset_ms,
+        at_ms=now_ms,
+        value=finding.value,
+        expected=finding.expected,
+        text_en=text_en,
+        text_lo=text_lo,
+        incident=before.incident if before else None,
+        backfilled=before.backfilled if before else False,
+    )
+
+
+def alert_id(key: tuple[str, ...], onset_ms: int) -> str:
     """The id of the alert that began at `onset_ms`: the same wherever and whenever it is found."""
     name = "\0".join((*key, str(onset_ms)))
     return "a" + hashlib.blake2b(name.encode(), digest_size=6).hexdigest()

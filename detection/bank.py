@@ -26,6 +26,11 @@ class Bank:
         """A copy of the rows of these series, in that order."""
         return self._blocks.take(series).view(self._blank.dtype)
 
+    def row(self, number: int) -> np.void:
+        """The row of one series, to read."""
+        row: np.void = self._blocks[number : number + 1].view(self._blank.dtype)[0]
+        return row
+
     def put(self, series: NDArray[np.intp], rows: Rows) -> None:
         """Replace the rows of these series, each of which may be named once."""
         self._blocks[series] = rows.view(self._block)
@@ -41,3 +46,28 @@ class Bank:
     def dtype(self) -> np.dtype[Any]:
         """The layout of a row."""
         return self._blank.dtype
+
+
+class Cells(Bank):
+    """A bank whose rows are tables of k cells of the same few float32 columns.
+
+    One cell of each of many series is read or written without moving the rest of the rows.
+    """
+
+    def __init__(self, k: int, columns: int) -> None:
+        """Every cell starts as zeros."""
+        super().__init__(np.zeros(1, [("cells", "f4", (k, columns))]))
+        self._k, self._columns = k, columns
+
+    def pick(self, series: NDArray[np.intp], cell: NDArray[np.int64]) -> NDArray[np.float64]:
+        """float64[n, columns]: a copy of one cell of each of n series."""
+        return self._flat().take(series * self._k + cell, axis=0).astype(np.float64)
+
+    def place(
+        self, series: NDArray[np.intp], cell: NDArray[np.int64], values: NDArray[np.float64]
+    ) -> None:
+        """Replace one cell of each of n series."""
+        self._flat()[series * self._k + cell] = values
+
+    def _flat(self) -> NDArray[np.float32]:
+        return self._blocks.view(np.float32).reshape(-1, self._columns)

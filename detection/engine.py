@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank
 from detection.findings import Finding
 from detection.limits import Limits
+from detection.rules_bank import Rules
 from detection.shift import Shift
 from detection.silence import Silence
 from detection.snapshots import SnapshotError, pack, unpack
@@ -20,7 +23,7 @@ from devices.readings import Readings
 __all__ = ["Engine", "SnapshotError"]
 
 GAP = 5  # a series has a gap when it was quiet for this many times its usual spacing
-BLANK = np.array([(-1, 0.0)], [("at", "i8"), ("spacing", "f8")])
+BLANK = np.array([(-1, 0.0, np.nan)], [("at", "i8"), ("spacing", "f8"), ("value", "f8")])
 
 
 class Engine:
@@ -30,28 +33,36 @@ class Engine:
     into batches; findings on silence depend on receive times and ticks.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, rules: Collection[str] | None = None) -> None:
+        """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        self._detectors: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        every: list[Limits | Stuck | Shift] = [Limits(), Stuck(), Shift()]
+        self._detectors = [one for one in every if rules is None or one.rule in rules]
+        self._rules = Rules(catalogue, self._clock) if rules is None else None
         self._silence = Silence(catalogue.devices)
         self._scale = np.ones(0)
         self._scaled: list[int] = []
         self._ended: list[Finding] = []
 
-    def score(self, readings: Readings) -> list[Finding]:
+    def score(self, readings: Readings, refused: Readings | None = None) -> list[Finding]:
         """Findings on live readings in order of arrival, and the ends of silences since.
 
-        A reading that is not newer than the last one scored of its series is skipped. Cost per
-        reading falls with the number of series in the batch: about 3 us at 64, under 1 at 1,000.
+        refused: live readings of the same messages that have impossible values. A batch holds
+        whole rounds: all that a device said with one event time. A reading that is not newer than
+        the last one scored of its series is skipped. Cost per reading falls with the number of
+        series in the batch: about 3 us at 64, under 1 at 1,000.
         """
         self._grow()
         findings, self._ended = self._ended, []
         steps: list[tuple[int, int, Finding]] = []
-        for places in waves(readings.series):
+        devices = self._catalogue.device_number[readings.series]
+        for places in waves(readings.series, devices, readings.at_ms):
             self._score_wave(readings.take(places), places, steps)
         steps.sort(key=lambda step: step[:2])
         findings.extend(finding for _, _, finding in steps)
+        if self._rules is not None:
+            findings.extend(self._rules.refused(readings, refused))
         return findings
 
     def heard(
@@ -89,7 +100,8 @@ class Engine:
     def snapshot(self) -> bytes:
         """All state as bytes for `restore`, by names of devices and metrics."""
         self._grow()
-        return pack(self._catalogue, self._banks(), self._silence, self._ended)
+        notes = self._rules.state() if self._rules is not None else {}
+        return pack(self._catalogue, self._banks(), self._silence, self._ended, notes)
 
     def restore(self, state: bytes) -> None:
         """Go on exactly where the snapshot was taken, under the catalogue's numbers of today.
@@ -98,10 +110,12 @@ class Engine:
         nothing, when the bytes are damaged or of another version.
         """
         self._grow()
-        self._ended = unpack(state, self._catalogue, self._banks(), self._silence)
+        self._ended, notes = unpack(state, self._catalogue, self._banks(), self._silence)
+        if self._rules is not None:
+            self._rules.restore(notes)
 
     def _banks(self) -> dict[str, Bank]:
-        return {"clock": self._clock, **{d.rule: d.bank for d in self._detectors}}
+        return {"clock": self._clock, **{k: v for d in self._detectors for k, v in d.banks.items()}}
 
     def _score_wave(
         self, readings: Readings, places: NDArray[np.intp], steps: list[tuple[int, int, Finding]]
@@ -111,8 +125,11 @@ class Engine:
             return
         for order, detector in enumerate(self._detectors):
             for step in detector.judge(wave):
-                finding = self._finding(detector.rule, step, wave)
+                finding = self._finding(step.rule or detector.rule, step, wave)
                 steps.append((int(places[newer[step.place]]), order, finding))
+        for step in self._rules.judge(wave) if self._rules else ():
+            finding = self._finding(step.rule, step, wave)
+            steps.append((int(places[newer[step.place]]), len(self._detectors), finding))
 
     def _wave(self, readings: Readings) -> tuple[Wave, NDArray[np.intp]]:
         """The readings that are newer than what was scored, and their places."""
@@ -127,7 +144,8 @@ class Engine:
         gap = first | ((spacing > 0) & (dt > GAP * spacing))
         pull = np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
         rows["spacing"] = np.where(first, 0, np.where(spacing == 0, dt, spacing + pull))
-        rows["at"] = readings.at_ms
+        value, before = readings.value / self._scale[series], rows["value"].copy()
+        rows["at"], rows["value"] = readings.at_ms, value
         self._clock.put(series, rows)
         wave = Wave(
             series=series,
@@ -135,12 +153,13 @@ class Engine:
             at_ms=readings.at_ms,
             gap=gap,
             dt_ms=np.where(gap, 0, dt),
-            value=readings.value / self._scale[series],
+            value=value,
+            before=before,
         )
         return wave, newer
 
     def _finding(self, rule: str, step: Step, wave: Wave) -> Finding:
-        number = int(wave.series[step.place])
+        number = int(wave.series[step.place]) if step.series is None else step.series
         device, metric = self._catalogue[number]
         scale = float(self._scale[number])
         expected = None
@@ -157,7 +176,7 @@ class Engine:
             severity=step.severity,
             onset_ms=step.onset_ms,
             at_ms=int(wave.at_ms[step.place]),
-            value=step.value * scale,
+            value=None if step.value is None else step.value * scale,
             expected=expected,
             facts={"kind": device.kind, **step.facts},
         )
@@ -168,6 +187,8 @@ class Engine:
             return
         for bank in self._banks().values():
             bank.grow(n)
+        if self._rules is not None:
+            self._rules.grow()
         self._scale = np.concatenate([self._scale, np.ones(n - known)])
         rows = self._catalogue.metric_row[known:]
         self._scaled += (known + np.flatnonzero(np.isin(rows, SCALED))).tolist()

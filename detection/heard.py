@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,8 @@ class StatusHeard(NamedTuple):
 class Heard:
     """One batch, in order of arrival.
 
-    live: bool[n], the readings that are not late. round_of: int32[n], place in `rounds` of each
+    impossible: refused as outside the hard range, of rounds that are not late. live: bool[n], the
+    readings that are not late. round_of: int32[n], place in `rounds` of each
     reading; the readings of one round stand together.
     """
 
@@ -59,3 +60,4 @@ class Heard:
     round_of: NDArray[np.int32]
     rounds: Rounds
     statuses: list[StatusHeard]
+    impossible: Readings = field(default_factory=lambda: Readings.of([], [], [], []))

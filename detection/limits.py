@@ -22,6 +22,11 @@ class Limits:
         self.bank = Bank(np.zeros(1, [*FIELDS, ("side", "i1")]))
         self._rules = read_limits()
 
+    @property
+    def banks(self) -> dict[str, Bank]:
+        """State, by name."""
+        return {self.rule: self.bank}
+
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these readings."""
         rules = self._rules

@@ -18,8 +18,10 @@ from detection.findings import Nature, Severity
 from devices.kinds import KINDS, METRICS, TIERS, Metric
 
 LOW, HIGH = 0, 1
-JUMP, RECORD, LEVEL = 0, 1, 2
-CHANNELS = ("jump", "record", "level")
+JUMP, STEP, RECORD, NOISE = range(4)
+CHANNELS = ("jump", "step", "record", "noise")
+
+LOG_FLOOR = 0.01  # of times and other ratios, 1 %
 
 
 class Verdict(NamedTuple):
@@ -50,17 +52,22 @@ class ShiftRules(NamedTuple):
     """Arrays over METRICS; the second axis of tau and least is the channel.
 
     tau: how far beyond the range seen so far, as a share of that range, a statistic must be.
-    least: and how far at least, on the metric's scale; inf where the channel is off. log: judged
-    as log(value + offset). confirm: readings in a row. learn_ms: age from which on the record and
-    level channels judge.
+    least: and how far at least, on the metric's scale (noise: in usual sizes); inf where the
+    channel is off. log: judged as log(value + offset). week: whether days of rest differ from
+    working days. spiky: whether single bad readings are normal, and are passed over. floor: the
+    smallest size of a jump or step that counts as usual. confirm: readings in a row. drift: how
+    far a mean of six hours must have moved, inf where that is not judged.
     """
 
     tau: NDArray[np.float64]
     least: NDArray[np.float64]
     log: NDArray[np.bool_]
     offset: NDArray[np.float64]
+    week: NDArray[np.bool_]
+    spiky: NDArray[np.bool_]
+    floor: NDArray[np.float64]
     confirm: NDArray[np.int64]
-    learn_ms: NDArray[np.int64]
+    drift: NDArray[np.float64]
     verdicts: dict[int, Verdict]
     applies: NDArray[np.bool_]
 
@@ -105,43 +112,49 @@ def read_limits() -> LimitRules:
         verdicts={},
         applies=np.zeros(n, np.bool_),
     )
-    for metric, cells in _rows("limits.csv"):
+    for metric, cells in rows_of("limits.csv"):
         side = HIGH if cells["side"] == "high" else LOW
         at = metric.row, side
-        rules.limit[at] = _limit(metric, side, cells)
+        rules.limit[at] = limit_of(metric, side, cells)
         rules.clear[at] = float(cells["clear"])
         rules.readings[at] = int(cells["readings"])
         rules.dwell_ms[at] = int(cells["dwell_s"]) * 1000
         rules.good[at] = int(cells["good"])
-        rules.verdicts[at] = _verdict(cells)
+        rules.verdicts[at] = verdict_of(cells)
         rules.applies[metric.row] = True
     return rules
 
 
 def read_shift() -> ShiftRules:
-    """The table of the shift detector; an empty tau turns a channel off."""
+    """The table of the statistical channels; an empty tau turns a channel off."""
     n = len(METRICS)
     rules = ShiftRules(
-        tau=np.zeros((n, 3)),
-        least=np.full((n, 3), np.inf),
+        tau=np.zeros((n, 4)),
+        least=np.full((n, 4), np.inf),
         log=np.zeros(n, np.bool_),
         offset=np.zeros(n),
+        week=np.zeros(n, np.bool_),
+        spiky=np.zeros(n, np.bool_),
+        floor=np.zeros(n),
         confirm=np.ones(n, np.int64),
-        learn_ms=np.zeros(n, np.int64),
+        drift=np.full(n, np.inf),
         verdicts={},
         applies=np.zeros(n, np.bool_),
     )
-    for metric, cells in _rows("shift.csv"):
+    for metric, cells in rows_of("shift.csv"):
         row = metric.row
         for channel, name in enumerate(CHANNELS):
             if cells[f"{name}_tau"]:
                 rules.tau[row, channel] = float(cells[f"{name}_tau"])
-                rules.least[row, channel] = float(cells[f"{name}_least"])
+                rules.least[row, channel] = float(cells.get(f"{name}_least") or 0)
         rules.log[row] = cells["scale"] == "log"
         rules.offset[row] = float(cells["offset"] or 0)
+        rules.week[row] = cells["week"] == "yes"
+        rules.spiky[row] = cells["spiky"] == "yes"
+        rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2
         rules.confirm[row] = int(cells["confirm"])
-        rules.learn_ms[row] = int(cells["learn_days"]) * 86_400_000
-        rules.verdicts[row] = _verdict(cells)
+        rules.drift[row] = float(cells["drift_least"] or np.inf)
+        rules.verdicts[row] = verdict_of(cells)
         rules.applies[row] = True
     return rules
 
@@ -150,7 +163,7 @@ def read_stuck() -> StuckRules:
     """The table of the stuck detector."""
     n = len(METRICS)
     rules = StuckRules(np.ones(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_))
-    for metric, cells in _rows("stuck.csv"):
+    for metric, cells in rows_of("stuck.csv"):
         rules.least_run[metric.row] = int(cells["least_run"])
         rules.least_ms[metric.row] = int(cells["least_s"]) * 1000
         rules.applies[metric.row] = True
@@ -165,38 +178,42 @@ def read_silence() -> dict[str, SilenceRule]:
             grace_ms=round(float(cells["grace_s"]) * 1000),
             severity=cast(Severity, cells["severity"]),
         )
-        for cells in _cells("silence.csv")
+        for cells in cells_of("silence.csv")
     }
 
 
 def read_platform() -> dict[str, PlatformRule]:
     """The rules on govsense itself, by name."""
     return {
-        cells["rule"]: PlatformRule(float(cells["dwell_s"]), *_verdict(cells))
-        for cells in _cells("platform.csv")
+        cells["rule"]: PlatformRule(float(cells["dwell_s"]), *verdict_of(cells))
+        for cells in cells_of("platform.csv")
     }
 
 
-def _limit(metric: Metric, side: int, cells: dict[str, str]) -> float:
+def limit_of(metric: Metric, side: int, cells: dict[str, str]) -> float:
+    """The last value that is still good: the table's, or the plausible range's end."""
     plausible = metric.plausible_max if side == HIGH else metric.plausible_min
     limit = float(cells["limit"]) if cells["limit"] else plausible
     if limit is None:
-        raise ValueError(f"limits.csv: {metric.kind} {metric.name} has no limit")
+        raise ValueError(f"limit: {metric.kind} {metric.name} has no limit")
     if cells["inclusive"] == "yes":  # the limit itself is already bad
         return float(np.nextafter(limit, -np.inf if side == HIGH else np.inf))
     return limit
 
 
-def _verdict(cells: dict[str, str]) -> Verdict:
+def verdict_of(cells: dict[str, str]) -> Verdict:
+    """Severity and nature of a row."""
     return Verdict(cast(Severity, cells["severity"]), cast(Nature, cells["nature"]))
 
 
-def _rows(name: str) -> Iterator[tuple[Metric, dict[str, str]]]:
-    for cells in _cells(name):
+def rows_of(name: str) -> Iterator[tuple[Metric, dict[str, str]]]:
+    """The rows of a table in detection/data with their metric, those by tier once for each."""
+    for cells in cells_of(name):
         for tier in TIERS if "{tier}" in cells["metric"] else ("",):
             yield KINDS[cells["kind"]].metrics[cells["metric"].replace("{tier}", tier)], cells
 
 
-def _cells(name: str) -> list[dict[str, str]]:
+def cells_of(name: str) -> list[dict[str, str]]:
+    """The rows of a table in detection/data."""
     text = (files("detection") / "data" / name).read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))

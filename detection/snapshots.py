@@ -15,7 +15,7 @@ from detection.findings import Finding
 from detection.silence import Silence
 from devices.catalogue import Catalogue
 
-MAGIC = b"GSD1"  # another layout of these bytes needs another number
+MAGIC = b"GSD2"  # another layout of these bytes needs another number
 HEAD = struct.Struct("<4sII")  # magic, CRC-32 of all that follows, length of the JSON header
 
 
@@ -24,9 +24,16 @@ class SnapshotError(ValueError):
 
 
 def pack(
-    catalogue: Catalogue, banks: Mapping[str, Bank], silence: Silence, ended: list[Finding]
+    catalogue: Catalogue,
+    banks: Mapping[str, Bank],
+    silence: Silence,
+    ended: list[Finding],
+    notes: Any,
 ) -> bytes:
-    """Header in JSON (names, layouts, small state), then the rows of each bank and device."""
+    """Header in JSON (names, layouts, small state), then the rows of each bank and device.
+
+    notes: what the rules with sparse state know, as JSON can say it.
+    """
     series = np.arange(len(catalogue))
     parts = [bank.take(series).tobytes() for bank in banks.values()]
     parts.append(silence.rows.tobytes())
@@ -36,6 +43,7 @@ def pack(
         "layouts": _layouts(banks, silence),
         "resumed_ms": silence.resumed_ms,
         "ended": ended,
+        "notes": notes,
     }
     text = json.dumps(header).encode()
     body = b"".join([text, *parts])
@@ -44,8 +52,8 @@ def pack(
 
 def unpack(
     state: bytes, catalogue: Catalogue, banks: Mapping[str, Bank], silence: Silence
-) -> list[Finding]:
-    """Put the rows of a snapshot into the banks; the ends of silences not reported yet.
+) -> tuple[list[Finding], Any]:
+    """Put the rows of a snapshot into the banks; the ends of silences not reported yet, and notes.
 
     Raises SnapshotError before anything is changed.
     """
@@ -67,7 +75,7 @@ def unpack(
         if number is not None:
             silence.rows[number] = row
     silence.resumed_ms = header["resumed_ms"]
-    return [Finding(*fields) for fields in header["ended"]]
+    return [Finding(*fields) for fields in header["ended"]], header["notes"]
 
 
 def _open(state: bytes) -> tuple[dict[str, Any], memoryview]:

@@ -49,6 +49,11 @@ class Stuck:
         self._half = np.array([metric.resolution / 2 for metric in METRICS])
         self._ends = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
 
+    @property
+    def banks(self) -> dict[str, Bank]:
+        """State, by name."""
+        return {self.rule: self.bank}
+
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins or ends with these readings; a run that is too long fires at once."""
         places, wave = wave.where(self._rules.applies[wave.row])

@@ -24,7 +24,18 @@ UNITS = {
 }
 DURATIONS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 
-AS_THEY_ARE = ("readings", "run", "longest", "place", "problem", "waiting", "setting", "command")
+AS_THEY_ARE = (
+    "readings",
+    "times",
+    "unit",
+    "run",
+    "longest",
+    "place",
+    "problem",
+    "waiting",
+    "setting",
+    "command",
+)
 
 
 class Words(NamedTuple):
@@ -38,14 +49,18 @@ def explain(finding: Finding) -> Words:
     """The text of a finding in English and Lao.
 
     Uses of its facts: `kind` (of the device), and per rule `held_s`, `readings`, `run`, `longest`,
-    `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`; of rules on
-    the platform `place`, `problem`, `waiting` (lines), `setting` and `command`.
+    `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`; `why` (names
+    a sentence more), `unit`, `base` (the value before), `other` (a metric), `ambient_c`, `left_s`;
+    of rules on the platform `place`, `problem`, `waiting` (lines), `setting` and `command`.
     """
     phase = "clear" if finding.phase == "clear" else "firing"
     if finding.facts.get("accepted"):
         phase = "accepted"
-    parts = [_fill(TEXTS[f"{finding.rule}.{phase}"], finding)]
+    template = TEXTS.get(f"{finding.rule}.{phase}") or TEXTS[f"any.{phase}"]
+    parts = [_fill(template, finding)]
     if phase == "firing":
+        if why := TEXTS.get(f"{finding.rule}.{finding.facts.get('why')}"):
+            parts.append(_fill(why, finding))
         parts.append(_fill(_advice(finding), finding))
     return Words(" ".join(p.en for p in parts), " ".join(p.lo for p in parts))
 
@@ -75,13 +90,18 @@ def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
     for name in AS_THEY_ARE:
         if name in facts:
             yield name, Words(str(facts[name]), str(facts[name]))
-    for name in ("held", "interval"):
+    for name in ("held", "interval", "left"):
         if f"{name}_s" in facts:
             yield name, _duration(float(facts[f"{name}_s"]))
     if not finding.metric:
         return
     metric = KINDS[str(facts["kind"])].metrics[finding.metric]
     yield "name", name_of(finding.metric)
+    if "other" in facts:
+        yield "other", name_of(str(facts["other"]))
+    for name, key in (("base", "base"), ("ambient", "ambient_c")):
+        if key in facts:
+            yield name, _quantity(float(facts[key]), metric)
     if finding.value is not None:
         yield "value", _quantity(finding.value, metric)
     if finding.expected is not None:

@@ -26,6 +26,7 @@ class Wave(NamedTuple):
     gap: NDArray[np.bool_]
     dt_ms: NDArray[np.float64]
     value: NDArray[np.float64]
+    before: NDArray[np.float64]
 
     def where(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Wave]:
         """The places in this wave where the mask is true, and the wave of these alone."""
@@ -39,35 +40,62 @@ class Wave(NamedTuple):
             self.gap[places],
             self.dt_ms[places],
             self.value[places],
+            self.before[places],
         )
 
 
 class Step(NamedTuple):
-    """What a detector says of the series at one place in a wave; see Finding."""
+    """What a detector says of the series at one place in a wave; see Finding.
+
+    rule and series are those of the detector and of the place where not given.
+    """
 
     place: int
     phase: Phase
     nature: Nature
     severity: Severity
     onset_ms: int
-    value: float
+    value: float | None
     expected: tuple[float, float] | None
     facts: dict[str, Any]
+    rule: str = ""
+    series: int | None = None
 
 
-def waves(series: NDArray[np.int32]) -> Iterator[NDArray[np.intp]]:
-    """Places in the batch, wave by wave; the n-th wave holds the n-th reading of each series.
+def waves(
+    series: NDArray[np.int32], device: NDArray[np.int32], at_ms: NDArray[np.int64]
+) -> Iterator[NDArray[np.intp]]:
+    """Places in the batch, wave by wave; the n-th wave holds the n-th round of each device.
 
-    Sorting makes it O(n log n); a batch without repeats is one wave in order of arrival.
+    A round is a run of readings of one device and time. A wave thereby never knows more of one
+    metric of a device than of another. Sorting makes it O(n log n); a batch without repeats is
+    one wave in order of arrival.
     """
-    order = np.argsort(series, kind="stable")
-    ordered = series[order]
-    repeats = ordered[1:] == ordered[:-1]
-    if not repeats.any():
+    if not _repeats(series):
         yield np.arange(len(series))
         return
-    places = np.arange(len(series))
-    starts = np.concatenate([[True], ~repeats])
-    nth = places - np.maximum.accumulate(np.where(starts, places, 0))
+    starts = np.concatenate(
+        [[True], (device[1:] != device[:-1]) | (at_ms[1:] != at_ms[:-1])]
+    ).nonzero()[0]
+    lengths = np.diff(np.append(starts, len(series)))
+    nth = np.repeat(_nth(device[starts]), lengths)
+    if _repeats(nth * (int(series.max()) + 1) + series):  # a metric twice in one round
+        nth = _nth(series)
     by_wave = np.argsort(nth, kind="stable")
-    yield from np.split(order[by_wave], np.flatnonzero(np.diff(nth[by_wave])) + 1)
+    yield from np.split(by_wave, np.flatnonzero(np.diff(nth[by_wave])) + 1)
+
+
+def _repeats(keys: NDArray[Any]) -> bool:
+    ordered = np.sort(keys)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _nth(keys: NDArray[Any]) -> NDArray[np.intp]:
+    """How many equal keys stand before each."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    places = np.arange(len(keys))
+    starts = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    nth = np.empty(len(keys), np.intp)
+    nth[order] = places - np.maximum.accumulate(np.where(starts, places, 0))
+    return nth

@@ -53,7 +53,7 @@ class Catalogue:
         return self._numbers.setdefault(device, {})
 
     def device_number_of(self, device: str) -> int | None:
-        """Index of a device in `devices`, None while none of its series has been seen."""
+        """Index of a device in `devices`, None while neither it nor a series of it was added."""
         return self._device_numbers.get(device)
 
     def add(self, device: Device, metric: Metric) -> int:
@@ -64,14 +64,19 @@ class Catalogue:
             return number
         number = numbers[metric.name] = len(self._series)
         self._series.append(Series(device, metric))
-        if device.device not in self._device_numbers:
-            self._device_numbers[device.device] = len(self._devices)
-            self._devices.append(device)
+        device_number = self.add_device(device)
         if number >= len(self._metric_row):
             self._grow()
         self._metric_row[number] = metric.row
-        self._device_number[number] = self._device_numbers[device.device]
+        self._device_number[number] = device_number
         self._set_facts(number, device, metric)
+        return number
+
+    def add_device(self, device: Device) -> int:
+        """The number of a device, the next one when it has none yet."""
+        number = self._device_numbers.setdefault(device.device, len(self._devices))
+        if number == len(self._devices):
+            self._devices.append(device)
         return number
 
     def added(self, since: int) -> list[tuple[int, str, str]]:
@@ -94,7 +99,7 @@ class Catalogue:
 
     @property
     def devices(self) -> list[Device]:
-        """Devices by device number, in order of first sight."""
+        """Devices by device number, in the order in which they were added."""
         return self._devices
 
     @property

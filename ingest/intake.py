@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -34,6 +35,7 @@ class Source:
     channel: str
     metrics: dict[str, Metric]
     numbers: dict[str, int]
+    number: int  # of the device in the catalogue
     lateness_ms: int  # a reading older than this on arrival is late
 
 
@@ -51,7 +53,12 @@ class Batch:
     round_record: NDArray[np.int32]  # [r]
     round_at_ms: NDArray[np.int64]  # [r] event time
     round_late: NDArray[np.bool_]  # [r] beyond its device's lateness bound
+    round_boot: list[str | None]  # [r] the device's run
+    round_seq: NDArray[np.int64]  # [r] -1 where the device does not count
+    round_uptime_s: NDArray[np.float64]  # [r] of the message, NaN where it does not say
+    round_attributes: dict[int, dict[str, str]]  # by round that has any
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
+    impossible: Readings  # refused as outside the hard range, of rounds that are not late
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -80,6 +87,10 @@ class _Columns:
     round_record: list[int] = field(default_factory=list)
     round_at_ms: list[int] = field(default_factory=list)
     round_late: list[bool] = field(default_factory=list)
+    round_boot: list[str | None] = field(default_factory=list)
+    round_seq: list[int] = field(default_factory=list)
+    round_uptime_s: list[float] = field(default_factory=list)
+    round_attributes: dict[int, dict[str, str]] = field(default_factory=dict)
     arrivals: list[tuple[int, str, int]] = field(default_factory=list)
 
 
@@ -95,6 +106,7 @@ class Intake:
         self._registry = registry
         self._by_topic: dict[str, Source | Refusal] = {}
         for device in registry.devices.values():
+            self._catalogue.add_device(device)
             self._catalogue.replace_device(device)
 
     def take(self, records: Sequence[Record]) -> Batch:
@@ -142,9 +154,14 @@ class Intake:
             )
         if channel not in ("telemetry", "backfill", "status"):
             return Refusal(reasons.BAD_TOPIC, "topic", f"{channel} is not sent by devices")
-        numbers = self._catalogue.numbers_of(device_id)
-        lateness_ms = max(LEAST_LATENESS_MS, round(3000 * device.interval_s))
-        return Source(device, channel, KINDS[device.kind].metrics, numbers, lateness_ms)
+        return Source(
+            device,
+            channel,
+            KINDS[device.kind].metrics,
+            self._catalogue.numbers_of(device_id),
+            self._catalogue.add_device(device),
+            max(LEAST_LATENESS_MS, round(3000 * device.interval_s)),
+        )
 
     def _take_status(
         self,
@@ -180,10 +197,13 @@ class Intake:
         refused.extend(message.refusals)
         latest_ms = record.received_ms + FUTURE_MS
         boot = message.boot
+        uptime_s = math.nan if message.uptime_s is None else message.uptime_s
         for said in message.rounds:
             if boot is not None and said.seq is not None:
                 columns.arrivals.append((index, boot, said.seq))
             if EARLIEST_MS <= said.at_ms <= latest_ms:
+                columns.round_boot.append(boot)
+                columns.round_uptime_s.append(uptime_s)
                 self._take_round(index, record.received_ms, said, source, columns, refused)
             else:
                 refused.append(_bad_clock(said, record.received_ms))
@@ -201,6 +221,9 @@ class Intake:
         columns.round_record.append(index)
         columns.round_at_ms.append(at_ms)
         columns.round_late.append(at_ms < received_ms - source.lateness_ms)
+        columns.round_seq.append(-1 if said.seq is None else said.seq)
+        if said.attributes:
+            columns.round_attributes[number_of_round] = said.attributes
         taken = 0
         for name, value in said.values.items():
             number = numbers.get(name)
@@ -234,6 +257,7 @@ class Intake:
             & (value <= self._catalogue.hard_max[readings.series])
             & (~IS_BOOL[self._catalogue.metric_row[readings.series]] | (value == np.round(value)))
         )
+        late = np.array(columns.round_late, np.bool_)[np.array(columns.round, np.int32)]
         for n in np.flatnonzero(~possible):
             refusal = self._outside(int(readings.series[n]), float(readings.value[n]))
             refusals.setdefault(int(reading_record[n]), []).append(refusal)
@@ -248,7 +272,12 @@ class Intake:
             np.array(columns.round_record, np.int32),
             np.array(columns.round_at_ms, np.int64),
             np.array(columns.round_late, np.bool_),
+            columns.round_boot,
+            np.array(columns.round_seq, np.int64),
+            np.array(columns.round_uptime_s, np.float64),
+            columns.round_attributes,
             columns.arrivals,
+            readings.take(~possible & ~late),
         )
 
     def _outside(self, number: int, value: float) -> Refusal:

@@ -1,79 +1,153 @@
-"""The judge: detectors and alert book, fed with batches and with time."""
+"""The judge: everything that detects, fed with batches and with time."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
-from detection.alerts import AlertBook, AlertChange
+from detection.alerts import AlertBook, AlertChange, Episode
+from detection.connectivity import Connectivity
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
+from detection.heard import Heard
+from detection.incidents.book import Incidents
+from detection.incidents.changes import IncidentChange
+from detection.outages import Bin, Outage
+from detection.past import Past
 from devices.catalogue import Catalogue
-from ingest.intake import Batch
+from devices.registry import Registry
 
 log = logging.getLogger(__name__)
 
-TICK_MS = 10_000  # silence is looked for at whole multiples of this
+TICK_MS = 10_000  # what time alone brings about is looked for at whole multiples of this
+CORRECTED_MS = 7 * 86_400_000  # late readings may tell of alerts that were over for so long
 
 
 class Known(msgspec.Struct):
-    """What detectors and alert book know at one time."""
+    """What the judge knows at one time."""
 
+    time_ms: int
+    next_tick_ms: int
     engine: bytes
     book: bytes
+    past: bytes
+    incidents: bytes
+
+
+class Verdict(NamedTuple):
+    """What changed: alerts and incidents in order, bins as they are now.
+
+    parts: incident of alerts that became a part of one, or of another one, after their last change.
+    """
+
+    alerts: list[AlertChange]
+    incidents: list[IncidentChange]
+    bins: list[Bin]
+    parts: dict[str, str]
 
 
 class Judge:
-    """Findings and alerts of one processor. Takes time as an argument, reads no clock."""
+    """Findings, alerts, incidents and bins of one processor.
 
-    def __init__(self, catalogue: Catalogue, site_of: Callable[[str], str]) -> None:
-        self._catalogue = catalogue
-        self._site_of = site_of
+    Takes time as an argument and reads no clock: it goes by the newest time it was told of, of a
+    message or a tick. Fed with the same batches and ticks it says the same.
+    """
+
+    def __init__(self, registry: Registry, catalogue: Catalogue) -> None:
+        """Every device of the registry must be in the catalogue."""
         self._engine = Engine(catalogue)
         self._book = AlertBook()
+        self._past = Past(catalogue)
+        self._connectivity = Connectivity(catalogue, registry)
+        self._incidents = Incidents(registry)
+        self._registry = registry
+        self._time_ms = 0
         self._next_tick_ms = 0
+        self._episodes: list[Episode] = []
+        self._outages: list[Outage] = []
+        self._bins: list[Bin] = []
 
-    def hear(self, batch: Batch) -> list[Finding]:
+    def use(self, registry: Registry) -> None:
+        """Go by this registry from now on."""
+        self._registry = registry
+        self._connectivity.use(registry)
+        self._incidents.use(registry)
+
+    def hear(self, heard: Heard) -> list[Finding]:
         """Findings on the live readings of a batch; each of its rounds is a sign of life."""
-        numbers, received = [], []
-        for record in batch.round_record.tolist():
-            source = batch.sources[record]
-            number = source and self._catalogue.device_number_of(source.device.device)
-            numbers.append(-1 if number is None else number)
-            received.append(batch.records[record].received_ms)
-        device_numbers = np.array(numbers, np.int32)
-        known = device_numbers >= 0
-        received_ms = np.array(received, np.int64)
-        self._engine.heard(device_numbers[known], batch.round_at_ms[known], received_ms[known])
-        return self._engine.score(batch.readings.take(batch.live))
+        rounds = heard.rounds
+        for received_ms in (*rounds.received_ms[-1:].tolist(), *_last(heard)):
+            self._time_ms = max(self._time_ms, received_ms)
+        self._connectivity.hear(heard)
+        self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
+        if not heard.live.all():
+            self._past.hear(heard.readings.take(~heard.live))
+        return self._engine.score(heard.readings.take(heard.live), heard.impossible)
 
     def tick(self, now_ms: int) -> list[Finding]:
-        """Findings on silence, at most once per TICK_MS. Everything up to now_ms was heard."""
+        """What time alone brings, at most once per TICK_MS. Everything up to now_ms was heard."""
         if now_ms < self._next_tick_ms:
             return []
         tick_ms = now_ms // TICK_MS * TICK_MS
+        self._time_ms = max(self._time_ms, tick_ms)
         self._next_tick_ms = tick_ms + TICK_MS
+        self._connectivity.tick(tick_ms)
+        self._outages += self._connectivity.take_outages()
+        self._bins += self._connectivity.take_bins()
+        self._episodes += self._past.tick(tick_ms)
         return self._engine.tick(tick_ms)
 
     def resume(self, now_ms: int) -> None:
         """We were away, or the clock was set back: silence is counted from now on."""
         self._next_tick_ms = min(self._next_tick_ms, now_ms)
+        self._time_ms = min(self._time_ms, now_ms)
+        self._connectivity.resume(now_ms)
         self._engine.resumed(now_ms)
 
-    def conclude(self, findings: list[Finding], now_ms: int) -> list[AlertChange]:
-        """What the findings change in the alert book."""
-        return self._book.apply(findings, now_ms, self._site_of)
+    @property
+    def was_moved_by_time(self) -> bool:
+        """Whether ticks brought something that is not concluded yet, findings aside."""
+        return bool(self._episodes or self._outages or self._bins)
+
+    def conclude(self, findings: list[Finding], now_ms: int) -> Verdict:
+        """What the findings, and what was heard since, change. now_ms: when the platform knew."""
+        judged_ms = self._time_ms or now_ms
+        alerts = self._book.apply(findings, judged_ms, self._site_of)
+        step = self._incidents.step(judged_ms, self._outages, alerts)
+        parts = self._book.attach(step.parent_of)
+        alerts = [c._replace(incident=step.parent_of.get(c.alert)) for c in alerts]
+        if self._episodes:
+            alerts += self._book.correct(self._episodes, judged_ms, self._site_of)
+            self._book.forget_before(judged_ms - CORRECTED_MS)
+        verdict = Verdict(
+            [change._replace(at_ms=now_ms) for change in alerts],
+            [change._replace(at_ms=now_ms) for change in step.changes],
+            self._bins,
+            parts,
+        )
+        self._episodes, self._outages, self._bins = [], [], []
+        return verdict
 
     def open_alerts(self) -> set[str]:
         """Ids of the alerts that are pending or firing."""
         return {change.alert for change in self._book.open_alerts()}
 
+    def open_incidents(self) -> set[str]:
+        """Ids of the incidents that are not resolved."""
+        return {change.incident for change in self._incidents.open_incidents()}
+
     def state(self) -> Known:
         """Everything that is needed to go on from here."""
-        return Known(self._engine.snapshot(), self._book.snapshot())
+        return Known(
+            self._time_ms,
+            self._next_tick_ms,
+            self._engine.snapshot(),
+            self._book.snapshot(),
+            self._past.snapshot(),
+            self._incidents.snapshot(),
+        )
 
     def restore(self, known: Known) -> bool:
         """Go on from a state; False, and start afresh, where it is of another version."""
@@ -83,4 +157,15 @@ class Judge:
             log.warning("the detectors start afresh: %s", exc)
             return False
         self._book.restore(known.book)
+        self._past.restore(known.past)
+        self._incidents.restore(known.incidents)
+        self._time_ms, self._next_tick_ms = known.time_ms, known.next_tick_ms
         return True
+
+    def _site_of(self, device: str) -> str:
+        known = self._registry.devices.get(device)
+        return known.site if known else ""
+
+
+def _last(heard: Heard) -> list[int]:
+    return [status.received_ms for status in heard.statuses[-1:]]

@@ -22,6 +22,7 @@ from devices.catalogue import Catalogue
 from devices.registry import Registry
 from devices.wire import reasons
 from ingest import tally
+from ingest.hearing import heard_of
 from ingest.intake import Batch, Intake
 from ingest.journal import JournalReader, Record
 from ingest.judge import Judge, Known
@@ -79,7 +80,7 @@ class Processor:
         self.reader = reader
         self.catalogue = catalogue
         self.intake = Intake(registry, catalogue)
-        self.judge = Judge(catalogue, self._site_of)
+        self.judge = Judge(registry, catalogue)
         self.latest = Latest(catalogue)
         self.sequences = Sequences(partial(find_sequence, ledger))
         self.event_to_stored = Latency()
@@ -139,7 +140,7 @@ class Processor:
         self._number_new_series()
         facts = self._store(batch)
         self.sequences.take(batch)
-        findings = self.judge.hear(batch) + self._tick(records)
+        findings = self.judge.hear(heard_of(batch)) + self._tick(records)
         changes = self._commit(facts, findings, processed=len(records))
         self._observe(batch, changes, findings)
 
@@ -167,6 +168,7 @@ class Processor:
             self._registry = ledger_registry.load_registry(self._ledger)
             self._registry_version = version
             self.intake.use(self._registry)
+            self.judge.use(self._registry)
             self._series.forget_names()
             log.info("registry reloaded: %d devices", len(self._registry.devices))
 
@@ -218,7 +220,7 @@ class Processor:
         if self.pending:
             now_ms = records[-1].received_ms if records else 0
         silence = self.judge.tick(now_ms)
-        self._snapshot_due |= bool(silence)
+        self._snapshot_due |= bool(silence) or self.judge.was_moved_by_time
         return silence
 
     def _commit(
@@ -236,7 +238,7 @@ class Processor:
         if damaged:
             facts.totals = {**facts.totals, **_damage(facts.totals, damaged)}
             log.error("%d records of the journal were damaged and are lost", damaged)
-        facts.alert_changes = self.judge.conclude(findings, now_ms)
+        facts.alert_changes = self.judge.conclude(findings, now_ms).alerts
         if self._snapshot_due or time.monotonic() - self._snapshot_at > self._limits.snapshot_s:
             state = Snapshot(self.judge.state(), self.sequences.state())
             facts.snapshot = (facts.position, msgspec.msgpack.encode(state))
@@ -286,10 +288,6 @@ class Processor:
         if added:
             ledger_series.add_series(self._ledger, added)
             self._known_series = len(self.catalogue)
-
-    def _site_of(self, device: str) -> str:
-        known = self._registry.devices.get(device)
-        return known.site if known else ""
 
 
 def _quarantined(batch: Batch) -> list[Quarantined]:

@@ -11,6 +11,7 @@ from detection.findings import PLATFORM
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
 from devices.registry import Registry
+from ingest.hearing import heard_of
 from ingest.journal import JournalReader, Record
 from ingest.processor import Limits, Processor, Snapshot
 from storage.ledger import alerts as ledger_alerts
@@ -89,7 +90,7 @@ def _rebuild(processor: Processor, start: int, cursor: int, now_ms: Callable[[],
         records = [record for record in found if record.position < cursor]
         batch = processor.intake.take(records)
         processor.sequences.take(batch)
-        findings = processor.judge.hear(batch)
+        findings = processor.judge.hear(heard_of(batch))
         processor.judge.conclude(findings, now_ms())
     processor.start(cursor)
 

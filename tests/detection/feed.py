@@ -61,3 +61,45 @@ def noisy(level: float, spread: float, n: int, seed: int = 1) -> list[float]:
     """n values around a level."""
     values: list[float] = np.random.default_rng(seed).normal(level, spread, n).tolist()
     return values
+
+
+class Talk:
+    """One device that says whole rounds; impossible values are refused, as intake does."""
+
+    def __init__(
+        self, kind: str, *, interval_s: float = 60, params: dict[str, float] | None = None
+    ) -> None:
+        self.catalogue = Catalogue()
+        self.device = Device("d1", "s1", kind, interval_s, 1, dict(params or {}))
+        self.engine = Engine(self.catalogue)
+        self.at_ms = START_MS
+
+    def say(self, n: int = 1, /, **values: float) -> list[Finding]:
+        """Findings on the next n rounds, each with these values."""
+        found = []
+        for _ in range(n):
+            self.at_ms += round(self.device.interval_s * 1000)
+            found += self.engine.score(*split(self.catalogue, self.device, self.at_ms, values))
+        return found
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass without a round."""
+        self.at_ms += round(seconds * 1000)
+
+
+def split(
+    catalogue: Catalogue, said_by: Device, at_ms: int, values: dict[str, float]
+) -> tuple[Readings, Readings]:
+    """A round as readings: those that are possible, and those that intake would refuse."""
+    taken: list[tuple[int, float]] = []
+    refused: list[tuple[int, float]] = []
+    for name, value in values.items():
+        number = catalogue.add(said_by, KINDS[said_by.kind].metrics[name])
+        possible = catalogue.hard_min[number] <= value <= catalogue.hard_max[number]
+        (taken if possible else refused).append((number, float(value)))
+    return _readings(taken, at_ms), _readings(refused, at_ms)
+
+
+def _readings(values: list[tuple[int, float]], at_ms: int) -> Readings:
+    times = [at_ms] * len(values)
+    return Readings.of([n for n, _ in values], times, times, [v for _, v in values])

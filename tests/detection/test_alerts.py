@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from detection.alerts import AlertBook, AlertChange, alert_id
 from detection.findings import Finding, Phase
+
+CASES = 10_000 if os.environ.get("CI") == "true" else 500
 
 KEYS = st.sampled_from(
     [("d1", "temperature_c", "limits"), ("d1", "temperature_c", "stuck"), ("d2", "", "silence")]
@@ -54,6 +58,7 @@ class Book(RuleBasedStateMachine):
         self.state: dict[str, str] = {}  # what a reader of the changes believes
         self.key_of: dict[str, tuple[str, str, str]] = {}
         self.begun: dict[str, int] = {}
+        self.spans: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
 
     def apply(self, key: tuple[str, str, str], phase: Phase) -> None:
         """One finding, as a detector would number its onset."""
@@ -78,9 +83,12 @@ class Book(RuleBasedStateMachine):
                 "dropped": ("pending",),
             }[change.state]
         )
+        if change.state == "resolved":
+            key = (change.device, change.metric, change.rule)
+            self.spans.setdefault(key, []).append((self.begun[change.alert], change.event_ms))
         self.state[change.alert] = change.state
         self.key_of[change.alert] = (change.device, change.metric, change.rule)
-        assert change.alert == alert_id(self.key_of[change.alert], self.began(change))
+        assert self.began(change) <= change.event_ms
         assert change.site == site_of(change.device)
         assert change.at_ms == self.now_ms
         assert change.text_en
@@ -107,6 +115,34 @@ class Book(RuleBasedStateMachine):
         """A detector sees the end."""
         self.apply(key, "clear")
 
+    @rule(key=KEYS)
+    def same_onset(self, key: tuple[str, str, str]) -> None:
+        """A detector forgets that this episode was over, and finds it once more."""
+        spans = self.spans.get(key)
+        if spans and key not in self.onsets:
+            self.onsets[key] = spans[-1][0]
+            self.apply(key, "firing")
+
+    @rule(key=KEYS, back=st.integers(0, 20), length=st.integers(0, 10))
+    def late(self, key: tuple[str, str, str], back: int, length: int) -> None:
+        """Late readings tell of an episode in the past."""
+        begin_ms = self.now_ms - back * 60_000 + 7
+        end_ms = min(begin_ms + length * 60_000, self.now_ms)
+        if end_ms < begin_ms:
+            return
+        before = self.book.open_alerts()
+        firing = finding(key, "firing", begin_ms, begin_ms)
+        clear = finding(key, "clear", end_ms, begin_ms)
+        changes = self.book.correct([(firing, clear)], self.now_ms, site_of)
+        assert self.book.open_alerts() == before
+        assert [c.state for c in changes] in ([], ["firing", "resolved"])
+        for change in changes:
+            assert change.backfilled
+            assert self.state.get(change.alert) in (None, "firing", "resolved")
+        told = [(c.event_ms, self.now_ms) for c in before if self.key_of[c.alert] == key]
+        told += self.spans.get(key, [])[-1:]
+        assert bool(changes) != any(a <= end_ms and begin_ms <= b for a, b in told)
+
     @rule()
     def restart(self) -> None:
         """The book goes on from its snapshot."""
@@ -125,6 +161,7 @@ class Book(RuleBasedStateMachine):
 
 
 TestBook = Book.TestCase
+TestBook.settings = settings(max_examples=CASES, stateful_step_count=20, deadline=None)
 
 
 def test_ids_depend_on_key_and_onset_alone() -> None:

@@ -20,8 +20,8 @@ def test_fires_with_the_third_reading_outside() -> None:
 
 def test_works_in_the_first_minute_at_five_seconds() -> None:
     """No history is needed: twelve readings of a new series are enough."""
-    feed = Feed("power", "mains_v", interval_s=5)
-    assert steps(feed.say([231, 230.5] + [185, 186] * 5), "limits") == ["pending", "firing"]
+    feed = Feed("power", "frequency_hz", interval_s=5)
+    assert steps(feed.say([50, 50.1] + [48.5, 48.6] * 5), "limits") == ["pending", "firing"]
 
 
 @pytest.mark.parametrize("lost", [10, 30, 100])
@@ -40,10 +40,10 @@ def test_lasting_loss_fires_though_some_rounds_are_better() -> None:
 def test_clears_only_well_inside_and_after_several_good_readings() -> None:
     """Hysteresis: between limit and clear level nothing ends, nor after one good reading."""
     feed = Feed("environment", "temperature_c")
-    feed.say([46] * 3)
+    feed.say([45.5] * 3)
     assert feed.say([44.5] * 10) == []
-    assert feed.say([30, 30, 46, 30, 30]) == []
-    (cleared,) = feed.say([30])
+    assert feed.say([43, 43, 45.5, 43, 43]) == []
+    (cleared,) = feed.say([43])
     assert cleared.phase == "clear"
     assert cleared.at_ms == feed.at_ms
 
@@ -51,31 +51,7 @@ def test_clears_only_well_inside_and_after_several_good_readings() -> None:
 def test_pending_is_dropped_by_one_good_reading() -> None:
     """Two readings outside and one inside: the dwell starts again."""
     feed = Feed("environment", "temperature_c")
-    assert steps(feed.say([46, 46, 30, 46, 46])) == ["pending", "clear", "pending"]
-
-
-@pytest.mark.parametrize(("minutes", "expected"), [(59, ["pending"]), (60, ["pending", "firing"])])
-def test_freezing_fridge_fires_after_an_hour(minutes: int, expected: list[str]) -> None:
-    """A vaccine fridge at -0.5 degrees is an alarm after 60 minutes, not after 59."""
-    feed = Feed("cold-chain", "temperature_c")
-    feed.say([4.0])
-    assert steps(feed.say([-0.5] * (minutes + 1)), "limits") == expected
-
-
-def test_just_above_freezing_alarm_is_no_finding() -> None:
-    """-0.4 degrees does not count as freezing."""
-    feed = Feed("cold-chain", "temperature_c")
-    assert steps(feed.say([-0.4] * 200), "limits") == []
-
-
-def test_a_gap_neither_resets_nor_satisfies_the_dwell() -> None:
-    """Half an hour frozen, hours unheard, half an hour frozen: fires after the second half."""
-    feed = Feed("cold-chain", "temperature_c")
-    feed.say([4.0])
-    assert steps(feed.say([-1.0] * 31), "limits") == ["pending"]
-    feed.pause(5 * 3600)
-    assert feed.say([-1.0] * 30) == []
-    assert steps(feed.say([-1.0] * 2), "limits") == ["firing"]
+    assert steps(feed.say([46, 46, 43.5, 46, 46])) == ["pending", "clear", "pending"]
 
 
 def test_a_24_volt_bank_is_judged_as_one() -> None:

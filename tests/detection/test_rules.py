@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from detection.rules import HIGH, LOW, read_limits, read_shift, read_silence, read_stuck
+from detection.rules_probe import COLUMNS
+from detection.rules_tables import read_conditions
 from devices.kinds import KINDS, METRICS, TIERS
 from tests.project.documents import rows_of, section, text_of
 
+PROBE_ROWS = [KINDS["connectivity-probe"].metrics[name].row for name in COLUMNS]
+RULE_TABLES = ("conditions", "rate", "zero", "pairs", "rule_causes")
 TABLES = ("limits", "shift", "stuck", "silence", "platform")
 
 
@@ -30,7 +34,15 @@ def test_the_document_prints_the_table(name: str) -> None:
     assert printed == cells(name)
 
 
-@pytest.mark.parametrize("name", ["limits", "shift", "stuck"])
+@pytest.mark.parametrize("name", RULE_TABLES)
+def test_the_page_of_rules_prints_the_table(name: str) -> None:
+    """docs/rules.md shows each of its tables as it ships."""
+    text = section(text_of(Path("docs/rules.md")), f"### {name}.csv")
+    printed = [[cell.strip("`") for cell in row] for row in rows_of(text)]
+    assert printed == cells(name)
+
+
+@pytest.mark.parametrize("name", ["limits", "shift", "stuck", "rate", "zero", "pairs"])
 def test_each_row_is_of_a_known_metric_once(name: str) -> None:
     """No row names a metric that its kind lacks, and none stands twice."""
     header, *rows = cells(name)
@@ -46,10 +58,11 @@ def test_every_kind_can_be_silent() -> None:
 
 
 def test_every_plausible_range_has_a_limit() -> None:
-    """A metric with a plausible range is judged by it, on one side at least."""
+    """A metric with a plausible range is judged by it, or by a rule of its own."""
+    judged = {rule.row for rule in read_conditions()} | set(PROBE_ROWS)
     rules = read_limits()
     for metric in METRICS:
-        assert metric.plausible_max is None or rules.applies[metric.row], metric
+        assert metric.plausible_max is None or rules.applies[metric.row] or metric.row in judged
 
 
 def test_a_limit_leaves_room_to_come_back() -> None:

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from detection.findings import Finding, Phase
+from detection.quality_fridge import ROW as FRIDGE_ROW
 from detection.rules import read_limits, read_shift, read_silence, read_stuck
+from detection.rules_probe import RULES as PROBE_RULES
+from detection.rules_tables import (
+    read_causes,
+    read_conditions,
+    read_pairs,
+    read_rates,
+    read_zeros,
+)
 from detection.texts import NAMES, TEXTS, explain
 from devices.kinds import METRICS, Metric
 
@@ -19,15 +28,32 @@ FACTS: dict[str, Any] = {
     "run": 21,
     "longest": 4,
     "interval_s": 300.0,
+    "left_s": 7300.0,
+    "base": 21.5,
+    "ambient_c": 27.0,
+    "unit": "°F",
+    "other": "pm10_ugm3",
 }
 JUDGED = {
     "limits": [m for m in METRICS if read_limits().applies[m.row]],
     "shift": [m for m in METRICS if read_shift().applies[m.row]],
     "stuck": [m for m in METRICS if read_stuck().applies[m.row]],
 }
+JUDGED |= {rule.name: [METRICS[rule.row]] for rule in read_conditions()}
+JUDGED |= {
+    "impossible": list(METRICS),
+    "rate": [METRICS[r.row] for r in read_rates().values() if not r.counter],
+    "unit": [METRICS[r.row] for r in read_rates().values() if not r.counter],
+    "counter": [METRICS[r.row] for r in read_rates().values() if r.counter],
+    "zero": [METRICS[row] for row in read_zeros()],
+    "pair": [METRICS[row] for row in read_pairs()],
+    "probe-outside": [METRICS[FRIDGE_ROW]],
+}
+WITH_REASONS = {"impossible", "fridge-warm", "fridge-heat", "tank-low", "tank-dry"}
 ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
 LATIN_WORDS = {"TCP", "TLS", "DNS", "HTTP", "UPS", "MTU", "RSRP", "RSRQ", "SINR"}
 LATIN_WORDS |= {"MQTT", "InfluxDB"}
+LATIN_WORDS |= {"WHO", "EN", "NTU", "mg", "L", "dB", "dBm", "ppm", "C"}
 LATIN_WORDS |= {"CO", "PM", "pH", "Es", "N"}  # and units
 
 
@@ -68,6 +94,36 @@ def test_every_rule_explains_itself_on_every_metric(
         assert "  " not in said
         assert NAMES[metric.name][language].lower() in said.lower()
     assert ("Next: " in english) == ("ສິ່ງທີ່ຄວນເຮັດ: " in lao) == (phase != "clear")
+
+
+@pytest.mark.parametrize("rule", PROBE_RULES)
+def test_a_signature_explains_itself_without_a_value(rule: str) -> None:
+    """A lookup that never came back has no value; its alert still says what to do."""
+    metric = next(m for m in METRICS if m.name == PROBE_RULES[rule].metrics[0])
+    value = None if rule in ("dns-failing", "mtu-hole", "international-down") else 4.0
+    for phase, marks in (("firing", ("Seen: ", "Expected: ", "Next: ")), ("clear", ("Over: ",))):
+        said = explain(finding(metric, rule, phase)._replace(value=value, expected=None))
+        assert all(mark in said.en for mark in marks)
+        assert "{" not in said.en + said.lo
+
+
+@pytest.mark.parametrize(
+    "key",
+    [key for key in TEXTS if key.split(".")[0] in WITH_REASONS and not key.endswith(".firing")],
+)
+def test_reasons_are_told_after_the_finding(key: str) -> None:
+    """A rule that knows why says one sentence more, in both languages."""
+    rule, why = key.split(".")
+    metric = JUDGED[rule][0]
+    said = explain(finding(metric, rule, "firing", why=why))
+    plain = explain(finding(metric, rule, "firing"))
+    assert len(said.en) > len(plain.en)
+    assert len(said.lo) > len(plain.lo)
+
+
+def test_every_rule_has_a_cause() -> None:
+    """What can fire is in the table of causes, so that incidents know what it points to."""
+    assert set(read_causes()) >= set(JUDGED) | set(PROBE_RULES)
 
 
 def test_seen_expected_and_why() -> None:

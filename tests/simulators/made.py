@@ -97,7 +97,7 @@ def messages(world: World) -> Iterator[Heard]:
     """Everything that arrives in a world."""
     for _, block in world.blocks():
         for arrival in block:
-            _, _, _, device, channel = arrival.topic.split("/")
+            *_, device, channel = arrival.topic.split("/")
             yield Heard(arrival.at_ms, device, channel, json.loads(arrival.payload))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser
 from collections import Counter
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from devices.kinds import KINDS
 from devices.registry_files import read_registry
 from devices.wire import decode
+from runtime.settings import Settings
 from simulators.command import add_arguments, run
 from simulators.decoys import DECOYS
 from simulators.everything import World, season_start_ms
@@ -77,7 +79,7 @@ def test_everything_said_is_understood(written: Path) -> None:
     devices = read_registry([written]).devices
     seen: Counter[str] = Counter()
     for line in lines(written / "capture.jsonl"):
-        _, _, province, device, channel = line["topic"].split("/")
+        *_, device, channel = line["topic"].split("/")
         seen[channel] += 1
         if channel != "status":
             kind = KINDS[devices[device].kind]
@@ -94,7 +96,7 @@ def test_the_truth_names_its_devices_and_sites(written: Path) -> None:
     keys = {"fault", "type", "nature", "scope", "cause", "devices", "sites", "metric"}
     for name in ("truth.jsonl", "decoys.jsonl"):
         labels = lines(written / name)
-        assert len({label["fault"] for label in labels}) == len(labels) > 20
+        assert len({label["fault"] for label in labels}) == len(labels) > 10
         for label in labels:
             assert keys | {"start", "end"} <= set(label)
             assert start_ms <= label["start"] < label["end"] <= start_ms + DAY_MS
@@ -162,9 +164,8 @@ def test_a_round_that_a_decoy_loses_is_the_only_one() -> None:
     played = play(troubled("slow-uplink"), hours=4)
     told = [r["seq"] for h in played.of(played.probe) for r in h.rounds()]
     assert told == list(range(told[0], told[0] + len(told)))
-    assert country().devices[played.probe].interval_s * len(told) == pytest.approx(
-        4 * 3600, rel=0.1
-    )
+    interval_s = country().devices[played.probe].interval_s
+    assert interval_s * len(told) == pytest.approx(4 * 3600, rel=0.1)
 
 
 def test_the_command_writes_a_world_and_says_so(
@@ -197,10 +198,6 @@ def test_wrong_calls_say_what_to_do(
 
 
 def call(*options: str) -> int:
-    from argparse import ArgumentParser
-
-    from runtime.settings import Settings
-
     parser = ArgumentParser()
     add_arguments(parser)
     return run(parser.parse_args(options), Settings())

@@ -22,17 +22,17 @@ def tiers(one: dict[str, Any]) -> tuple[bool, ...]:
 
 
 def median(rounds: Rounds, metric: str) -> float:
-    return statistics.median(one[metric] for one in rounds if metric in one)
+    return statistics.median(float(one[metric]) for one in rounds if metric in one)
 
 
 def share(rounds: Rounds, metric: str, value: object) -> float:
     """Share of the rounds in which a metric has a value (None: was not measured)."""
-    return sum(one.get(metric) == value for one in rounds) / len(rounds)
+    return sum(bool(one.get(metric) == value) for one in rounds) / len(rounds)
 
 
 def lost(rounds: Rounds, tier: str) -> float:
-    sent = sum(one[f"{tier}_sent"] for one in rounds)
-    return 1 - sum(one[f"{tier}_rcvd"] for one in rounds) / float(sent)
+    sent = sum(int(one[f"{tier}_sent"]) for one in rounds)
+    return 1 - sum(int(one[f"{tier}_rcvd"]) for one in rounds) / sent
 
 
 def boots(played: Played, device: str) -> list[str]:
@@ -326,7 +326,7 @@ def test_wrong_clocks(kind: str, fits: Any) -> None:
     """Event times are off from arrival by what the fault says; the measurements are sound."""
     played = play(troubled(kind), hours=5)
     start_ms, end_ms = played.trouble.start_ms, played.trouble.end_ms
-    live = [h for h in played.of(played.probe, "telemetry")]
+    live = played.of(played.probe, "telemetry")
     during = [h for h in live if start_ms + 10_000 < h.at_ms < end_ms]
     assert len(during) > 20
     assert all(fits(h.said["ts"] - h.at_ms) for h in during)

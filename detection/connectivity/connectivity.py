@@ -1,0 +1,392 @@
+"""Connectivity: from what devices say, and do not say, to outages and five-minute bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.connectivity.backup import speaks_over_backup
+from detection.connectivity.bins import BinBook, Excluded
+from detection.connectivity.book import FLAPS, CaseBook
+from detection.connectivity.fleet import Fleet
+from detection.connectivity.masks import COVER_ALIVE, COVER_BAD, COVER_GOOD, Masks
+from detection.connectivity.rounds import (
+    BAD,
+    COLUMN,
+    GOOD,
+    MAINS,
+    NO_MAINS,
+    POOR,
+    Said,
+    read_rounds,
+)
+from detection.connectivity.sessions import Sessions, Signal
+from detection.connectivity.snapshot import State, open_snapshot
+from detection.heard import Heard, StatusHeard
+from detection.outages import BIN_MS, Bin, Outage
+from devices.catalogue import Catalogue
+from devices.registry import Registry
+
+PROMPT_MS = 30_000  # a round that took longer to arrive waited for the link it tells of
+DOWN_ROUNDS = 2  # prompt rounds in a row that find the network dead
+BACKUP_ROUNDS = 2
+ENOUGH_ROUNDS = 20  # before the absence of a name or a page means that it failed
+ALWAYS = 0.9
+RETAINED_MS = 300_000  # a birth older than this was kept by the broker
+
+
+class Connectivity:
+    """Outages and bins of every site. No clock, no I/O, not thread-safe.
+
+    `hear` keeps what was said, `tick` draws the conclusions: how messages are cut into batches
+    between two ticks changes nothing. Cost: about a microsecond a round in batches of hundreds.
+    """
+
+    def __init__(self, catalogue: Catalogue, registry: Registry) -> None:
+        self._catalogue = catalogue
+        self._begin(registry)
+
+    def _begin(self, registry: Registry) -> None:
+        self._fleet = Fleet(self._catalogue, registry)
+        self._sessions = Sessions()
+        self._masks = Masks()
+        self._bins = BinBook(self._fleet, self._masks)
+        self._book = CaseBook(self._fleet, self._sessions, self._bins)
+        self._flapping: set[int] = set()
+        self._on_backup: dict[tuple[int, str, str], bool | None] = {}
+
+    def use(self, registry: Registry) -> None:
+        """Judge by this registry from now on; bins that were published stay as they are."""
+        self._fleet.use(registry)
+        self._on_backup.clear()
+
+    def hear(self, heard: Heard) -> None:
+        """Take a batch, live and late, in order of arrival."""
+        self._grow()
+        if len(heard.rounds):
+            self._hear_rounds(heard)
+        else:
+            for status in heard.statuses:
+                self._hear_status(status)
+
+    def tick(self, now_ms: int) -> None:
+        """Let time pass. Everything received up to now_ms must have been heard."""
+        self._grow()
+        self._bins.advance(now_ms // BIN_MS)
+        self._expect()
+        self._tick_returns(now_ms)
+        overdue = self._sessions.overdue(now_ms, self._fleet.rows["interval_ms"])
+        if len(overdue):
+            self._book.fell(overdue.tolist(), now_ms)
+        self._tick_measured(now_ms)
+        for number in sorted(self._flapping):
+            self._book.flapped(number, now_ms)
+        self._flapping.clear()
+        self._book.tick(now_ms)
+        self._bins.tick(now_ms)
+
+    def resume(self, now_ms: int) -> None:
+        """Nobody listened until now_ms, or the clock was set back to it: no device is silent yet.
+
+        Every device has its whole timeout again from now_ms on. Outages that are open stay open.
+        """
+        self._sessions.resumed_ms = now_ms
+        received = self._sessions.rows["received"]
+        self._sessions.rows["received"] = np.minimum(received, now_ms)
+
+    def exclude(self, site: str, start_ms: int, end_ms: int) -> None:
+        """Leave a time out of the account of a site, of every site where it is ""."""
+        self._grow()
+        self._bins.exclude(Excluded(site, start_ms, end_ms))
+
+    def take_outages(self) -> list[Outage]:
+        """Outages that changed by the ticks since the last call, each as it is now."""
+        return self._book.take()
+
+    def take_bins(self) -> list[Bin]:
+        """Bins that were published or revised by the ticks since the last call."""
+        return self._bins.take()
+
+    def snapshot(self) -> bytes:
+        """All state as bytes for `restore`, by names of devices and sites."""
+        self._grow()
+        return self._state().pack()
+
+    def restore(self, state: bytes) -> None:
+        """Go on exactly where the snapshot was taken, under the catalogue's numbers of today.
+
+        What catalogue and registry do not know any more is left out. Raises SnapshotError, and
+        changes nothing, when the bytes are damaged or of another version.
+        """
+        header, arrays = open_snapshot(state)
+        self._begin(self._fleet.registry)
+        self._grow()
+        self._state().unpack(header, arrays)
+
+    def _state(self) -> State:
+        return State(
+            self._fleet, self._sessions, self._masks, self._bins, self._book, self._flapping
+        )
+
+    def _grow(self) -> None:
+        if self._fleet.grow():
+            self._sessions.grow(len(self._fleet.rows))
+            self._masks.grow(len(self._fleet.sites))
+            self._bins.grow()
+
+    # what is heard
+
+    def _hear_rounds(self, heard: Heard) -> None:
+        rounds, state = heard.rounds, self._sessions.rows
+        self._bins.advance(int(rounds.received_ms.max()) // BIN_MS)
+        said = read_rounds(heard, self._catalogue, self._fleet, state)
+        device = rounds.device
+        event_ms = np.minimum(rounds.at_ms, rounds.received_ms)
+        backup = self._backup_of(heard)
+        self._see(heard, said, event_ms, backup)
+        self._count_habits(heard, said)
+        self._recall_signals(heard, said)
+        watched = self._watched(heard, said, backup)
+        for place, status in _in_order(heard, watched):
+            if status is None:
+                self._watch(heard, said, place, int(event_ms[place]), int(backup[place]))
+            else:
+                self._hear_status(status)
+        np.maximum.at(state["received"], device, rounds.received_ms)
+        np.maximum.at(state["event"], device, event_ms)
+        good = self._is_good(heard, said, event_ms)
+        np.maximum.at(state["good"], device[good], event_ms[good])
+
+    def _see(
+        self, heard: Heard, said: Said, event_ms: NDArray[np.int64], backup: NDArray[np.int8]
+    ) -> None:
+        """Put every round into the masks of its uplink."""
+        rounds = heard.rounds
+        fleet: Any = self._fleet.rows[rounds.device]
+        known = fleet["site"] >= 0
+        site, interval_ms = fleet["site"].astype(np.int64), fleet["interval_ms"]
+        row = site * 2 + fleet["uplink"]
+        received_ms = rounds.received_ms
+        self._masks.set("alive", row[known], received_ms[known])
+        self._masks.speak_for(COVER_ALIVE, row[known], received_ms[known], interval_ms[known])
+        for name, mark, cover in (
+            ("good", GOOD, COVER_GOOD),
+            ("bad", BAD, COVER_BAD),
+            ("poor", POOR, 0),
+        ):
+            which = known & ((said.marks & mark) > 0)
+            self._masks.set(name, row[which], event_ms[which])
+            if cover:
+                self._masks.speak_for(cover, row[which], event_ms[which], interval_ms[which])
+        away = known & (backup == 1)
+        self._masks.set("backup", row[away], event_ms[away])
+        self._bins.begin(site[known], received_ms[known])
+        self._bins.touch(site[known], event_ms[known], interval_ms[known])
+        self._bins.touch(site[known], received_ms[known], interval_ms[known])
+
+    def _is_good(self, heard: Heard, said: Said, event_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Live rounds that prove that the link worked when they were measured.
+
+        A probe measures that; of another device's round its prompt arrival is the proof.
+        """
+        fleet: Any = self._fleet.rows[heard.rounds.device]
+        lag_ms = heard.rounds.received_ms - event_ms
+        prompt = lag_ms <= np.maximum(fleet["interval_ms"] // 2, PROMPT_MS)
+        measured = (said.marks & (GOOD | BAD)) > 0
+        good: NDArray[np.bool_] = np.where(measured, (said.marks & GOOD) > 0, prompt)
+        return good & ~heard.rounds.late
+
+    def _count_habits(self, heard: Heard, said: Said) -> None:
+        """Count how often a device's live rounds that reach the network bring names and pages."""
+        state = self._sessions.rows
+        reached = ((said.marks & GOOD) > 0) & ~heard.rounds.late
+        device = heard.rounds.device
+        names = reached & ~np.isnan(said.facts[:, COLUMN["dns_ms"]])
+        page = ~np.isnan(said.facts[:, COLUMN["http_status"]])
+        page |= ~np.isnan(said.facts[:, COLUMN["http_total_ms"]])
+        np.add.at(state["reached_rounds"], device[reached], 1)
+        np.add.at(state["name_rounds"], device[names], 1)
+        np.add.at(state["page_rounds"], device[reached & page], 1)
+
+    def _recall_signals(self, heard: Heard, said: Said) -> None:
+        signal = said.facts[:, [COLUMN[name] for name in ("esno_db", "rsrp_dbm", "sinr_db")]]
+        has = np.isfinite(signal).any(axis=1) & ~heard.rounds.late
+        for place in has.nonzero()[0].tolist():
+            number = int(heard.rounds.device[place])
+            self._sessions.signals[number].append(Signal(*signal[place].tolist()))
+        mains = (said.marks & (MAINS | NO_MAINS)) > 0
+        for place in (mains & ~heard.rounds.late).nonzero()[0].tolist():
+            on = not said.marks[place] & NO_MAINS
+            self._sessions.rows["mains"][heard.rounds.device[place]] = on
+
+    def _backup_of(self, heard: Heard) -> NDArray[np.int8]:
+        """By round: 1 over a backup, 0 over its own uplink, -1 where it does not say."""
+        backup = np.full(len(heard.rounds), -1, np.int8)
+        for place, attributes in heard.rounds.attributes.items():
+            number = int(heard.rounds.device[place])
+            active, provider = attributes.get("link_active", ""), attributes.get("provider", "")
+            key = number, active, provider
+            if (active or provider) and key not in self._on_backup:
+                self._on_backup[key] = self._says_backup(number, attributes)
+            said = self._on_backup.get(key)
+            if said is not None:
+                backup[place] = said
+        return backup
+
+    def _says_backup(self, number: int, attributes: dict[str, str]) -> bool | None:
+        site_number = int(self._fleet.rows["site"][number])
+        site = None if site_number < 0 else self._fleet.site_of(site_number)
+        if site is None:
+            return None
+        return speaks_over_backup(attributes, site, int(self._fleet.rows["uplink"][number]) + 1)
+
+    def _watched(self, heard: Heard, said: Said, backup: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """Rounds of devices with which something is going on; the others need no closer look."""
+        state: Any = self._sessions.rows[heard.rounds.device]
+        watched: NDArray[np.bool_] = state["silent"] | (state["case"] >= 0)
+        watched |= (state["bad_rounds"] > 0) | ((said.marks & BAD) > 0)
+        watched |= (state["backup_rounds"] > 0) | (backup == 1)
+        boots = self._sessions.boot
+        spoken = zip(heard.rounds.device.tolist(), heard.rounds.boot, strict=True)
+        other = [boot is not None and boots[number] != boot for number, boot in spoken]
+        watched |= np.array(other, np.bool_)
+        if not watched.any():
+            return watched
+        devices = np.zeros(len(self._sessions.rows), np.bool_)
+        devices[heard.rounds.device[watched]] = True
+        all_of_them: NDArray[np.bool_] = devices[heard.rounds.device]
+        return all_of_them
+
+    def _watch(self, heard: Heard, said: Said, place: int, event_ms: int, backup: int) -> None:
+        """One round of a device with which something is going on."""
+        rounds, number = heard.rounds, int(heard.rounds.device[place])
+        row, marks = self._sessions.rows[number], int(said.marks[place])
+        late, received_ms = bool(rounds.late[place]), int(rounds.received_ms[place])
+        live_good = bool(marks & GOOD) and not late
+        if row["silent"]:
+            self._heard_again(row, received_ms, event_ms if live_good else 0)
+        if not late and event_ms > row["event"]:
+            self._hear_boot(number, rounds.boot[place], received_ms)
+            row["event"] = event_ms
+            if marks & GOOD:
+                row["bad_rounds"] = 0
+                self._sessions.failing.pop(number, None)
+            elif marks & BAD and received_ms - event_ms <= PROMPT_MS:
+                row["bad_rounds"] += 1
+                if row["case"] < 0:
+                    self._sessions.failing.setdefault(number, {})[event_ms] = marks
+            if backup >= 0:
+                row["backup_rounds"] = row["backup_rounds"] + 1 if backup else 0
+        case_number = int(row["case"])
+        case = self._book.cases.get(case_number)
+        if case is None:
+            return
+        case.learn(number, event_ms, marks, received_ms, late=late)
+        self._book.changed.add(case_number)
+        if not late:
+            if not row["silent"] and case.phase == "live" and number not in case.silent:
+                self._book.spoke(case_number, received_ms)
+            facts = said.facts[place]
+            uptime_s = facts[COLUMN["os_uptime_s"]]
+            if np.isnan(uptime_s):
+                uptime_s = rounds.uptime_s[place]
+            self._learn_return(case, number, rounds.boot[place], float(uptime_s))
+            agent_s = float(facts[COLUMN["agent_uptime_s"]])
+            if not np.isnan(agent_s) and number in case.silent:
+                case.agent_uptime_ms.setdefault(number, round(agent_s * 1000))
+            case.drained |= facts[COLUMN["backlog_msgs"]] == 0
+
+    def _hear_status(self, status: StatusHeard) -> None:
+        number, at_ms = status.device, status.received_ms
+        row = self._sessions.rows[number]
+        if not status.online:
+            known = self._sessions.boot[number]
+            if status.boot is not None and known not in (None, status.boot):
+                return  # the will of a session that another one has replaced
+            if row["online"] == 1:
+                self._turn(number, at_ms)
+            row["online"], row["will_ms"] = 0, at_ms
+            return
+        kept = status.at_ms is not None and at_ms - status.at_ms > RETAINED_MS
+        if row["online"] == 0:
+            self._turn(number, at_ms)
+        row["online"] = 1
+        if kept:
+            return
+        self._hear_boot(number, status.boot, at_ms)
+        if row["silent"]:
+            self._heard_again(row, at_ms, 0)
+        if row["received"] >= 0:
+            row["received"] = max(int(row["received"]), at_ms)
+        case = self._book.cases.get(int(row["case"]))
+        if case is not None:
+            uptime_s = float("nan") if status.uptime_s is None else status.uptime_s
+            self._learn_return(case, number, status.boot, uptime_s)
+        site = int(self._fleet.rows["site"][number])
+        if site >= 0 and self._bins.following[site]:
+            self._bins.advance(at_ms // BIN_MS)
+            rows = np.array([site * 2 + int(self._fleet.rows["uplink"][number])], np.int64)
+            self._masks.set("alive", rows, np.array([at_ms], np.int64))
+
+    def _heard_again(self, row: Any, received_ms: int, good_ms: int) -> None:
+        if not row["back_ms"]:
+            row["back_ms"] = received_ms
+        if good_ms and not row["back_good_ms"]:
+            row["back_good_ms"] = good_ms
+
+    def _hear_boot(self, number: int, boot: str | None, at_ms: int) -> None:
+        before = len(self._sessions.boots[number])
+        changed = self._sessions.spoke_as(number, boot, at_ms)
+        if changed and before > 1:
+            self._turn(number, at_ms)  # two that speak under one name
+
+    def _turn(self, number: int, at_ms: int) -> None:
+        if self._sessions.turned(number, at_ms) >= FLAPS:
+            self._flapping.add(number)
+
+    def _learn_return(self, case: Any, number: int, boot: str | None, uptime_s: float) -> None:
+        """What a device that was silent says of itself when it is heard again."""
+        if number not in case.silent:
+            return
+        if boot is not None:
+            case.boots_after.setdefault(number, boot)
+        if not np.isnan(uptime_s):
+            case.uptime_ms.setdefault(number, round(uptime_s * 1000))
+
+    # time
+
+    def _expect(self) -> None:
+        """Draw from their habits which devices always bring a name and a page."""
+        rows = self._sessions.rows
+        enough = rows["reached_rounds"] >= ENOUGH_ROUNDS
+        rows["names"] = enough & (rows["name_rounds"] > ALWAYS * rows["reached_rounds"])
+        rows["page"] = enough & (rows["page_rounds"] > ALWAYS * rows["reached_rounds"])
+
+    def _tick_returns(self, now_ms: int) -> None:
+        rows = self._sessions.rows
+        back = (rows["silent"] & (rows["back_ms"] > 0)).nonzero()[0]
+        for number in back[np.argsort(rows["back_ms"][back], kind="stable")].tolist():
+            self._book.came_back(number, now_ms)
+
+    def _tick_measured(self, now_ms: int) -> None:
+        rows = self._sessions.rows
+        for number in ((rows["bad_rounds"] >= DOWN_ROUNDS) & ~rows["silent"]).nonzero()[0].tolist():
+            self._book.measured_down(number, now_ms)
+        for number in (rows["backup_rounds"] >= BACKUP_ROUNDS).nonzero()[0].tolist():
+            self._book.on_backup(number, now_ms)
+        linked = (rows["case"] >= 0) & ~rows["silent"] & (rows["bad_rounds"] == 0)
+        for number in linked.nonzero()[0].tolist():
+            self._book.measured_up(number, now_ms)
+
+
+def _in_order(heard: Heard, watched: NDArray[np.bool_]) -> list[tuple[int, StatusHeard | None]]:
+    """Places of the watched rounds, and statuses, as they came; statuses first of one instant."""
+    received = heard.rounds.received_ms
+    events: list[tuple[int, int, int, StatusHeard | None]] = [
+        (int(received[place]), 1, place, None) for place in watched.nonzero()[0].tolist()
+    ]
+    events += [(s.received_ms, 0, place, s) for place, s in enumerate(heard.statuses)]
+    events.sort(key=lambda event: event[:3])
+    return [(place, status) for _, _, place, status in events]

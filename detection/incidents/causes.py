@@ -1,0 +1,201 @@
+"""The cause of one outage, from what is known of it: provisional at first, final after backfill.
+
+The signatures are those of the table of failure modes in docs/incidents.md. Where they do not tell,
+the cause is unknown: that is better than a wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from detection.incidents.changes import Cause
+from detection.outages import Evidence, Outage
+
+HOUR_MS = 3_600_000
+FADE_DB = 2.0  # a satellite signal that fell by more, just before, was faded
+FADE_LONGEST_MS = 90 * 60_000  # rain passes; a longer outage is something else
+WEAK_RSRP_DBM = -110.0
+WEAK_SINR_DB = 0.0
+MOSTLY = 0.5  # share of the rounds in an outage from which on a tier counts as dead
+POWER_LONGEST_MS = 12 * HOUR_MS  # a lone device that comes back later and restarted tells little
+MOBILE = ("3g", "4g", "5g")
+SATELLITE = ("vsat-geo", "vsat-leo")
+
+Facts = dict[str, int | float | str]
+
+
+class Reason(NamedTuple):
+    """A sentence of evidence: its name in incident_texts.csv, and what it needs."""
+
+    text: str
+    facts: Facts
+
+
+class Verdict(NamedTuple):
+    """A cause with its confidence, 0 to 1, and why."""
+
+    cause: Cause
+    confidence: float
+    reasons: tuple[Reason, ...]
+
+
+class Case(NamedTuple):
+    """An outage with what the registry adds. probe: one of its devices is a connectivity probe."""
+
+    outage: Outage
+    link_type: str
+    uplinks: int
+    probe: bool
+
+
+UNKNOWN = Verdict("unknown", 0.2, (Reason("dark", {}),))
+
+
+def cause_of_outage(case: Case) -> Verdict:
+    """The most likely cause of an outage that nothing else explains."""
+    for rule in RULES:
+        verdict = rule(case)
+        if verdict is not None:
+            return verdict
+    return UNKNOWN
+
+
+def share(evidence: Evidence, tier: str) -> float:
+    """Share of the rounds measured in the outage that found a tier dead; 0 without rounds."""
+    return evidence.failed.get(tier, 0) / evidence.rounds if evidence.rounds else 0.0
+
+
+def length_ms(outage: Outage) -> int | None:
+    """How long it lasted; None while it lasts."""
+    return None if outage.ended_ms is None else outage.ended_ms - outage.onset_ms
+
+
+def _duplicate(case: Case) -> Verdict | None:
+    boots = case.outage.evidence.boots
+    if boots < 2:
+        return None
+    return Verdict("duplicate-identity", 0.8, (Reason("boots", {"n": boots}),))
+
+
+def _flapping(case: Case) -> Verdict | None:
+    if not case.outage.flapping:
+        return None
+    n = case.outage.evidence.transitions
+    return Verdict("flapping", 0.85, (Reason("flapping", {"n": n}),))
+
+
+def _blocked(case: Case) -> Verdict | None:
+    evidence = case.outage.evidence
+    if not evidence.blocked or evidence.blocked < MOSTLY * evidence.rounds:
+        return None
+    return Verdict("blocked", 0.85, (Reason("blocked", {"n": evidence.blocked}),))
+
+
+def _device(case: Case) -> Verdict | None:
+    """One device is silent while its site is not."""
+    outage, evidence = case.outage, case.outage.evidence
+    if outage.scope != "device":
+        return None
+    alive = Reason("others-alive", {"device": ", ".join(outage.devices)})
+    if not case.probe:
+        return Verdict("sensor", 0.7, (alive,))
+    if evidence.agent_restarted and evidence.booted is False:
+        return Verdict("agent", 0.85, (alive, Reason("agent-restarted", {})))
+    if evidence.rounds and share(evidence, "nat") < MOSTLY:
+        return Verdict("agent", 0.6, (alive, _rounds("measured-well", evidence)))
+    if evidence.booted is False and outage.phase == "settled":
+        return Verdict("agent", 0.55, (alive, Reason("same-boot", {})))
+    if evidence.booted:
+        return Verdict("probe", 0.85, (alive, Reason("booted", {})))
+    return Verdict("probe", 0.8, (alive,))
+
+
+def _mains(case: Case) -> Verdict | None:
+    if not case.outage.evidence.mains_lost:
+        return None
+    return Verdict("power", 0.9, (Reason("mains-lost", {}),))
+
+
+def _rain(case: Case) -> Verdict | None:
+    outage = case.outage
+    drop, lasted = outage.evidence.esno_drop_db, length_ms(outage)
+    if case.link_type not in SATELLITE or drop is None or drop < FADE_DB:
+        return None
+    if lasted is not None and lasted > FADE_LONGEST_MS:
+        return None
+    confidence = 0.7 if lasted is None else 0.9
+    return Verdict("rain-fade", confidence, (Reason("faded", {"db": round(drop, 1)}),))
+
+
+def _radio(case: Case) -> Verdict | None:
+    if case.link_type not in MOBILE or case.outage.evidence.booted:
+        return None
+    evidence = case.outage.evidence
+    if evidence.rsrp_dbm is not None and evidence.rsrp_dbm < WEAK_RSRP_DBM:
+        return Verdict("radio", 0.8, (Reason("weak-rsrp", {"dbm": round(evidence.rsrp_dbm)}),))
+    if evidence.sinr_db is not None and evidence.sinr_db < WEAK_SINR_DB:
+        return Verdict("radio", 0.75, (Reason("weak-sinr", {"db": round(evidence.sinr_db)}),))
+    return None
+
+
+def _measured_tiers(case: Case) -> Verdict | None:
+    """The probe went on measuring and told later where it broke."""
+    evidence = case.outage.evidence
+    if not evidence.rounds:
+        return None
+    if share(evidence, "gw") >= MOSTLY:
+        if evidence.mains_lost is False:
+            return Verdict("last-mile", 0.5, (_rounds("gateway-dead", evidence),))
+        return Verdict("unknown", 0.3, (_rounds("gateway-dead", evidence),))
+    if share(evidence, "isp") >= MOSTLY:
+        return Verdict("last-mile", 0.9, (_rounds("provider-dead", evidence),))
+    if share(evidence, "nat") >= MOSTLY:
+        return Verdict("backbone", 0.6, (_rounds("country-dead", evidence),))
+    return Verdict("unknown", 0.3, (_rounds("measured-well", evidence),))
+
+
+def _restarted(case: Case) -> Verdict | None:
+    """Nothing was measured and the devices came back restarted."""
+    evidence, lasted = case.outage.evidence, length_ms(case.outage)
+    if not evidence.booted:
+        return None
+    every = evidence.silent_devices >= evidence.site_devices
+    if evidence.site_devices > 1 and every:
+        n = evidence.silent_devices
+        return Verdict("power", 0.85, (Reason("booted-all", {"n": n}),))
+    if lasted is not None and lasted <= POWER_LONGEST_MS and every:
+        return Verdict("power", 0.6, (Reason("booted", {}),))
+    return Verdict("unknown", 0.3, (Reason("booted", {}),))
+
+
+def _kept_running(case: Case) -> Verdict | None:
+    """The devices ran on, and nothing that was measured came later."""
+    evidence = case.outage.evidence
+    if evidence.other_uplink_alive:
+        return Verdict("last-mile", 0.85, (Reason("other-uplink", {}),))
+    if evidence.booted is not False:
+        return None
+    if evidence.agent_restarted and evidence.site_devices == 1:
+        return Verdict("agent", 0.7, (Reason("agent-restarted", {}),))
+    if evidence.site_devices > 1 and evidence.silent_devices >= evidence.site_devices:
+        return Verdict("last-mile", 0.6, (Reason("same-boot", {}),))
+    return Verdict("unknown", 0.3, (Reason("same-boot", {}),))
+
+
+def _rounds(text: str, evidence: Evidence) -> Reason:
+    return Reason(text, {"n": evidence.rounds})
+
+
+RULES: tuple[Callable[[Case], Verdict | None], ...] = (
+    _duplicate,
+    _flapping,
+    _blocked,
+    _device,
+    _mains,
+    _rain,
+    _radio,
+    _measured_tiers,
+    _restarted,
+    _kept_running,
+)

@@ -1,0 +1,142 @@
+"""Gathering: groups that explain signs become incidents, grow, and change their explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from detection.incidents.grouping import Explanation, Grouping, Onset, clusters
+from detection.incidents.groups import LINKS, ORDER, PLACES, POWER, GroupType
+from detection.incidents.incident import Incident, World, incident_id
+from detection.incidents.rates import Rates
+from detection.incidents.shelf import Shelf, first_of
+from detection.incidents.signs import Family, Sign
+
+WIDER = 1.5  # a group takes over from a smaller one when it explains so many times as many sites
+HEARD_INTERVALS = 3.5  # after so long a failure of a site is known
+AS_GOOD = 0.8  # of the score of the best group, for one that the evidence speaks for
+
+# What may be behind signs of each family.
+TYPES: dict[Family, tuple[GroupType, ...]] = {
+    "down": ORDER,
+    "power": POWER,
+    "dns": (*LINKS, *PLACES, "platform"),
+    "international": (*LINKS, *PLACES, "platform"),
+    "blocked": (*LINKS, *PLACES),
+    "facility": PLACES,
+}
+
+
+class Topic(NamedTuple):
+    """Signs that are counted together. Loss of power without silence counts with silence."""
+
+    family: Family
+    topic: str
+    kind: str  # of devices that can have it; "" where every site can
+
+
+def topic_of(sign: Sign) -> Topic | None:
+    """What a sign is counted with; None for what is never grouped."""
+    if sign.alone or sign.family not in TYPES:
+        return None
+    if sign.family in ("down", "power"):
+        return Topic("down", "", "")
+    return Topic(sign.family, sign.topic, sign.topic.partition("/")[0] or "connectivity-probe")
+
+
+class Gathering:
+    """Groups over a shelf of signs, at rates that are learnt."""
+
+    def __init__(self, shelf: Shelf, rates: Rates, world: World) -> None:
+        self._shelf = shelf
+        self._rates = rates
+        self.world = world
+
+    def gather(self, due: Iterable[Sign], now_ms: int) -> None:
+        """Look for groups that explain what failed at the time of each sign that is due."""
+        topics: dict[Topic, list[str]] = {}
+        for sign in due:
+            topic = topic_of(sign)
+            if topic is not None and sign.site in self.world.groups.sites:
+                topics.setdefault(topic, []).append(sign.sign)
+        for topic, names in topics.items():
+            sites = self.world.groups.with_kind.get(topic.kind)
+            for near in clusters(self._onsets(topic), names):
+                for found in self._grouping(topic, now_ms).explain(near, sites):
+                    self._take(found, topic, now_ms)
+
+    def reconsider(self, one: Incident, types: Sequence[GroupType], now_ms: int) -> None:
+        """The evidence speaks for other kinds of groups: take the best one of those, if any.
+
+        types: from the most to the least likely where they explain equally well.
+        """
+        signs = [sign for sign in self._shelf.of(one) if topic_of(sign)]
+        topic = topic_of(signs[0])
+        assert topic is not None
+        onsets = [_onset(sign) for sign in signs]
+        total = len({sign.site for sign in signs})
+        grouping = self._grouping(topic, now_ms)
+        before, found = grouping.best(onsets), grouping.best(onsets, None, types)
+        if before is None or found is None:
+            return
+        if grouping.score(found, total) >= AS_GOOD * grouping.score(before, total):
+            one.key = found.key
+
+    def _onsets(self, topic: Topic) -> dict[str, Onset]:
+        """What may be grouped: everything on the topic whose incident is not over."""
+        found = {}
+        for sign in self._shelf.signs.values():
+            if topic_of(sign) != topic or sign.site not in self.world.groups.sites:
+                continue
+            home = self._shelf.open.get(sign.incident)
+            if home is None or home.closed_ms is None:
+                found[sign.sign] = _onset(sign)
+        return found
+
+    def _grouping(self, topic: Topic, now_ms: int) -> Grouping:
+        groups = self.world.groups
+
+        def audible(site: str, onset_ms: int) -> bool:
+            return now_ms >= onset_ms + HEARD_INTERVALS * groups.interval_ms[site]
+
+        def rate(site: str) -> float:
+            name = groups.link_type(site) if topic.family == "down" else topic.family
+            return self._rates.per_day(name)
+
+        return Grouping(groups, rate, audible)
+
+    def _take(self, found: Explanation, topic: Topic, now_ms: int) -> None:
+        """Make the incident of an explanation, or let one that exists grow."""
+        signs = [self._shelf.signs[name] for name in found.signs]
+        homes = {sign.incident for sign in signs}
+        old = [o for o in self._shelf.open.values() if o.incident in homes and o.key]
+        if old:
+            one = max(old, key=lambda o: (len(self._shelf.sites(o)), o.incident))
+            if one.key != found.key and not self._takes_over(one, signs):
+                return
+            one.key = found.key
+        else:
+            first = first_of(signs)
+            name = incident_id(first, "group")
+            one = self._shelf.new(name, found.key, first, topic.family, now_ms)
+        self._move(signs, one, now_ms)
+        self._shelf.absorb(one, self.world, now_ms)
+
+    def _takes_over(self, one: Incident, signs: Sequence[Sign]) -> bool:
+        before, after = self._shelf.sites(one), {sign.site for sign in signs}
+        return before <= after and len(after) >= WIDER * len(before)
+
+    def _move(self, signs: Iterable[Sign], one: Incident, now_ms: int) -> None:
+        """Move signs into an incident; what they leave is merged into it."""
+        for sign in signs:
+            before = self._shelf.open.get(sign.incident)
+            if before is None:
+                self._shelf.assign(sign, one)
+            elif before is not one:
+                self._shelf.merge(before, one, now_ms)
+
+
+def _onset(sign: Sign) -> Onset:
+    uplink = sign.outage.uplink if sign.outage else 0
+    types = TYPES[sign.family]
+    return Onset(sign.sign, sign.site, uplink, sign.onset_ms, sign.error_ms, types)

@@ -1,0 +1,259 @@
+"""One incident: the signs that belong to it, and how it looks to operators."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from detection.incidents.causes import Case, Reason, Verdict, cause_of_outage
+from detection.incidents.changes import Cause, IncidentChange, IncidentPhase, IncidentState, Scope
+from detection.incidents.group_causes import FITTING, cause_of_group, votes_of, winner_of
+from detection.incidents.groups import WHOLE_COUNTRY, Groups, GroupType, Key
+from detection.incidents.signs import Family, Sign
+from detection.incidents.wording import say
+from detection.outages import Outage
+from devices.registry import Registry
+
+BACK_SHARE = 0.7  # of a group's sites; then its cause is gone
+ALERT_CONFIDENCE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6}
+SURE_ALERT = 0.8  # of the other causes: their rules name the cause
+# Of these a device is to blame or concerned; of the others its site.
+DEVICE_CAUSES: tuple[Cause, ...] = (
+    "sensor", "facility", "clock", "probe", "agent", "duplicate-identity", "unknown",
+)  # fmt: skip
+TELLING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
+
+
+class World(NamedTuple):
+    """What is known besides the signs."""
+
+    registry: Registry
+    groups: Groups
+
+
+@dataclass(slots=True)
+class Incident:
+    """key: the group that explains it, None for one site or device. signs: in order of joining.
+
+    opened_ms, closed_ms: platform time at which it was opened, and since which it is over, None
+    while it lasts. published: as operators saw it last.
+    """
+
+    incident: str
+    key: Key | None
+    family: Family
+    topic: str
+    signs: list[str]
+    opened_ms: int
+    closed_ms: int | None
+    published: IncidentChange | None
+
+
+def incident_id(first: Sign, kind: str) -> str:
+    """The id of the incident that began with a sign: the same wherever it is found."""
+    digest = hashlib.blake2b(f"{kind}\0{first.sign}".encode(), digest_size=6)
+    return "i" + digest.hexdigest()
+
+
+def outages_of(signs: Sequence[Sign]) -> list[Sign]:
+    """Those that are outages; of whole sites only, where there are any."""
+    outages = [sign for sign in signs if sign.outage]
+    return [sign for sign in outages if sign.whole_site] or outages
+
+
+def main_of(incident: Incident, signs: Sequence[Sign]) -> list[Sign]:
+    """The signs that make it: its outages, or its alerts where there are none.
+
+    In a power cut a site that has a battery is a member by its alerts alone.
+    """
+    outages = outages_of(signs)
+    if not outages or incident.key is None:
+        return outages or list(signs)
+    dark = {sign.site for sign in outages}
+    return outages + [s for s in signs if s.family == "power" and s.site not in dark]
+
+
+def is_over(incident: Incident, signs: Sequence[Sign]) -> bool:
+    """Whether the cause is gone: of a group 70 % of the sites are back, else everything is."""
+    main = main_of(incident, signs)
+    if incident.key is None:
+        return all(sign.ended_ms is not None for sign in main)
+    still = {sign.site for sign in main if sign.ended_ms is None}
+    sites = {sign.site for sign in main}
+    return len(still) <= (1 - BACK_SHARE) * len(sites)
+
+
+def look(
+    incident: Incident, signs: Sequence[Sign], world: World, *, now_ms: int, resolved: bool
+) -> IncidentChange:
+    """How an incident looks at a time."""
+    verdict = verdict_of(incident, signs, world)
+    outages = [sign for sign in signs if sign.outage]
+    known = all(sign.settled for sign in outages) if outages else resolved
+    over = incident.closed_ms is not None
+    phase: IncidentPhase = "final" if resolved or (known and over) else "provisional"
+    state: IncidentState = "resolved" if resolved else "updated" if incident.published else "open"
+    main = main_of(incident, signs)
+    ends = [sign.ended_ms for sign in main if sign.ended_ms is not None]
+    evidence = say((*_pattern(incident, main, world), *verdict.reasons))
+    return IncidentChange(
+        at_ms=now_ms,
+        incident=incident.incident,
+        state=state,
+        scope=scope_of(incident, signs, world),
+        cause=verdict.cause,
+        phase=phase,
+        confidence=verdict.confidence,
+        started_ms=min(sign.onset_ms for sign in main),
+        ended_ms=max(ends) if over and ends else None,
+        sites=tuple(sorted({sign.site for sign in main if sign.site})),
+        devices=tuple(sorted({device for sign in main for device in sign.devices})),
+        evidence=evidence[0],
+        evidence_lo=evidence[1],
+    )
+
+
+def scope_of(incident: Incident, signs: Sequence[Sign], world: World) -> Scope:
+    """How far it reaches."""
+    if incident.key is not None:
+        return world.groups.scope(incident.key)
+    first = signs[0]
+    if incident.family == "platform":
+        return Scope("platform", WHOLE_COUNTRY)
+    if any(sign.whole_site for sign in signs) or not first.devices:
+        return Scope("site", first.site)
+    if all(sign.alert and sign.cause not in DEVICE_CAUSES for sign in signs):
+        return Scope("site", first.site)
+    return Scope("device", first.devices[0])
+
+
+def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
+    """The cause by what is known now."""
+    main = outages_of(signs)
+    if incident.key is not None and incident.family == "down":
+        verdict = cause_of_group(incident.key.type, *_told(signs, world))
+        return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
+    if main and main[0].outage:
+        verdict = cause_of_outage(case_of(main[0].outage, world))
+        return _with_alerts(verdict, main[0].outage, signs)
+    return _of_alerts(incident, signs, world)
+
+
+def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:
+    """The types of groups that the evidence speaks for, the most likely first; () for any."""
+    if incident.key is None or incident.key.type == "platform" or incident.family != "down":
+        return ()
+    winner = winner_of(votes_of(*_told(signs, world)))
+    return FITTING.get(winner, ()) if winner else ()
+
+
+def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], int]:
+    """What the members of a group tell: their outages, and how many say by alerts alone that
+    they have no mains power."""
+    outages = outages_of(signs)
+    dark = {sign.site for sign in outages if sign.outage and sign.outage.evidence.mains_lost}
+    mains = {sign.site for sign in signs if sign.alert and sign.cause == "power"}
+    return [case_of(sign.outage, world) for sign in outages if sign.outage], len(mains - dark)
+
+
+def case_of(outage: Outage, world: World) -> Case:
+    """An outage with what the registry says of its site."""
+    registry = world.registry
+    site = registry.sites.get(outage.site)
+    known = [registry.devices[d] for d in outage.devices if d in registry.devices]
+    return Case(
+        outage=outage,
+        link_type=world.groups.link_type(outage.site, outage.uplink),
+        uplinks=len(site.uplinks) if site else 1,
+        probe=any(device.kind == "connectivity-probe" for device in known),
+    )
+
+
+def _weaker(confidence: float, incident: Incident, world: World) -> float:
+    """Two sites of two are a pattern, not a proof."""
+    assert incident.key is not None
+    pair = len(world.groups.members.get(incident.key, ())) == 2
+    return round(confidence * 0.6, 2) if pair else confidence
+
+
+def _with_alerts(verdict: Verdict, outage: Outage, signs: Sequence[Sign]) -> Verdict:
+    """What the site's alerts add where the outage itself does not tell."""
+    if outage.scope == "device" or verdict.confidence >= 0.6:
+        return verdict
+    causes = Counter(sign.cause for sign in signs if sign.alert and sign.cause in TELLING)
+    if not causes:
+        return verdict
+    cause = causes.most_common(1)[0][0]
+    if cause == "power" and outage.evidence.rounds:
+        return verdict
+    first = next(s.alert for s in signs if s.alert and s.cause == cause)
+    reason = Reason("alerts", {"n": causes[cause], "first": first.rule})
+    return Verdict(cause, 0.75, (reason, *verdict.reasons))
+
+
+def _of_alerts(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
+    first = signs[0]
+    assert first.alert is not None
+    cause = first.cause
+    n = len([sign for sign in signs if sign.alert])
+    reasons = (Reason("alerts", {"n": n, "first": first.alert.rule}),)
+    confidence = ALERT_CONFIDENCE.get(cause, SURE_ALERT)
+    if incident.key is not None:
+        confidence = max(confidence, SURE_ALERT)
+        confidence = _weaker(confidence, incident, world)
+    return Verdict(cause, confidence, reasons)
+
+
+def _pattern(incident: Incident, main: Sequence[Sign], world: World) -> tuple[Reason, ...]:
+    """The sentences on the group as such."""
+    key = incident.key
+    if key is None:
+        return ()
+    sites = {sign.site for sign in main}
+    onsets = [sign.onset_ms for sign in main]
+    together = Reason(
+        "together",
+        {
+            "n": len(sites),
+            "sites": max(len(sites), len(world.groups.members.get(key, ()))),
+            "group": key.type,
+            "id": key.id,
+            "minutes": max(1, round((max(onsets) - min(onsets)) / 60_000)),
+        },
+    )
+    back = len({sign.site for sign in main} - {s.site for s in main if s.ended_ms is None})
+    pair = (Reason("pair", {}),) if len(world.groups.members.get(key, ())) == 2 else ()
+    if not back:
+        return (together, *pair)
+    return (together, *pair, Reason("back", {"n": back, "sites": len(sites)}))
+
+
+def to_json(incident: Incident) -> dict[str, Any]:
+    """As plain values; the opposite of `from_json`."""
+    return {name: getattr(incident, name) for name in Incident.__slots__}
+
+
+def from_json(fields: Mapping[str, Any]) -> Incident:
+    """The incident that `to_json` was given."""
+    key, published = fields["key"], fields["published"]
+    return Incident(
+        **{
+            **fields,
+            "key": Key(*key) if key else None,
+            "published": _change(published) if published else None,
+        }
+    )
+
+
+def _change(fields: Sequence[Any]) -> IncidentChange:
+    change = IncidentChange(*fields)
+    return change._replace(
+        scope=Scope(*change.scope),
+        sites=tuple(change.sites),
+        devices=tuple(change.devices),
+        evidence=tuple(change.evidence),
+        evidence_lo=tuple(change.evidence_lo),
+    )

@@ -1,0 +1,171 @@
+"""The shelf: every sign that is not done with, and the incident that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from detection.incidents import incident as incidents_json
+from detection.incidents import signs as signs_json
+from detection.incidents.causes import Reason
+from detection.incidents.changes import IncidentChange
+from detection.incidents.groups import Key
+from detection.incidents.incident import Incident, World
+from detection.incidents.joining import belongs
+from detection.incidents.rates import DAY_MS
+from detection.incidents.signs import Family, Sign
+from detection.incidents.wording import say
+
+REMEMBER_MS = 3 * DAY_MS  # outages that are done with are known for so long
+
+
+class Shelf:
+    """signs: by id. open: incidents that are not resolved, in order of opening.
+
+    touched: incidents that must be looked at again. changes: what this step published.
+    parent_of: incident of each alert that has one; gone: alerts to leave out from the next step.
+    """
+
+    def __init__(self) -> None:
+        self.signs: dict[str, Sign] = {}
+        self.open: dict[str, Incident] = {}
+        self.touched: dict[str, None] = {}
+        self.changes: list[IncidentChange] = []
+        self.parent_of: dict[str, str] = {}
+        self._gone: list[str] = []
+        self._done: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """A new step."""
+        self.changes = []
+        for alert in self._gone:
+            self.parent_of.pop(alert, None)
+        self._gone = []
+
+    def is_done(self, outage: str) -> bool:
+        """Whether an outage was settled before; what is said of it now comes too late."""
+        return outage in self._done
+
+    def waiting(self) -> list[Sign]:
+        """Signs without an incident, in order of arrival."""
+        return [sign for sign in self.signs.values() if not sign.incident]
+
+    def of(self, one: Incident) -> list[Sign]:
+        """The signs of an incident, in order of joining."""
+        return [self.signs[name] for name in one.signs]
+
+    def sites(self, one: Incident) -> set[str]:
+        """Where its signs are."""
+        return {sign.site for sign in self.of(one)}
+
+    def new(self, name: str, key: Key | None, sign: Sign, family: Family, now_ms: int) -> Incident:
+        """An empty incident that is about what a sign is about."""
+        self.open[name] = Incident(name, key, family, sign.topic, [], now_ms, None, None)
+        return self.open[name]
+
+    def assign(self, sign: Sign, one: Incident) -> None:
+        """The sign belongs to this incident from now on."""
+        sign.incident = one.incident
+        one.signs.append(sign.sign)
+        if sign.alert:
+            self.parent_of[sign.alert.alert] = one.incident
+        self.touch(one.incident)
+
+    def release(self, sign: Sign) -> None:
+        """The sign belongs to no incident and will not be grouped again."""
+        one = self.open[sign.incident]
+        one.signs.remove(sign.sign)
+        sign.incident, sign.alone = "", True
+        if sign.alert:
+            self.parent_of.pop(sign.alert.alert, None)
+        self.touch(one.incident)
+
+    def touch(self, incident: str) -> None:
+        """Something about it changed."""
+        if incident:
+            self.touched[incident] = None
+
+    def join(self, sign: Sign, world: World) -> bool:
+        """Put a sign into the open incident that it belongs to, if there is one."""
+        if sign.alone:
+            return False
+        for one in self.open.values():
+            if belongs(sign, one, self.of(one), world):
+                self.assign(sign, one)
+                return True
+        return False
+
+    def absorb(self, into: Incident, world: World, now_ms: int) -> None:
+        """Merge the incidents of single sites that turn out to be part of this one."""
+        for other in list(self.open.values()):
+            if other is into or other.key is not None or other.family == "platform":
+                continue
+            if other.closed_ms is None and self._is_part(other, into, world):
+                self.merge(other, into, now_ms)
+
+    def merge(self, old: Incident, into: Incident, now_ms: int) -> None:
+        """Everything of an incident belongs to another one; where it was published, it ends."""
+        for sign in self.of(old):
+            self.assign(sign, into)
+        del self.open[old.incident]
+        self.touched.pop(old.incident, None)
+        if old.published is None:
+            return
+        evidence = say([Reason("merged", {"incident": into.incident})])
+        self.changes.append(
+            old.published._replace(
+                at_ms=now_ms,
+                state="resolved",
+                ended_ms=old.published.ended_ms or now_ms,
+                evidence=evidence[0],
+                evidence_lo=evidence[1],
+            )
+        )
+
+    def forget(self, one: Incident, now_ms: int) -> None:
+        """It is resolved."""
+        del self.open[one.incident]
+        for sign in self.of(one):
+            del self.signs[sign.sign]
+            if sign.alert:
+                self._gone.append(sign.alert.alert)
+            else:
+                self._done[sign.sign] = now_ms
+        while self._done and next(iter(self._done.values())) < now_ms - REMEMBER_MS:
+            del self._done[next(iter(self._done))]
+
+    def muted(self) -> set[str]:
+        """Alerts that wait, are part of a group, or hang below another sign."""
+        muted = {sign.sign for sign in self.signs.values() if sign.alert and not sign.incident}
+        for one in self.open.values():
+            alerts = [sign.sign for sign in self.of(one) if sign.alert]
+            muted.update(alerts if one.key is not None else alerts[1:])
+        return muted
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "signs": [signs_json.to_json(sign) for sign in self.signs.values()],
+            "open": [incidents_json.to_json(one) for one in self.open.values()],
+            "parent_of": list(self.parent_of.items()),
+            "gone": self._gone,
+            "done": list(self._done.items()),
+        }
+
+    def hold(self, state: dict[str, Any]) -> None:
+        """Go on from what `to_json` gave."""
+        self.signs = {s["sign"]: signs_json.from_json(s) for s in state["signs"]}
+        self.open = {o["incident"]: incidents_json.from_json(o) for o in state["open"]}
+        self.parent_of = dict(state["parent_of"])
+        self._gone = list(state["gone"])
+        self._done = dict(state["done"])
+        self.touched, self.changes = {}, []
+
+    def _is_part(self, other: Incident, into: Incident, world: World) -> bool:
+        members: Sequence[Sign] = self.of(into)
+        return all(belongs(sign, into, members, world) for sign in self.of(other))
+
+
+def first_of(signs: Iterable[Sign]) -> Sign:
+    """The one that began first."""
+    return min(signs, key=lambda sign: (sign.onset_ms, sign.sign))

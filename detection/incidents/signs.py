@@ -1,0 +1,145 @@
+"""Signs: the outages and alerts that incidents are made from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from detection.alerts import AlertChange
+from detection.findings import PLATFORM
+from detection.incidents.alert_causes import cause_of_alert
+from detection.incidents.changes import Cause
+from detection.outages import Evidence, Outage
+
+Family = Literal["down", "power", "dns", "international", "blocked", "facility", "platform", ""]
+
+# Causes whose alerts at several sites may have one origin. The others are each site's own.
+GROUPED: dict[Cause, Family] = {
+    "power": "power",
+    "dns": "dns",
+    "international": "international",
+    "blocked": "blocked",
+    "facility": "facility",
+    "platform": "platform",
+}
+
+
+@dataclass(slots=True)
+class Sign:
+    """One outage, or one alert that fired; exactly one of `outage` and `alert` is there.
+
+    family: signs of one family may have one origin; "" stands for itself. topic: what it is about
+    (kind and metric of a facility's alert); only signs on one topic are grouped. incident: the one
+    it belongs to, "" while it waits. ended_ms: event time, None while it lasts. due_ms: how long
+    it waits for others, platform time. alone: it is not grouped again.
+    """
+
+    sign: str
+    family: Family
+    topic: str
+    cause: Cause
+    site: str
+    devices: tuple[str, ...]
+    onset_ms: int
+    error_ms: int
+    due_ms: int
+    ended_ms: int | None
+    incident: str
+    alone: bool
+    outage: Outage | None
+    alert: AlertChange | None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will be learnt of it."""
+        return self.outage.phase == "settled" if self.outage else self.ended_ms is not None
+
+    @property
+    def whole_site(self) -> bool:
+        """The site as a whole, or one of its uplinks, cannot be reached."""
+        return self.outage is not None and self.outage.scope != "device"
+
+
+def sign_of_outage(outage: Outage, due_ms: int) -> Sign:
+    """A new sign; it may wait for others until due_ms."""
+    whole = outage.scope != "device"
+    sign = Sign(
+        sign=outage.outage,
+        family="down" if whole and not outage.flapping else "",
+        topic="",
+        cause="unknown",
+        site=outage.site,
+        devices=(),
+        onset_ms=0,
+        error_ms=0,
+        due_ms=due_ms,
+        ended_ms=None,
+        incident="",
+        alone=False,
+        outage=None,
+        alert=None,
+    )
+    follow_outage(sign, outage)
+    return sign
+
+
+def follow_outage(sign: Sign, outage: Outage) -> None:
+    """Take what is known of an outage by now."""
+    sign.outage = outage
+    sign.devices = outage.devices
+    sign.onset_ms = outage.onset_ms
+    sign.error_ms = outage.error_ms
+    sign.ended_ms = outage.ended_ms
+
+
+def sign_of_alert(alert: AlertChange, kind: str, error_ms: int, due_ms: int) -> Sign:
+    """A new sign of an alert that fires, of a device of a kind.
+
+    error_ms: how exactly its onset is known.
+    """
+    cause = cause_of_alert(alert)
+    family = GROUPED.get(cause, "")
+    return Sign(
+        sign=alert.alert,
+        family=family,
+        topic=f"{kind}/{alert.metric}" if family == "facility" else "",
+        cause=cause,
+        site=alert.site,
+        devices=() if alert.device == PLATFORM else (alert.device,),
+        onset_ms=alert.event_ms,
+        error_ms=error_ms,
+        due_ms=due_ms,
+        ended_ms=None,
+        incident="",
+        alone=False,
+        outage=None,
+        alert=alert,
+    )
+
+
+def end_alert(sign: Sign, change: AlertChange) -> None:
+    """The alert was resolved; what it said when it fired is kept."""
+    sign.ended_ms = change.event_ms
+
+
+def to_json(sign: Sign) -> dict[str, Any]:
+    """As plain values; the opposite of `from_json`."""
+    fields = {name: getattr(sign, name) for name in Sign.__slots__}
+    fields["outage"] = asdict(sign.outage) if sign.outage else None
+    return fields
+
+
+def from_json(fields: dict[str, Any]) -> Sign:
+    """The sign that `to_json` was given."""
+    if outage := fields["outage"]:
+        evidence = Evidence(**outage["evidence"])
+        devices = tuple(outage["devices"])
+        fields["outage"] = Outage(**{**outage, "devices": devices, "evidence": evidence})
+    if alert := fields["alert"]:
+        change = AlertChange(*alert)
+        if change.expected is not None:
+            low, high = change.expected
+            change = change._replace(expected=(low, high))
+        fields["alert"] = change
+    fields["devices"] = tuple(fields["devices"])
+    return Sign(**fields)

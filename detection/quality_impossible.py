@@ -1,0 +1,167 @@
+"""Impossible: a sensor whose values intake refuses, because nothing can have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.episodes import FIRING, PENDING
+from detection.findings import Finding, Phase
+from detection.quality_rates import other_unit
+from detection.told import Context
+from devices.catalogue import Catalogue
+from devices.readings import Readings
+
+READINGS = 2  # refused in a row
+GOOD = 3
+SENTINELS = {  # what sensors say when they have nothing to say
+    85.0: "power-on",
+    -127.0: "disconnected",
+    -999.0: "missing",
+    -9999.0: "missing",
+    65535.0: "overflow",
+    32767.0: "overflow",
+    -32768.0: "overflow",
+    2147483647.0: "overflow",
+}
+MODEM = {0.0, 99.0, 255.0, -141.0}
+MODEM_METRICS = {"rsrp_dbm", "rsrq_db", "sinr_db", "esno_db"}
+
+
+class _Told(NamedTuple):
+    at_ms: int
+    order: int
+    refused: bool
+    series: int
+    value: float
+
+
+@dataclass(slots=True)
+class Refused:
+    """A series whose last readings were refused."""
+
+    phase: int
+    onset_ms: int
+    last_ms: int
+    readings: int = 0
+    good: int = 0
+    why: str = ""
+
+
+class Impossible:
+    """Fires with the second refused reading in a row and is over after three good ones."""
+
+    def __init__(self, catalogue: Catalogue, context: Context) -> None:
+        self._catalogue = catalogue
+        self._context = context
+        self.open: dict[tuple[int, str], Refused] = {}
+        self._watched = np.zeros(0, np.bool_)
+
+    def grow(self, n: int) -> None:
+        """Know the series 0 to n - 1."""
+        more = max(0, n - len(self._watched))
+        self._watched = np.concatenate([self._watched, np.zeros(more, np.bool_)])
+
+    def judge(self, readings: Readings, refused: Readings | None) -> list[Finding]:
+        """Findings on the accepted and the refused readings of one batch."""
+        if refused is None or not len(refused):
+            if not self.open:
+                return []
+            refused = readings.take(np.zeros(0, np.intp))
+        self._watched[refused.series] = True
+        good = readings.take(self._watched[readings.series])
+        told = [*_told(good, False), *_told(refused, True)]
+        found: list[Finding] = []
+        for one in sorted(told):
+            found.extend(self._read(one))
+        self._watch()
+        return found
+
+    def state(self) -> list[tuple[int, str, list[Any]]]:
+        """(series, rule, fields) of every series that was refused last."""
+        return [
+            (s, name, [getattr(r, f) for f in r.__slots__]) for (s, name), r in self.open.items()
+        ]
+
+    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
+        """Hold exactly these."""
+        self.open = {(s, name): Refused(*fields) for s, name, fields in state}
+        self._watch()
+
+    def _watch(self) -> None:
+        self._watched[:] = False
+        for series, _ in self.open:
+            self._watched[series] = True
+
+    def _read(self, told: _Told) -> Iterator[Finding]:
+        key = told.series, "impossible"
+        held = self.open.get(key)
+        if not told.refused:
+            if held is not None and told.at_ms > held.last_ms:
+                held.good, held.last_ms = held.good + 1, told.at_ms
+                if held.phase == PENDING or held.good >= GOOD:
+                    del self.open[key]
+                    yield self._finding(held, told, "clear")
+            return
+        if self._explained(told) or (held is not None and told.at_ms <= held.last_ms):
+            return
+        if held is None:
+            held = self.open[key] = Refused(PENDING, told.at_ms, told.at_ms)
+            yield self._finding(held, told, "pending")
+        held.readings, held.good, held.last_ms = held.readings + 1, 0, told.at_ms
+        if held.phase == PENDING and held.readings >= READINGS:
+            held.phase = FIRING
+            yield self._finding(held, told, "firing")
+
+    def _explained(self, told: _Told) -> bool:
+        """A meter without mains has no frequency: its 0 Hz is no fault."""
+        metric = self._catalogue[told.series].metric.name
+        if metric != "frequency_hz" or told.value != 0:
+            return False
+        return any(
+            self._context.beside(told.series, name, told.at_ms) in (0, 0.0)
+            for name in ("mains_on", "mains_v")
+        )
+
+    def _finding(self, held: Refused, told: _Told, phase: Phase) -> Finding:
+        device, metric = self._catalogue[told.series]
+        facts: dict[str, Any] = {"kind": device.kind, "readings": held.readings}
+        if phase == "firing":
+            facts |= self._why(told)
+        low, high = self._catalogue.hard_min, self._catalogue.hard_max
+        return Finding(
+            device=device.device,
+            metric=metric.name,
+            rule="impossible",
+            phase=phase,
+            nature="data_quality",
+            severity="warning",
+            onset_ms=held.onset_ms,
+            at_ms=told.at_ms,
+            value=told.value,
+            expected=(float(low[told.series]), float(high[told.series])),
+            facts=facts,
+        )
+
+    def _why(self, told: _Told) -> dict[str, Any]:
+        """What such a value usually means."""
+        metric = self._catalogue[told.series].metric
+        if told.value in SENTINELS:
+            return {"why": "sentinel"}
+        if metric.name in MODEM_METRICS and told.value in MODEM:
+            return {"why": "sentinel"}
+        last = self._context.recent(told.series, metric.name, told.at_ms, 86_400_000)
+        unit = None if last is None else other_unit(metric.unit, last, told.value)
+        return {"why": "unit", "unit": unit} if unit else {}
+
+
+def _told(readings: Readings, refused: bool) -> Iterator[_Told]:
+    columns: tuple[NDArray[Any], ...] = (readings.at_ms, readings.series, readings.value)
+    for order, (at_ms, series, value) in enumerate(
+        zip(*(c.tolist() for c in columns), strict=True)
+    ):
+        yield _Told(at_ms, order, refused, series, value)

@@ -1,0 +1,177 @@
+"""The deterministic rules over all series: a cheap screen, and one reading at a time behind it.
+
+Nearly every reading is of no interest to any rule: it lies between the limits of its metric, has
+not jumped, and no episode is open on its series. The screen passes over those as columns; the
+rules look at the others one by one and keep state only for series that have an episode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Bank
+from detection.findings import Finding
+from detection.quality_fridge import ProbesOutside
+from detection.quality_impossible import Impossible
+from detection.quality_pairs import Pairs
+from detection.quality_rates import LEAST_MS, MOST_MS, Rates
+from detection.quality_zero import Zeros
+from detection.rules_conditions import Conditions
+from detection.rules_probe import Probes
+from detection.told import Context, Told, told_at
+from detection.waves import Step, Wave
+from devices.catalogue import Catalogue
+from devices.readings import Readings
+
+SCREEN = np.dtype(
+    [
+        ("low", "f8"),  # between these two no value is of interest
+        ("high", "f8"),
+        ("rate", "f8"),  # fastest change a millisecond
+        ("fall", "f8"),  # largest fall from one reading to the next
+        ("open", "?"),  # a rule has an episode on the series
+        ("other", "i8"),  # the series that this one may not exceed, -1 if none
+    ],
+    align=True,
+)
+Notes = dict[str, list[tuple[str, str, str, list[Any]]]]  # by rule: device, metric, key, fields
+
+
+class Rules:
+    """All rules that need no learning. `clock`: at, spacing and value of the last readings."""
+
+    def __init__(self, catalogue: Catalogue, clock: Bank) -> None:
+        self._catalogue, self._clock = catalogue, clock
+        self._context = Context(catalogue, clock)
+        self._rates, self._zeros, self._pairs = Rates(), Zeros(), Pairs()
+        self._outside, self._conditions = ProbesOutside(), Conditions()
+        self._probes = Probes(catalogue, clock, self._context)
+        self._impossible = Impossible(catalogue, self._context)
+        self._screens = np.zeros(0, SCREEN)
+        self._unlinked: dict[tuple[str, str], int] = {}
+
+    def grow(self) -> None:
+        """Know the series that the catalogue has."""
+        known, n = len(self._screens), len(self._catalogue)
+        if n == known:
+            return
+        more = np.array([self._facts(number) for number in range(known, n)], SCREEN)
+        self._screens = np.concatenate([self._screens, more])
+        for number in range(known, n):
+            self._link(number)
+        self._probes.grow()
+        self._impossible.grow(n)
+
+    def judge(self, wave: Wave) -> Iterator[Step]:
+        """What begins, fires or ends with the readings of this wave."""
+        for place in self._screen(wave).nonzero()[0].tolist():
+            yield from self._read(told_at(wave, place))
+        yield from self._probes.judge(wave)
+
+    def refused(self, readings: Readings, refused: Readings | None) -> list[Finding]:
+        """Findings on values that intake refused as impossible, and on their ends."""
+        return self._impossible.judge(readings, refused)
+
+    def state(self) -> Notes:
+        """Every open episode, by names, in order of names."""
+        return {
+            name: sorted(
+                (self._catalogue[s].device.device, self._catalogue[s].metric.name, key, fields)
+                for s, key, fields in rule.state()
+            )
+            for name, rule in self._all().items()
+        }
+
+    def restore(self, notes: Notes) -> None:
+        """Go on with these; those of a series that is not known any more are left out."""
+        self._screens["open"] = False
+        for name, rule in self._all().items():
+            numbered = [
+                (number, key, fields)
+                for device, metric, key, fields in notes[name]
+                if (number := self._catalogue.find(device, metric)) is not None
+            ]
+            rule.restore(numbered)
+            if name not in ("probes", "impossible"):
+                self._screens["open"][[number for number, _, _ in numbered]] = True
+
+    def _all(self) -> dict[str, Any]:
+        return {
+            "rates": self._rates,
+            "zeros": self._zeros,
+            "pairs": self._pairs,
+            "outside": self._outside,
+            "conditions": self._conditions,
+            "probes": self._probes,
+            "impossible": self._impossible,
+        }
+
+    def _screen(self, wave: Wave) -> NDArray[np.bool_]:
+        """Which readings any rule may have to do with."""
+        screens, value = self._screens.take(wave.series), wave.value
+        change = value - wave.before
+        over_ms = np.minimum(np.maximum(wave.dt_ms, LEAST_MS), MOST_MS)
+        found: NDArray[np.bool_] = (
+            (value < screens["low"])
+            | (value > screens["high"])
+            | (np.abs(change) > screens["rate"] * over_ms)
+            | (change < screens["fall"])
+            | screens["open"]
+        )
+        other = screens["other"]
+        places = (other >= 0).nonzero()[0]
+        if len(places):
+            rows, some = self._clock.take(other[places]), value[places]
+            found[places] |= (some > rows["value"]) & (rows["at"] == wave.at_ms[places])
+        return found
+
+    def _read(self, told: Told) -> Iterator[Step]:
+        context = self._context
+        for rule in (self._rates, self._zeros, self._pairs, self._outside):
+            yield from rule.read(told, context)
+        series, row = told.series, told.row
+        doubted = (
+            self._rates.converted(series)
+            or self._zeros.holds(series, row)
+            or self._outside.holds(series, row)
+        )
+        if not doubted:
+            yield from self._conditions.read(told, context)
+        self._screens["open"][series] = (
+            doubted
+            or self._rates.holds(series, row)
+            or self._conditions.holds(series, row)
+            or self._pairs.holds(series, row)
+            or self._outside.watches(series)
+        )
+
+    def _facts(self, number: int) -> tuple[float, float, float, float, bool, int]:
+        """What screens a series at first."""
+        row = self._catalogue[number].metric.row
+        low, high = self._conditions.range_of(number, self._context)
+        if row in self._zeros.rules:
+            low = max(low, np.nextafter(0, 1))
+        rate = self._rates.rules.get(row)
+        if rate is None:
+            return low, high, np.inf, -np.inf, False, -1
+        if rate.counter:
+            return low, high, np.inf, 0.0, False, -1
+        return low, high, rate.per_min / 60_000, -np.inf, False, -1
+
+    def _link(self, number: int) -> None:
+        """Find the other half of a pair, whichever of the two is seen first."""
+        device, metric = self._catalogue[number]
+        pair = self._pairs.rules.get(metric.row)
+        if pair is not None:
+            other = self._catalogue.find(device.device, pair.other)
+            if other is None:
+                self._unlinked[device.device, pair.other] = number
+            else:
+                self._screens["other"][number] = other
+        waiting = self._unlinked.pop((device.device, metric.name), None)
+        if waiting is not None:
+            self._screens["other"][waiting] = number

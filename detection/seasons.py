@@ -1,0 +1,72 @@
+"""Seasons: the hour of the day, local, on a working day or on a day of rest, with holidays."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date, timedelta
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOUR_MS = 3_600_000
+UTC_OFFSET_MS = 7 * HOUR_MS  # Asia/Vientiane, no daylight saving time
+HOURS = 24
+CELLS = 2 * HOURS  # working days, then days of rest
+FIRST, LAST = date(2000, 1, 1), date(2060, 1, 1)  # days before and after count as the nearest
+EPOCH = date(1970, 1, 1)
+
+
+class Seasons(NamedTuple):
+    """Where n times stand between the middles of two hours.
+
+    hour: int64[n], local hours since 1970 up to the middle of the hour before. share: float64[n],
+    how far from there to the middle of the next. before, after: cells of the two hours, 0 to 47.
+    """
+
+    hour: NDArray[np.int64]
+    share: NDArray[np.float64]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+
+
+class Calendar:
+    """Cells by time. Days of rest are Saturday, Sunday and the table of holidays."""
+
+    def __init__(self) -> None:
+        days = (LAST - FIRST).days
+        rest = np.array([_weekend(FIRST + timedelta(n)) for n in range(days)])
+        for day in holidays():
+            rest[(day - FIRST).days] = True
+        hours = np.arange(days * HOURS)
+        self._first_hour = (FIRST - EPOCH).days * HOURS
+        daily = hours % HOURS
+        self._cells = np.stack([daily, daily + HOURS * rest[hours // HOURS]])
+
+    def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
+        """Event times in milliseconds; week: whether days of rest are told from working days."""
+        place = at_ms * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
+        hour = place.astype(np.int64)
+        n = hour - self._first_hour
+        which = week.astype(np.int64)
+        last = self._cells.shape[1] - 2
+        if len(n) and (n.min() < 0 or n.max() > last):
+            n = np.clip(n, 0, last)
+        return Seasons(hour, place - hour, self._cells[which, n], self._cells[which, n + 1])
+
+
+def holidays() -> list[date]:
+    """Every public holiday of the table, from FIRST to LAST."""
+    text = (files("detection") / "data" / "holidays.csv").read_text("utf-8")
+    found = []
+    for row in csv.DictReader(text.splitlines()):
+        years = [int(row["year"])] if row["year"] else range(FIRST.year, LAST.year)
+        for year in years:
+            start = date(year, int(row["month"]), int(row["day"]))
+            found += [start + timedelta(n) for n in range(int(row["days"]))]
+    return found
+
+
+def _weekend(day: date) -> bool:
+    return day.weekday() >= 5

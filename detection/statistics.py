@@ -1,0 +1,308 @@
+"""Statistics of each series: what it is now against its level, its season and its own past."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Bank, Cells, Rows
+from detection.episodes import FIELDS
+from detection.rules import CHANNELS, JUMP, NOISE, RECORD, STEP, ShiftRules
+from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
+from detection.waves import Wave
+
+DAY_MS = 24 * HOUR_MS
+MINUTE_MS = 60_000
+N = len(CHANNELS)
+SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
+MEMORY_MS = np.array([1.0, 15 * MINUTE_MS, 4 * HOUR_MS, 40 * MINUTE_MS])
+LEAST_WEIGHT = np.array([0.3, 0.04, 0.0, 0.03])
+MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.12])
+MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
+CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
+FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series'
+SCALE_MEMORY_MS = 2 * DAY_MS
+WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
+NOISY = 8.0  # and this is where the spread cuts
+BLOCK_H = 6  # what is slow is looked at every six hours
+YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
+SEASON_MS = 2 * DAY_MS  # age from which on the season counts
+KNOWN_S = 1200.0  # of an hour that must have been seen
+FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
+
+BLANK = np.zeros(
+    1,
+    [
+        ("shift", FIELDS),
+        ("noise", FIELDS),
+        ("drift", FIELDS),
+        ("n", "i4"),  # readings learned from
+        ("since", "i4"),  # readings since the last gap
+        ("first", "i8"),  # event time of the first reading
+        ("fresh", "i8"),  # event time of the first reading after the last gap
+        ("block", "i4"),  # six hours that the last reading was in
+        ("ready", "f8"),  # 1 where the season counts
+        ("means", "f8", (4,)),  # moving: of few readings, 15 minutes, four hours; and the spread
+        ("past", "f8", (2,)),  # the two residuals before
+        ("usual", "f8", (2,)),  # sizes of jumps and steps, of the whole series
+        ("low", "f8", (N,)),  # range of each channel's statistic so far
+        ("high", "f8", (N,)),
+        ("least_seen", "f8", (N,)),  # of the excursion beyond the range that goes on
+        ("most_seen", "f8", (N,)),
+        ("away", "i1"),  # such an excursion goes on
+        ("caution", "f8"),  # multiplies tau
+        ("bar", "f8", (N,)),  # inf where a channel does not judge yet, else 0
+        ("side", "i1", (N,)),  # which way each channel left its range, for the open episode
+        ("centre", "f8"),  # slow mean of the value
+        ("total", "f8"),  # of the residuals of this block, and how many
+        ("count", "f8"),
+        ("blocks", "i4"),  # blocks that the drift channel has learned from
+        ("slow", "f8"),  # mean of block means
+        ("sway", "f8"),  # usual distance of a block mean from it, and the range of that
+        ("farthest", "f8"),
+    ],
+)
+BLANK["least_seen"] = BLANK["most_seen"] = np.nan
+BLANK["block"] = -1
+
+
+class Scored(NamedTuple):
+    """n readings against their series' past; [n, channels] each.
+
+    stat: in usual sizes (jump, step, noise) or as it is (record). over: how far beyond its range.
+    limit: how far beyond it must be to fire, inf where a channel does not judge. unit: what one of
+    stat is on the metric's scale. centre: where stat is 0, on that scale.
+    """
+
+    stat: NDArray[np.float64]
+    over: NDArray[np.float64]
+    limit: NDArray[np.float64]
+    unit: NDArray[np.float64]
+    centre: NDArray[np.float64]
+
+
+class Look(NamedTuple):
+    """What learning needs of a reading besides: see `Statistics.score`."""
+
+    y: NDArray[np.float64]
+    season: NDArray[np.float64]
+    tame: NDArray[np.float64]  # residual, cut where it is wild
+    jump: NDArray[np.float64]  # distances of it and of the fast mean from where they were expected
+    step: NDArray[np.float64]
+    near: NDArray[np.int64]  # the cell whose middle is nearest
+    cell: NDArray[np.float64]
+    means: NDArray[np.float64]  # as they are after this reading
+    blend: NDArray[np.float64]
+
+
+class Statistics:
+    """Scores readings and learns from them. State is `bank` and `cells`, a row per series."""
+
+    def __init__(self, rules: ShiftRules) -> None:
+        self.bank = Bank(BLANK)
+        self.cells = Cells(CELLS, 4)
+        self._rules = rules
+        self._calendar = Calendar()
+
+    def score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> tuple[Scored, Look]:
+        """rows: of the series, changed in place where time has passed; y: on the metric's scale."""
+        rules, row = self._rules, wave.row
+        seasons = self._calendar.seasons(wave.at_ms, rules.week[row])
+        before = self.cells.pick(wave.series, seasons.before)
+        after = self.cells.pick(wave.series, seasons.after)
+        due = wave.gap | (rows["since"] < YOUNG) | (seasons.hour // BLOCK_H != rows["block"])
+        due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
+        if due.any():
+            which = due.nonzero()[0]
+            some, part = rows[which], wave.where(due)[1]
+            part_seasons = Seasons(*(column[which] for column in seasons))
+            before[which], after[which] = self._pass(some, part, part_seasons, y[which])
+            rows[which] = some
+        near_after = seasons.share >= 0.5
+        blend = before + seasons.share[:, None] * (after - before)
+        season = rows["ready"] * blend[:, MEAN]
+        residual = y - season
+        past, means = rows["past"], rows["means"]
+        old, older = past[:, 0], past[:, 1]
+        middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
+        unit = np.ones((len(y), N))
+        floor = rules.floor[row]
+        unit[:, :2] = np.maximum(
+            np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * rows["usual"]), floor[:, None]
+        )
+        jumps, steps = unit[:, JUMP], unit[:, STEP]
+        jump = np.where(rules.spiky[row], middle, residual) - means[:, SHORT]
+        wild = WILD * jumps
+        tame = np.maximum(np.minimum(residual - means[:, SHORT], wild), -wild) + means[:, SHORT]
+        said = np.empty((len(y), 4))
+        said[:, SHORT] = said[:, LEVEL] = tame
+        said[:, FAST] = middle
+        said[:, SPREAD] = np.minimum(np.abs(residual - old) / jumps, NOISY)
+        dt = wave.dt_ms[:, None]
+        weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
+        moved = means + weight * (said - means)
+        step = moved[:, FAST] - means[:, LEVEL]
+        stat = np.empty((len(y), N))
+        stat[:, JUMP], stat[:, STEP] = jump / jumps, step / steps
+        stat[:, RECORD], stat[:, NOISE] = y, moved[:, SPREAD]
+        low, high = rows["low"], rows["high"]
+        limit = rules.tau[row] * (rows["caution"][:, None] * (high - low))
+        limit = np.maximum(np.maximum(limit, rules.least[row] / unit), rows["bar"])
+        over = np.maximum(stat - high, low - stat)
+        centre = np.zeros((len(y), N))
+        centre[:, JUMP], centre[:, STEP] = season + means[:, SHORT], season + means[:, LEVEL]
+        past[:, 1], past[:, 0] = old.copy(), residual
+        look = Look(
+            y=y,
+            season=season,
+            tame=tame,
+            jump=np.minimum(np.abs(jump), wild),
+            step=np.minimum(np.abs(step), WILD * steps),
+            near=np.where(near_after, seasons.after, seasons.before),
+            cell=np.where(near_after[:, None], after, before),
+            means=moved,
+            blend=blend[:, MEAN],
+        )
+        return Scored(stat, over, limit, unit, centre), look
+
+    def learn(
+        self, rows: Rows, wave: Wave, scored: Scored, look: Look, quiet: NDArray[np.bool_]
+    ) -> None:
+        """Take quiet readings into everything that is learned; of others only fast and spread."""
+        means = rows["means"]
+        if quiet.all():
+            means[:] = look.means
+        else:
+            means[:, FAST], means[:, SPREAD] = look.means[:, FAST], look.means[:, SPREAD]
+            for mean in (SHORT, LEVEL):
+                means[:, mean] = np.where(quiet, look.means[:, mean], means[:, mean])
+        rows["since"] += 1
+        rows["n"] += quiet
+        rows["total"] += np.where(quiet, look.tame, 0)
+        rows["count"] += quiet
+        dt = np.minimum(wave.dt_ms / 1000, 3600)
+        weight = np.maximum(dt, 1) / (np.minimum(look.cell[:, TIME], CELL_MEMORY_S) + dt + 1)
+        weight = np.where(quiet, weight, 0)
+        target = np.empty((len(dt), 4))
+        target[:, MEAN] = look.cell[:, MEAN] + look.tame + look.season - look.blend
+        target[:, JUMPS], target[:, STEPS] = look.jump, look.step
+        cell = look.cell + weight[:, None] * (target - look.cell)
+        cell[:, TIME] = look.cell[:, TIME] + quiet * dt
+        self.cells.place(wave.series, look.near, cell)
+        weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
+        usual = rows["usual"]
+        usual += (quiet * weight)[:, None] * (target[:, JUMPS : STEPS + 1] - usual)
+        away = ((scored.over > 0).any(axis=1) | (rows["away"] != 0)) & quiet
+        if away.any():
+            some = rows[away]
+            _widen(some, scored.stat[away], wave.at_ms[away])
+            rows[away] = some
+
+    def _pass(
+        self, rows: Rows, wave: Wave, seasons: Seasons, y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Let time pass for some rows: starts, gaps, hours not seen yet, blocks that end.
+
+        Returns the cells of the hours before and after.
+        """
+        new = rows["n"] + rows["since"] == 0
+        rows["first"] = np.where(new, wave.at_ms, rows["first"])
+        rows["centre"] = np.where(new, y, rows["centre"])
+        low, high = rows["low"], rows["high"]
+        for end in (low, high):
+            end[:, RECORD] = np.where(new, y, end[:, RECORD])
+        high[:, NOISE] = np.where(new, 1.5, high[:, NOISE])
+        before = self._known(rows, wave, seasons.before, y)
+        after = self._known(rows, wave, seasons.after, y)
+        block = seasons.hour // BLOCK_H
+        turned = block != rows["block"]
+        age = wave.at_ms - rows["first"]
+        known = np.minimum(before[:, TIME], after[:, TIME]) >= KNOWN_S
+        ready = known & (age >= SEASON_MS)
+        unseen = ~known & (age >= SEASON_MS)
+        wanted = np.where(turned | unseen, ready, rows["ready"])
+        blend = before[:, MEAN] + seasons.share * (after[:, MEAN] - before[:, MEAN])
+        change = (wanted - rows["ready"]) * blend
+        for name in ("means", "past"):
+            of = rows[name]
+            of[:, :3] -= change[:, None]
+        rows["ready"] = wanted
+        rows["total"] -= change * rows["count"]
+        afresh = new | (wave.gap & (rows["shift"]["phase"] == 0))
+        residual = (y - wanted * blend)[:, None]
+        means, past = rows["means"], rows["past"]
+        means[:, :3] = np.where(afresh[:, None], residual, means[:, :3])
+        means[:, SPREAD] = np.where(new, 1.2, means[:, SPREAD])
+        past[:] = np.where(afresh[:, None], residual, past)
+        rows["since"] = np.where(afresh, 0, rows["since"])
+        rows["fresh"] = np.where(afresh, wave.at_ms, rows["fresh"])
+        if turned.any():
+            some = rows[turned]
+            _forget(some, y[turned])
+            rows[turned] = some
+        rows["block"] = block
+        self._trust(rows, wave, age)
+        return before, after
+
+    def _known(
+        self, rows: Rows, wave: Wave, cell: NDArray[np.int64], y: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """These cells; one not seen yet starts as the same hour of the other days, or as now."""
+        values = self.cells.pick(wave.series, cell)
+        unseen = values[:, TIME] == 0
+        if not unseen.any():
+            return values
+        other = self.cells.pick(wave.series, (cell + HOURS) % CELLS)
+        now = np.stack([y, rows["usual"][:, 0], rows["usual"][:, 1], np.ones(len(y))], axis=1)
+        first = np.where(other[:, TIME:] > 0, other, now)
+        first[:, TIME] = 1
+        values = np.where(unseen[:, None], first, values)
+        self.cells.place(wave.series, cell, values)
+        return values
+
+    def _trust(self, rows: Rows, wave: Wave, age: NDArray[np.int64]) -> None:
+        """How far each channel is trusted by now: tau counts more in youth."""
+        n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
+        week = self._rules.week[wave.row]
+        rows["caution"] = 1 + 0.2 * (age < 8 * DAY_MS) + 0.8 * (age < DAY_MS) + 1.5 * (n < 50)
+        grown = age >= np.where(week, 8, 3) * DAY_MS
+        seasonal = (age < SEASON_MS) | (rows["ready"] > 0)
+        judges = np.empty((len(n), N), np.bool_)
+        judges[:, JUMP] = (n >= 20) & (since >= 5)
+        judges[:, STEP] = (n >= 50) & (since >= 12) & (fresh >= 2 * HOUR_MS) & seasonal
+        judges[:, RECORD] = (n >= 50) & grown
+        judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
+        rows["bar"] = np.where(judges, 0, np.inf)
+
+
+def _widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> None:
+    """Take what lies beyond the ranges into them once it is back inside, or at once in youth.
+
+    A statistic that moves slowly would otherwise carry its range along and never leave it.
+    """
+    age = at_ms - rows["first"]
+    share = np.where(rows["n"] < 50, 1.0, np.where(age < SEASON_MS, 0.1, 0.0))[:, None]
+    low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
+    up, down = stat > high, stat < low
+    most[:] = np.where(up, np.fmax(most, stat), most)
+    least[:] = np.where(down, np.fmin(least, stat), least)
+    high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
+    low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
+    most[~up] = np.nan
+    least[~down] = np.nan
+    rows["away"] = (up | down).any(axis=1)
+
+
+def _forget(rows: Rows, y: NDArray[np.float64]) -> None:
+    """Shrink the ranges of rows whose six hours are over towards their centres."""
+    share = BLOCK_H * HOUR_MS / FORGET_MS
+    rows["centre"] += 0.08 * (y - rows["centre"])
+    low, high = rows["low"], rows["high"]
+    centre = np.zeros(low.shape)
+    centre[:, RECORD], centre[:, NOISE] = rows["centre"], 1.2
+    centre[:, NOISE] = np.minimum(1.2, high[:, NOISE])
+    high += share * (centre - high)
+    centre[:, NOISE] = 0
+    low += share * (centre - low)

@@ -1,0 +1,183 @@
+"""Incidents: what fails together is one, with its cause; what does not stays apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from detection.incidents.changes import Cause, Scope
+from detection.outages import Evidence
+from devices.registry import Site
+from tests.detection.incidents.world import START_MS, Play, country, registry, site
+
+CUT = Evidence(rounds=20, failed={"isp": 20, "nat": 20, "int": 20}, booted=False)
+DARK_COUNTRY = Evidence(rounds=20, failed={"nat": 20, "int": 20}, booted=False)
+BLACKOUT = Evidence(booted=True, silent_devices=2, site_devices=2)
+
+
+def of_state(play: Play, state: str) -> list[str]:
+    """Ids of the incidents with a change to that state, in order."""
+    return [change.incident for change in play.changes if change.state == state]
+
+
+def test_a_single_site_opens_after_two_intervals_and_resolves_when_settled() -> None:
+    """Nobody fails with it: it is opened alone, and its cause is final after the backfill."""
+    play = Play(registry(country()))
+    play.outage("s00", 0, 30, evidence=CUT)
+    play.until(60)
+    first, *_, last = play.changes
+    assert (first.at_ms - START_MS) / 60_000 == pytest.approx(5, abs=0.2)
+    assert (first.state, first.cause, first.phase) == ("open", "unknown", "provisional")
+    assert first.scope == ("site", "s00")
+    assert (last.state, last.cause, last.phase) == ("resolved", "last-mile", "final")
+    assert (last.started_ms, last.ended_ms) == (START_MS, START_MS + 30 * 60_000)
+    assert of_state(play, "resolved") == [first.incident]
+
+
+def test_a_critical_site_opens_at_once() -> None:
+    """It does not wait for others."""
+    play = Play(registry([site("h1", priority="critical"), site("o1", "LA-SV")]))
+    play.outage("h1", 0)
+    play.until(10)
+    assert play.changes[0].at_ms == START_MS + 3 * 60_000
+
+
+@pytest.mark.parametrize(
+    ("chosen", "evidence", "scope", "cause"),
+    [
+        (lambda s: s.province == "LA-LP", DARK_COUNTRY, Scope("province", "LA-LP"), "backbone"),
+        (lambda s: s.uplinks[0].provider == "LTC", CUT, Scope("provider", "LTC"), "provider"),
+        (lambda s: s.feeder == "F-LA-SV-0", BLACKOUT, Scope("feeder", "F-LA-SV-0"), "power"),
+    ],
+)
+def test_what_fails_together_is_one_incident(
+    chosen: Callable[[Site], bool], evidence: Evidence, scope: Scope, cause: Cause
+) -> None:
+    """One incident that names what the sites have in common; nothing else is opened."""
+    sites = country()
+    play = Play(registry(sites))
+    hit = [s.site for s in sites if chosen(s)]
+    for n, name in enumerate(hit):
+        play.outage(name, n % 3 / 2, 60 + n % 2, evidence=evidence)
+    play.until(120)
+    assert len(of_state(play, "open")) == 1
+    last = play.changes[-1]
+    assert (last.scope, last.cause) == (scope, cause)
+    assert last.sites == tuple(sorted(hit))
+    assert (last.state, last.phase) == ("resolved", "final")
+
+
+def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
+    """Forty alerts hang below one incident that names the province, and none of them is loud."""
+    sites = [site(f"s{i:02d}", "LA-LP", place=i % 8, provider=("A", "B", "C")[i % 3])
+             for i in range(40)]  # fmt: skip
+    sites += [site(f"t{i:02d}", "LA-SV", place=i % 8, provider=("A", "B", "C")[i % 3])
+              for i in range(40)]  # fmt: skip
+    play = Play(registry(sites))
+    alerts = []
+    for n in range(40):
+        name = f"s{n:02d}"
+        play.outage(name, n % 4 / 2, 90, evidence=CUT)
+        alerts.append(play.alert(f"probe-{name}", 3.2 + n % 4 / 2, 90, metric="", rule="silence",
+                                 nature="connectivity", severity="critical"))  # fmt: skip
+    play.until(20)
+    assert play.last
+    assert len(play.latest()) == 1
+    (incident,) = play.latest().values()
+    assert incident.scope == ("province", "LA-LP")
+    assert incident.cause == "backbone"
+    assert {play.last.parent_of[a.alert] for a in alerts} == {incident.incident}
+    assert play.last.muted >= {a.alert for a in alerts}
+    play.until(150)
+    last = play.changes[-1]
+    assert (last.state, last.cause, last.phase) == ("resolved", "backbone", "final")
+    assert last.confidence > 0.8
+    assert any("40 of 40" in sentence for sentence in last.evidence)
+    assert not play.last.parent_of
+
+
+def test_two_causes_at_once_are_two_incidents() -> None:
+    """A blackout of one feeder and a cut of another province's do not become one."""
+    sites = country()
+    play = Play(registry(sites))
+    dark = [s.site for s in sites if s.feeder == "F-LA-SV-0"]
+    cut = [s.site for s in sites if s.province == "LA-CH"]
+    for name in dark:
+        play.outage(name, 0, 60, evidence=BLACKOUT)
+    for n, name in enumerate(cut):
+        play.outage(name, n % 3 / 2, 50, evidence=CUT)
+    play.until(120)
+    final = {c.scope: c.cause for c in play.latest().values()}
+    assert final == {Scope("feeder", "F-LA-SV-0"): "power", Scope("province", "LA-CH"): "backbone"}
+
+
+def test_when_everything_is_gone_it_is_the_platform() -> None:
+    """All sites of all provinces at once: no cable does that."""
+    sites = country()
+    play = Play(registry(sites))
+    fine = Evidence(rounds=20, failed={}, booted=False)
+    for one in sites:
+        play.outage(one.site, 0, 20, evidence=fine)
+    play.until(60)
+    assert len(play.latest()) == 1
+    last = play.changes[-1]
+    assert last.scope.type == "platform"
+    assert (last.cause, last.phase) == ("platform", "final")
+
+
+def test_a_straggler_gets_an_incident_of_its_own() -> None:
+    """Ten minutes after the others are back, who is still down is another trouble."""
+    sites = country()
+    play = Play(registry(sites))
+    hit = [s.site for s in sites if s.province == "LA-LP"]
+    for name in hit[:-1]:
+        play.outage(name, 0, 40, evidence=CUT)
+    play.outage(hit[-1], 0, 300, evidence=CUT)
+    play.until(400)
+    assert len(play.latest()) == 2
+    group, alone = play.latest().values()
+    assert group.scope == ("province", "LA-LP")
+    assert alone.scope == ("site", hit[-1])
+    opened = next(c for c in play.changes if c.incident == alone.incident)
+    assert 50 <= (opened.at_ms - START_MS) / 60_000 <= 51
+    assert sorted(of_state(play, "resolved")) == sorted([group.incident, alone.incident])
+
+
+def test_singles_that_opened_before_are_merged() -> None:
+    """A critical site opens alone; when the group shows, its incident ends as merged."""
+    sites = [site(f"s{i}", priority="critical" if i == 0 else "normal") for i in range(6)]
+    sites += [site(f"t{i}", "LA-SV", provider="LTC") for i in range(6)]
+    play = Play(registry(sites))
+    for i in range(6):
+        play.outage(f"s{i}", i / 4, 60, evidence=CUT)
+    play.until(120)
+    merged, group = play.latest().values()
+    assert merged.state == "resolved"
+    assert merged.evidence == (f"Merged into {group.incident}.",)
+    assert group.sites == tuple(f"s{i}" for i in range(6))
+    assert len(of_state(play, "resolved")) == 2
+
+
+def test_alerts_below_an_outage_hang_below_its_incident() -> None:
+    """Loss that led to it, silence and names not found in it: one incident."""
+    play = Play(registry(country()))
+    play.outage("s00", 10, 40, evidence=CUT)
+    silent = play.alert("env0-s00", 13.5, 40, metric="", rule="silence", nature="connectivity")
+    dns = play.alert("probe-s00", 14, 40, metric="dns_ms", nature="connectivity")
+    play.until(70)
+    (incident,) = play.latest()
+    assert play.parents == {silent.alert: incident, dns.alert: incident}
+
+
+def test_an_alert_of_a_sensor_has_its_own_incident_at_once() -> None:
+    """It is opened with the alert and resolved with it."""
+    play = Play(registry(country()))
+    alert = play.alert("env0-s00", 5, 25, nature="data_quality", rule="stuck")
+    play.until(30)
+    opened, resolved = play.changes
+    assert opened.at_ms == START_MS + 5 * 60_000
+    assert opened.scope == ("device", "env0-s00")
+    assert (opened.cause, opened.state, resolved.state) == ("sensor", "open", "resolved")
+    assert resolved.phase == "final"
+    assert play.parents == {alert.alert: opened.incident}

@@ -1,0 +1,74 @@
+"""Who is told of a change of an alert, and why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from detection.alerts import AlertBook, AlertChange
+from detection.incidents.changes import Scope
+from detection.muting import Reason, Window, may_notify, scopes_of
+from tests.detection.test_alerts import finding, site_of
+from tests.path.platform import one_office
+
+KEY = ("p0", "temperature_c", "limits")
+OFFICE = one_office()
+SCOPES = scopes_of(OFFICE.devices["p0"], OFFICE.sites["office"])
+NOON = 1_790_000_000_000
+
+
+def fired() -> AlertChange:
+    """An alert of p0 that fires."""
+    [change] = AlertBook().apply([finding(KEY, "firing", NOON, NOON)], NOON, site_of)
+    return change
+
+
+def window(kind: str, scope: Scope) -> Window:
+    """From noon for a minute."""
+    return Window("w1", kind, scope, NOON, NOON + 60_000, "S. Vong", "new router")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("scope", "inside"),
+    [
+        (Scope("device", "p0"), True),
+        (Scope("device", "p1"), False),
+        (Scope("site", "office"), True),
+        (Scope("district", "LA-LP/luangprabang"), True),
+        (Scope("province", "LA-LP"), True),
+        (Scope("province", "LA-VT"), False),
+        (Scope("provider", "LTC"), True),
+        (Scope("feeder", ""), False),
+        (Scope("platform", ""), True),
+    ],
+)
+def test_a_window_mutes_what_lies_in_its_scope(scope: Scope, inside: bool) -> None:
+    """Whichever way its scope holds the device."""
+    said = may_notify(fired(), [window("maintenance", scope)], NOON, scopes=SCOPES)
+    assert said == ("maintenance" if inside else None)
+
+
+def test_a_window_holds_from_its_start_to_before_its_end() -> None:
+    """The first millisecond is in it, the one at its end is not."""
+    windows = [window("silence", Scope("device", "p0"))]
+    times = (NOON - 1, NOON, NOON + 59_999, NOON + 60_000)
+    said = [may_notify(fired(), windows, now, scopes=SCOPES) for now in times]
+    assert said == [None, "silenced", "silenced", None]
+
+
+@pytest.mark.parametrize(
+    ("change", "muted_by", "said"),
+    [
+        (fired(), None, None),
+        (fired(), "i1", "part-of-incident"),
+        (fired()._replace(state="resolved"), None, None),
+        (fired()._replace(state="pending"), None, "not-public"),
+        (fired()._replace(state="dropped"), None, "not-public"),
+        (fired()._replace(backfilled=True), None, "backfilled"),
+        (fired()._replace(backfilled=True, state="resolved"), "i1", "backfilled"),
+    ],
+)
+def test_the_reason_is_named(
+    change: AlertChange, muted_by: str | None, said: Reason | None
+) -> None:
+    """What never fired, what is of the past, and what an incident tells of."""
+    assert may_notify(change, [], NOON, scopes=SCOPES, muted_by=muted_by) == said

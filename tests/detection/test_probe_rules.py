@@ -1,0 +1,112 @@
+"""Signatures of a probe's round: names, pages, abroad, big packets, radio."""
+
+from __future__ import annotations
+
+import pytest
+
+from detection.findings import Finding
+from detection.rules_probe import RULES
+from detection.texts import explain
+from tests.detection.feed import Talk, steps
+
+GOOD = {
+    "nat_sent": 10.0,
+    "nat_rcvd": 10.0,
+    "nat_loss_pct": 0.0,
+    "nat_rtt_p50_ms": 12.0,
+    "int_rcvd": 10.0,
+    "int_loss_pct": 0.0,
+    "int_rtt_p50_ms": 50.0,
+    "dns_ms": 20.0,
+    "dns_rcode": 0.0,
+    "tcp_ms": 13.0,
+    "tls_ms": 30.0,
+    "http_total_ms": 90.0,
+    "http_status": 200.0,
+    "content_ok": 1.0,
+}
+ABROAD_AWAY = {"int_rcvd": 0.0, "int_loss_pct": 100.0}
+FAULTS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
+    "dns-failing": (("dns_ms", "tcp_ms", "tls_ms", "http_total_ms"), {"dns_rcode": 2.0}),
+    "content-blocked": ((), {"http_status": 302.0, "content_ok": 0.0}),
+    "mtu-hole": (("tls_ms", "http_total_ms", "http_status", "content_ok"), {}),
+    "international-down": (("int_rtt_p50_ms", "tls_ms", "http_total_ms"), ABROAD_AWAY),
+    "rain-fade": ((), {"esno_db": 4.0, "nat_loss_pct": 20.0}),
+    "radio-weak": ((), {"rsrp_dbm": -118.0, "nat_loss_pct": 10.0}),
+}
+
+
+def round_of(missing: tuple[str, ...], other: dict[str, float]) -> dict[str, float]:
+    """A good round without some metrics and with others."""
+    radio = {"esno_db": 12.0, "rsrp_dbm": -85.0, "sinr_db": 12.0}
+    return {k: v for k, v in (GOOD | radio | other).items() if k not in missing}
+
+
+def fired(found: list[Finding]) -> list[Finding]:
+    """The findings of these rules that fired."""
+    return [f for f in found if f.phase == "firing" and f.rule in RULES]
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_a_signature_fires_with_its_third_round(rule: str) -> None:
+    """Two such rounds are bad luck, three are the fault; three good ones end it."""
+    good, bad = round_of((), {}), round_of(*FAULTS[rule])
+    probe = Talk("connectivity-probe")
+    probe.say(20, **good)
+    assert fired(probe.say(2, **bad) + probe.say(20, **good)) == []
+    (alert,) = fired(probe.say(3, **bad))
+    assert (alert.rule, alert.nature) == (rule, "connectivity")
+    assert alert.onset_ms == probe.at_ms - 2 * 60_000
+    assert "{" not in explain(alert).en + explain(alert).lo
+    assert steps(probe.say(2, **good), rule) == []
+    assert steps(probe.say(1, **good), rule) == ["clear"]
+
+
+def test_names_looked_up_in_some_rounds_only() -> None:
+    """A probe that measures names and pages in every fifth round is not accused in the others."""
+    short = {k: v for k, v in GOOD.items() if not k.startswith(("dns", "tls", "tcp", "http"))}
+    del short["content_ok"]
+    probe = Talk("connectivity-probe")
+    found = []
+    for _ in range(40):
+        found += probe.say(1, **GOOD) + probe.say(4, **short)
+    assert fired(found) == []
+
+
+def test_missing_answers_count_where_they_are_usual() -> None:
+    """A timeout leaves no value at all: lookups that stop coming are failures."""
+    probe = Talk("connectivity-probe")
+    probe.say(20, **GOOD)
+    gone = {k: v for k, v in GOOD.items() if k not in ("dns_ms", "dns_rcode")}
+    assert [f.rule for f in fired(probe.say(3, **gone))] == ["dns-failing"]
+
+
+def test_a_dead_link_is_none_of_these() -> None:
+    """Where not even the national tier answers, the link is away: others say that."""
+    probe = Talk("connectivity-probe")
+    probe.say(20, **GOOD)
+    dead = {"nat_sent": 10.0, "nat_rcvd": 0.0, "nat_loss_pct": 100.0} | ABROAD_AWAY
+    assert fired(probe.say(10, **dead)) == []
+
+
+def test_a_server_error_is_not_a_block() -> None:
+    """Status 503 without the known page is the server's trouble."""
+    probe = Talk("connectivity-probe")
+    probe.say(20, **GOOD)
+    assert fired(probe.say(10, **(GOOD | {"http_status": 503.0, "content_ok": 0.0}))) == []
+
+
+def test_bad_radio_without_loss_is_silent() -> None:
+    """A weak signal that loses nothing is no fault of the connection."""
+    probe = Talk("connectivity-probe")
+    assert fired(probe.say(50, **(GOOD | {"rsrp_dbm": -118.0}))) == []
+
+
+def test_running_on_battery() -> None:
+    """A probe without mains says so with its second round."""
+    probe = Talk("connectivity-probe")
+    probe.say(5, **(GOOD | {"power_mains": 1.0}))
+    assert steps(probe.say(2, **(GOOD | {"power_mains": 0.0})), "on-battery") == [
+        "pending",
+        "firing",
+    ]
