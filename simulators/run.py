@@ -15,7 +15,7 @@ from simulators.feed import Feed, Step, timing_for
 from simulators.identity import Identity
 from simulators.placement import place
 from simulators.scenario import Scenario
-from simulators.troubles import Trouble, mishaps_by_device
+from simulators.troubles import Trouble, mishaps_by_device, write_truth
 from simulators.troubles_placement import place_troubles
 
 FOR_EVER_MS = 1 << 62
@@ -48,10 +48,7 @@ class Run:
     def write_truth(self, file: Path) -> None:
         """Write the truth file: JSON lines, a fault each, in order of start and name."""
         end_ms = FOR_EVER_MS if self.end_ms is None else self.end_ms
-        lines = [(fault.start_ms, fault.fault, fault.truth_line()) for fault in self.faults]
-        lines += [(one.start_ms, one.fault, one.truth_line(end_ms)) for one in self.troubles]
-        lines += [(one.start_ms, one.fault, one.truth_line(end_ms)) for one in self.events]
-        file.write_text("".join(line + "\n" for _, _, line in sorted(lines)), "utf-8")
+        write_truth(file, [*self.faults, *self.troubles, *self.events], end_ms)
 
 
 def _order(step: Step) -> int:

@@ -103,13 +103,20 @@ def messages(world: World) -> Iterator[Heard]:
 
 def troubled(kind: str, *, start: str = "2h", duration: str = "2h", **more: Any) -> Trouble:
     """One trouble of a type, at a site or group of the country that can have it."""
+    return all_troubled(kind, start=start, duration=duration, **more)[0]
+
+
+def all_troubled(
+    kind: str, *, start: str = "2h", duration: str = "2h", **more: Any
+) -> list[Trouble]:
+    """The troubles that one fault of a scenario is."""
     if kind in GROUP_MODES and "group" not in more:
         more["group"] = biggest_group(kind)
     elif kind in MODES and "device" not in more:
         more["device"] = next(p for p in places() if MODES[kind].fits(p)).probes[0].device
     fault = {"fault": kind, "type": kind, "start": start, "duration": duration, **more}
     scenario = parse_scenario({"faults": [fault]}, "test.yaml")
-    return place_troubles(scenario, country(), seed=SEED, start_ms=START_MS)[0]
+    return place_troubles(scenario, country(), seed=SEED, start_ms=START_MS)
 
 
 def places() -> list[Premises]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,69 @@ def test_the_command_writes_a_world_and_says_so(
     assert said["faults"] == len(lines(tmp_path / "truth.jsonl"))
 
 
+def test_a_scenario_is_written_as_a_world(tmp_path: Path) -> None:
+    """Only what the scenario names happens: a link, a value and a fridge, all in the truth."""
+    scenario = tmp_path / "three.yaml"
+    scenario.write_text(
+        """
+faults:
+  - {fault: link, type: last-mile-cut, select: {count: 1}, start: 1h, duration: 1h}
+  - {fault: value, type: level-shift, select: {kind: environment}, metric: co2_ppm, size: 900,
+     start: 1h, duration: 1h}
+  - {fault: fridge, type: fridge-door-ajar, select: {kind: cold-chain}, start: 1h, duration: 2h}
+""",
+        "utf-8",
+    )
+    out = tmp_path / "out"
+    assert call("--world", "scenario", "--scenario", str(scenario), "--no-broker", "--sites", "12",
+                "--duration", "4h", "--out", str(out)) == 0  # fmt: skip
+    truth = {line["fault"]: line for line in lines(out / "truth.jsonl")}
+    assert set(truth) == {"link", "value", "fridge"}
+    assert lines(out / "decoys.jsonl") == []
+    assert truth["link"]["down"] is True
+    shifted = truth["value"]
+    co2 = [
+        (said["ts"], said["m"]["co2_ppm"])
+        for line in lines(out / "capture.jsonl")
+        if f"/{shifted['devices'][0]}/telemetry" in line["topic"]
+        and "co2_ppm" in (said := json.loads(line["payload"]))["m"]
+    ]
+    inside = [v for at, v in co2 if shifted["start"] <= at < shifted["end"]]
+    assert min(inside) > 1200 > max(v for at, v in co2 if at < shifted["start"])
+
+
+def test_a_world_refuses_faults_that_only_a_broker_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The text names the fault, its type and what to use instead."""
+    scenario = tmp_path / "one.yaml"
+    scenario.write_text(
+        "faults: [{fault: s, type: silence, select: {count: 1}, start: 1h, duration: 1h}]", "utf-8"
+    )
+    assert call("--world", "scenario", "--scenario", str(scenario), "--no-broker", "--sites", "3",
+                "--duration", "4h", "--out", str(tmp_path / "out")) == 2  # fmt: skip
+    assert "s is a silence, which is played to a broker only" in capsys.readouterr().err
+
+
+def test_a_repeated_backlog_is_said_twice_word_for_word() -> None:
+    """What arrived live comes again as backfill, with the same numbers, times and values."""
+    trouble = troubled("slow-uplink")
+    device = trouble.devices[0]
+    repeat = Mishap("repeat", trouble.start_ms, trouble.end_ms)
+    played = play(replace(trouble, mishaps={device: [repeat]}), hours=6)
+    live = {r["seq"]: r for h in played.of(device, "telemetry") for r in h.rounds()}
+    again = [r for h in played.of(device, "backfill") for r in h.rounds()]
+    assert len({r["seq"] for r in again}) > 10
+    for said in again:
+        first = live[said["seq"]]
+        assert (said["ts"], said["m"]) == (first["ts"], first["m"])
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--world", "everything"], "--world needs --no-broker and --out DIR"),
-        (["--days", "2"], "go with --world everything"),
+        (["--days", "2"], "--out, --devices and --days go with --world"),
         (["--world", "everything", "--no-broker", "--out", "x", "--sites", "9", "--devices", "3"],
          "9 sites with 3 devices"),
     ],

@@ -11,7 +11,16 @@ import pytest
 
 from simulators.failure_modes import MODES
 from simulators.group_modes import GROUP_MODES
-from tests.simulators.made import HOUR_MS, MINUTE_MS, Played, country, places, play, troubled
+from tests.simulators.made import (
+    HOUR_MS,
+    MINUTE_MS,
+    Played,
+    all_troubled,
+    country,
+    places,
+    play,
+    troubled,
+)
 
 Rounds = list[dict[str, Any]]
 
@@ -127,7 +136,9 @@ def test_a_site_that_fails_over_stays_up_on_its_other_uplink() -> None:
     [
         ("backbone-cut", (True, True, False, False)),
         ("district-cut", (True, True, False, False)),
+        ("trunk-cut", (True, True, False, False)),
         ("provider-outage", (True, False, False, False)),
+        ("mobile-core-outage", (True, False, False, False)),
     ],
 )
 def test_a_cut_of_something_shared(kind: str, answering: tuple[bool, ...]) -> None:
@@ -365,12 +376,14 @@ def test_when_the_platform_is_away_everybody_is_well() -> None:
 
 def test_expired_credentials_are_refused_at_one_hour() -> None:
     """The probes of an agency lose their sessions together; their networks are well."""
-    played = play(troubled("credential-expiry"), hours=5)
-    start_ms = played.trouble.start_ms
-    wills = [h for h in played.heard if h.channel == "status" and h.said["state"] == "offline"]
-    assert len(wills) >= 3
-    assert all(start_ms <= h.at_ms < start_ms + 40_000 for h in wills)
-    assert {tiers(one) for one in played.during(played.probe)} == {(True,) * 4}
+    batch = all_troubled("credential-expiry")
+    assert len(batch) >= 3
+    assert {trouble.scope for trouble in batch} == {("device", t.devices[0]) for t in batch}
+    for trouble in batch[:3]:
+        played = play(trouble, hours=5)
+        will = next(h for h in played.of(played.probe, "status") if h.said["state"] == "offline")
+        assert trouble.start_ms <= will.at_ms < trouble.start_ms + 40_000
+        assert {tiers(one) for one in played.during(played.probe)} == {(True,) * 4}
 
 
 def test_every_mode_is_tested_here() -> None:
