@@ -97,6 +97,32 @@ def _by(key: Callable[[Premises], str], fits: Callable[[Premises], bool]) -> Sha
     return share
 
 
+def distinct(mode: GroupMode, all_of: Mapping[str, Premises]) -> Members:
+    """The groups of a mode that are told from other groups by who is hit, if there are any.
+
+    A province whose sites stand in one district, or use one provider, could as well be that.
+    """
+    found = {
+        name: some for name, some in sorted(mode.members(all_of).items()) if len(some) >= mode.least
+    }
+    told = {name: some for name, some in found.items() if _is_distinct(mode, some, all_of)}
+    return told or found
+
+
+def _is_distinct(
+    mode: GroupMode, members: Sequence[Premises], all_of: Mapping[str, Premises]
+) -> bool:
+    if mode.scope == "province":
+        return len({_district(at) for at in members}) > 1
+    if mode.scope == "district":
+        province = _province(members[0])
+        others = {_district(at) for at in all_of.values() if _province(at) == province}
+        return len(others) > 1 and len({_provider(at) for at in members}) > 1
+    if mode.scope == "provider":
+        return len({_province(at) for at in members}) > 1
+    return True
+
+
 def _everyone(all_of: Mapping[str, Premises]) -> Members:
     return {"platform": list(all_of.values())}
 

@@ -9,7 +9,7 @@ from random import Random
 
 from simulators.decoys import DECOYS, Decoy, decoy_hit
 from simulators.failure_modes import MODES, Mode, at_work_ms
-from simulators.group_modes import GROUP_MODES, GroupMode
+from simulators.group_modes import GROUP_MODES, GroupMode, distinct
 from simulators.hits import trouble_of
 from simulators.premises import Premises
 from simulators.troubles import Trouble
@@ -88,11 +88,7 @@ class Scheduler:
         return sorted(found, key=lambda trouble: (trouble.start_ms, trouble.fault))
 
     def _group(self, mode: GroupMode, number: int, draw: Random) -> list[Trouble]:
-        members = {
-            name: some
-            for name, some in sorted(mode.members(self._premises).items())
-            if len(some) >= mode.least
-        }
+        members = distinct(mode, self._premises)
         for _ in range(TRIES if members else 0):
             name = draw.choice(list(members))
             start_ms, end_ms = self._window(mode.length_ms(draw), draw)

@@ -132,6 +132,21 @@ def test_no_site_has_two_troubles_at_once() -> None:
             assert one[1] + APART_MS <= other[0] or other[1] + APART_MS <= one[0]
 
 
+def test_who_is_hit_tells_a_group_from_others() -> None:
+    """A province in the truth is no district, and a district is neither a provider nor it all."""
+    registry = made_country(3, 100, 100)
+    groups = [t for t in world(3, sites=100, days=14).troubles if len(t.sites) > 1]
+    assert {t.scope[0] for t in groups} >= {"province", "district", "provider"}
+    for trouble in groups:
+        sites = [registry.sites[name] for name in trouble.sites]
+        if trouble.scope[0] == "province":
+            assert len({site.district for site in sites}) > 1
+        if trouble.scope[0] == "district":
+            assert len({site.uplinks[0].provider for site in sites}) > 1
+        if trouble.scope[0] == "provider":
+            assert len({site.province for site in sites}) > 1
+
+
 def test_storms_fade_dishes_where_it_rains() -> None:
     """In the rains some fades lie inside wet spells of their own site."""
     start_ms = START_MS + 155 * DAY_MS
