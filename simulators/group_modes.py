@@ -21,6 +21,7 @@ from simulators.troubles import Trouble
 
 LEAST_MEMBERS = 3
 SHARED_BY = "|"  # between the scope's id and what else the members share: LA-LP|Unitel
+BATCH = 8  # devices whose credentials were made on one day
 MOBILE = ("3g", "4g", "5g")
 HOUR_MS = 3_600_000
 
@@ -59,8 +60,10 @@ class GroupMode:
     ) -> list[Trouble]:
         """What it is for the members of a group, each of whom feels it a moment after its start.
 
-        One trouble; where its scope is the device, one for each device, of one `batch`.
+        One trouble; where its scope is the device, one for each device of a batch of some members.
         """
+        if self.scope == "device":
+            members = draw.sample(members, min(len(members), BATCH))
         hits = [self._hit(name, at, window, draw) for at in members]
         if self.scope != "device":
             whole = Hit()
