@@ -76,7 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interval-s", type=float, metavar="S", help="reporting interval of all devices"
     )
     world = parser.add_argument_group("a labelled world, written at once (--no-broker)")
-    world.add_argument("--world", choices=["everything"], help="every kind of fault and decoy")
+    world.add_argument(
+        "--world",
+        choices=["everything", "scenario"],
+        help="every kind of fault and decoy, or only the faults of --scenario",
+    )
     world.add_argument("--devices", type=int, metavar="N", help="devices to make up (400)")
     world.add_argument("--days", type=float, metavar="D", help="length of the world (14)")
     world.add_argument("--out", type=Path, metavar="DIR", help="where its files are written")
@@ -139,8 +143,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.world:
         if not (args.no_broker and args.out):
             raise CallError("--world needs --no-broker and --out DIR: it is written, not played")
+        if (args.world == "scenario") != bool(args.scenario):
+            raise CallError("--scenario goes with --world scenario, and --world scenario with it")
     elif args.out or args.devices or args.days:
-        raise CallError("--out, --devices and --days go with --world everything")
+        raise CallError("--out, --devices and --days go with --world")
     elif args.no_broker and not args.capture:
         raise CallError("--no-broker needs --capture FILE: there is nowhere else to write to")
     elif args.no_broker and not args.duration and not args.replay:
@@ -173,7 +179,7 @@ def _simulated(args: argparse.Namespace, clock: Clock) -> Play:
     run_of_all = prepare(registry, scenario, seed=args.seed, start_ms=start_ms, end_ms=end_ms)
     if args.truth:
         run_of_all.write_truth(args.truth)
-    faults = len(run_of_all.faults) + len(run_of_all.troubles)
+    faults = run_of_all.fault_count
     return Play(run_of_all.identities, run_of_all.steps(), start_ms, faults)
 
 

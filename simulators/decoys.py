@@ -11,6 +11,7 @@ from simulators.premises import Premises
 from simulators.world.links import LINKS
 
 SECOND_MS = 1_000
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 
@@ -29,6 +30,7 @@ DECOYS = (
     Decoy("short-disconnect", 0.12),
     Decoy("update-reboot", 0.02),
     Decoy("agent-restart", 0.02),
+    Decoy("repeated-backlog", 0.01),
     Decoy("lost-packets", 0.05, "nat_loss_pct"),
 )
 
@@ -50,6 +52,9 @@ def decoy_hit(decoy: Decoy, at: Premises, start_ms: int, draw: Random) -> tuple[
     if decoy.type == "update-reboot":
         end_ms = start_ms + round(draw.uniform(8, 40) * SECOND_MS)
         return on_device(device.device, Mishap("off", start_ms, end_ms)), end_ms
+    if decoy.type == "repeated-backlog":
+        end_ms = start_ms + round(draw.uniform(1, 8) * HOUR_MS)
+        return on_device(device.device, Mishap("repeat", start_ms, end_ms)), end_ms
     if decoy.type == "agent-restart":
         end_ms = start_ms + 5 * SECOND_MS
         return on_device(device.device, Mishap("restart", start_ms, end_ms)), end_ms

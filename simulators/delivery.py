@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -40,6 +41,8 @@ class Delivery:
         slow = life.site.uplinks[life.device.uplink - 1].link_type in SLOW_LINKS
         self._usual_ms = 620.0 if slow else self._chance.uniform(60.0, 260.0)
         self._keeps = life.device.kind == PROBE or self._chance.random() < 0.85
+        self._repeats = deque(mishap for mishap in life.mishaps if mishap.what == "repeat")
+        self._again: list[Measured] = []
         self._start_ms = start_ms
         self._greeted = False
         self._gap: Gap | None = None
@@ -59,6 +62,7 @@ class Delivery:
         for measured in self._life.rounds(until_ms):
             yield from self._sessions_until(measured.at_ms)
             yield from self._say(measured)
+            yield from self._repeat(measured)
         yield from self._sessions_until(until_ms - 1)
 
     def _sessions_until(self, at_ms: int) -> Iterator[Arrival]:
@@ -89,11 +93,15 @@ class Delivery:
             return
         boot = self._life.boot_at(gap.back_ms)
         yield Arrival(gap.back_ms, self._topics["status"], self._birth(boot, gap.back_ms))
-        at_ms = float(gap.back_ms) + 300
+        yield from self._backfill(held, gap.back_ms + 300, boot)
+
+    def _backfill(self, held: list[Measured], from_ms: int, boot: Boot) -> Iterator[Arrival]:
+        """Rounds as batches, one after the other. boot: the one that sends them."""
+        at_ms = float(from_ms)
         while held:
             of = held[0].boot
             batch = [m for m in held[:BATCH_ROUNDS] if m.boot == of]
-            del held[: len(batch)]
+            held = held[len(batch) :]
             at_ms += self._chance.uniform(350, 2_600)
             rounds = [measured.said for measured in batch]
             up_s = (round(at_ms) - boot.at_ms) // 1000 if of == boot else None
@@ -101,6 +109,16 @@ class Delivery:
             yield Arrival(round(at_ms), self._topics["backfill"], payload)
             if self._chance.random() < 0.02:  # the broker's word got lost: said twice
                 yield Arrival(round(at_ms) + 40, self._topics["backfill"], payload)
+
+    def _repeat(self, measured: Measured) -> Iterator[Arrival]:
+        """What a device with a mended outbox says again after a while."""
+        if not self._repeats or measured.at_ms < self._repeats[0].start_ms:
+            return
+        self._again.append(measured)
+        if measured.at_ms >= self._repeats[0].end_ms and self._gap is None:
+            self._repeats.popleft()
+            again, self._again = self._again, []
+            yield from self._backfill(again, measured.at_ms + 2_000, measured.boot)
 
     def _say(self, measured: Measured) -> Iterator[Arrival]:
         if self._gap is not None:
@@ -127,8 +145,7 @@ class Delivery:
         self._session_boot = measured.boot
         if thrown_out == measured.boot:
             return
-        at_ms = max(self._said_ms + 1, measured.at_ms - round(self._chance.uniform(200, 4_000)))
-        self._said_ms = at_ms
+        at_ms = self._said_ms = max(self._said_ms + 1, measured.at_ms)
         status = self._topics["status"]
         yield Arrival(at_ms, status, self._will(thrown_out))
         yield Arrival(at_ms, status, self._birth(measured.boot, at_ms))

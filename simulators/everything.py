@@ -16,9 +16,12 @@ from simulators.delivery import Arrival, Delivery
 from simulators.facility import Event, effects_by_device
 from simulators.facility_decoys import facility_decoys
 from simulators.facility_faults import facility_faults
+from simulators.faults import Fault
 from simulators.feed import timing_for
-from simulators.life import Circumstances, Life
+from simulators.life import VALUE_FAULTS, Circumstances, Life
 from simulators.premises import premises
+from simulators.run import prepare
+from simulators.scenario import Scenario, ScenarioError
 from simulators.schedule import Scheduler
 from simulators.troubles import Trouble, mishaps_by_device, write_truth
 
@@ -49,6 +52,7 @@ class World:
     decoys: Sequence[Trouble]
     events: Sequence[Event]  # faults of facilities
     harmless: Sequence[Event]  # their decoys
+    faults: Sequence[Fault] = ()  # of single values, from a scenario
 
     @staticmethod
     def of(registry: Registry, *, seed: int, start_ms: int, end_ms: int) -> World:
@@ -66,14 +70,34 @@ class World:
         harmless = facility_decoys(registry, seed, start_ms, end_ms, busy=busy)
         return World(registry, seed, start_ms, end_ms, troubles, decoys, events, harmless)
 
+    @staticmethod
+    def of_scenario(
+        registry: Registry, scenario: Scenario, *, seed: int, start_ms: int, end_ms: int
+    ) -> World:
+        """A country in which only a scenario happens. Raises ScenarioError."""
+        run = prepare(registry, scenario, seed=seed, start_ms=start_ms, end_ms=end_ms)
+        for fault in run.faults:
+            if fault.type not in VALUE_FAULTS:
+                raise ScenarioError(
+                    f"{scenario.source}: {fault.fault} is a {fault.type}, which is played to a "
+                    f"broker only; in a written world use a failure of a link, site or probe"
+                )
+        events = [event for event in run.events if event.truth.nature != "decoy"]
+        harmless = [event for event in run.events if event.truth.nature == "decoy"]
+        return World(
+            registry, seed, start_ms, end_ms, run.troubles, (), events, harmless, run.faults
+        )
+
     def write(self, directory: Path, told: Callable[[int, int], None]) -> int:
         """Write sites.csv, devices.csv, truth.jsonl, decoys.jsonl and capture.jsonl.
 
         told: called with the time reached and the messages so far. Returns the messages.
         """
         write_registry(self.registry, directory)
-        write_truth(directory / "truth.jsonl", self.troubles, self.events, self.end_ms)
-        write_truth(directory / "decoys.jsonl", self.decoys, self.harmless, self.end_ms)
+        write_truth(
+            directory / "truth.jsonl", [*self.troubles, *self.events, *self.faults], self.end_ms
+        )
+        write_truth(directory / "decoys.jsonl", [*self.decoys, *self.harmless], self.end_ms)
         count = 0
         with (directory / "capture.jsonl").open("wb") as file:
             for until_ms, block in self.blocks():
@@ -109,7 +133,11 @@ class World:
                 timing_for(self.seed, device, self.start_ms),
                 seed=self.seed,
                 start_ms=self.start_ms,
-                befalls=Circumstances(mishaps.get(name, ()), effects.get(name, ())),
+                befalls=Circumstances(
+                    mishaps.get(name, ()),
+                    effects.get(name, ()),
+                    [fault for fault in self.faults if fault.device == name],
+                ),
             )
             deliveries.append(Delivery(life, site.province, seed=self.seed, start_ms=self.start_ms))
         return deliveries

@@ -65,7 +65,7 @@ CONDITIONS: tuple[Sort, ...] = (
     Sort("leak", LEVEL, "flow_m3h", CONDITION, (1.2 * DAY_S, 5 * DAY_S),
          sized("leak", 0.3, 0.8), fits=is_tank),
     Sort("pressure-drop", LEVEL, "pressure_bar", CONDITION, (HOUR_S, 10 * HOUR_S),
-         sized("burst", 1.9, 2.8), fits=is_tank),
+         sized("burst", 2.6, 3.4), fits=is_tank),
     Sort("river-flood", LEVEL, "level_m", CONDITION, (12 * HOUR_S, 48 * HOUR_S),
          sized("flood", 2.0, 6.0), fits=lambda device: not is_tank(device),
          when="storm", settles_s=DAY_S),

@@ -143,7 +143,7 @@ def _event(wanted: _Wanted, parts: Sequence[Part], start_ms: int, length_ms: int
     sort, devices = wanted.sort, wanted.devices
     scope = _narrowed(wanted.scope, devices)
     label = [sort.type, sort.metric, wanted.scope[1].replace("/", "-"), str(wanted.nth)]
-    effects = _effects(parts, start_ms, start_ms + length_ms)
+    effects = effects_of(parts, start_ms, start_ms + length_ms)
     return Event(
         fault="-".join(filter(None, label)),
         type=sort.type,
@@ -167,7 +167,8 @@ def _narrowed(scope: tuple[str, str], devices: Sequence[Device]) -> tuple[str, s
     return ("site", sites.pop()) if len(sites) == 1 else scope
 
 
-def _effects(parts: Sequence[Part], start_ms: int, end_ms: int) -> tuple[Effect, ...]:
+def effects_of(parts: Sequence[Part], start_ms: int, end_ms: int) -> tuple[Effect, ...]:
+    """The effects of an event that is on from start_ms to end_ms."""
     return tuple(
         Effect(part.what, start_ms, end_ms, part.size, part.shape, part.metric) for part in parts
     )

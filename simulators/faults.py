@@ -68,8 +68,8 @@ class Fault:
         """The fault as it is in a run that ends at end_ms."""
         return replace(self, end_ms=min(self.end_ms, end_ms))
 
-    def truth_line(self) -> str:
-        """Its line in the truth file, a JSON object, without the newline."""
+    def truth_line(self, run_end_ms: int) -> str:
+        """Its line in the truth file, a JSON object, without the newline; cut at the run's end."""
         line = {
             "fault": self.fault,
             "type": self.type,
@@ -80,7 +80,7 @@ class Fault:
             "sites": [self.site],
             "metric": self.metric,
             "start": self.start_ms,
-            "end": self.end_ms,
+            "end": min(self.end_ms, run_end_ms),
         }
         return json.dumps(line, separators=(",", ":"))
 

@@ -17,6 +17,7 @@ from simulators.mishaps import Mishap
 from simulators.placement import Timing
 from simulators.sessions import sessions
 from simulators.world.chance import stream
+from simulators.world.effects import Effect
 
 BATCH_ROUNDS = 100  # a probe's round has about 1.5 KB; a message may have 256 KiB
 AHEAD_ROUNDS = 32
@@ -54,6 +55,7 @@ class Feed:
     timing: Timing
     faults: Sequence[Fault] = ()
     mishaps: Sequence[Mishap] = ()
+    effects: Sequence[Effect] = ()
 
     @property
     def identity(self) -> Identity:
@@ -73,7 +75,7 @@ class _Player:
         self._device = feed.device
         self._identity = feed.identity
         self._timing = feed.timing
-        befalls = Circumstances(feed.mishaps, (), feed.faults)
+        befalls = Circumstances(feed.mishaps, feed.effects, feed.faults)
         self._life = Life(
             feed.device,
             feed.site,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from types import MappingProxyType
 from typing import Protocol
 
 from simulators.mishaps import GW, ISP, Mishap
@@ -180,8 +181,10 @@ def trouble_of(
     members: Sequence[Premises],
     start_ms: int,
     end_ms: int,
+    *,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Trouble:
-    """The trouble that a hit on these sites is."""
+    """The trouble that a hit on these sites is. more: further keys of its truth line."""
     return Trouble(
         fault=name,
         type=mode.type,
@@ -196,4 +199,5 @@ def trouble_of(
         dark=hit.dark,
         on_backup=hit.on_backup,
         metric=mode.metric,
+        more=more,
     )

@@ -24,9 +24,10 @@ class Mishap:
     what: a name in MEASURED, which a probe's rounds show, or one of these: off (no power: a
     new boot after it), restart (of the agent at its start), hang (connected, measures nothing),
     lost (one round that never was), offline (no session; link down), refused (the broker
-    closes and refuses), platform (the broker itself is away), twin (another device uses the
-    name), mains-off (of the whole site). size: see MEASURED. first, last: tiers that it
-    reaches. shape: at full size all the time, growing up to it, or growing and falling.
+    closes and refuses), platform (the broker itself is away), repeat (at its end it sends
+    again what it measured meanwhile), twin (another device uses the name), mains-off (of the
+    whole site). size: see MEASURED. first, last: tiers that it reaches. shape: at full size
+    all the time, growing up to it, or growing and falling.
     """
 
     what: str

@@ -10,7 +10,7 @@ from devices.registry_files import read_registry
 from devices.sample import national_sample
 from simulators.everything import World, season_start_ms
 from simulators.made_country import made_country
-from simulators.scenario import parse_duration_ms
+from simulators.scenario import parse_duration_ms, read_scenario
 from simulators.selection import at_interval, limited
 
 WORLD_DAYS = 14.0
@@ -51,8 +51,11 @@ def world_of(args: argparse.Namespace) -> World:
     length_ms = round((args.days or WORLD_DAYS) * 86_400_000)
     if args.duration:
         length_ms = parse_duration_ms(args.duration, "--duration")
-    registry = _world_registry(args)
-    return World.of(registry, seed=args.seed, start_ms=start_ms, end_ms=start_ms + length_ms)
+    registry, end_ms = _world_registry(args), start_ms + length_ms
+    if args.world == "everything":
+        return World.of(registry, seed=args.seed, start_ms=start_ms, end_ms=end_ms)
+    scenario = read_scenario(args.scenario)
+    return World.of_scenario(registry, scenario, seed=args.seed, start_ms=start_ms, end_ms=end_ms)
 
 
 def _world_registry(args: argparse.Namespace) -> Registry:

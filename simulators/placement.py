@@ -10,7 +10,7 @@ from devices.registry import Device, Registry
 from simulators.failure_modes import MODES
 from simulators.faults import Cause, Fault, How, default_cause
 from simulators.group_modes import GROUP_MODES
-from simulators.scenario import Entry, Scenario, ScenarioError
+from simulators.scenario import FACILITY_TYPES, Entry, Scenario, ScenarioError
 from simulators.world.chance import stream
 
 
@@ -44,8 +44,8 @@ def place(
     faults: list[Fault] = []
     taken: set[str] = set()
     for number, entry in enumerate(scenario.entries, 1):
-        if entry.type in MODES or entry.type in GROUP_MODES:
-            continue  # simulators.troubles_placement
+        if entry.type in (*MODES, *GROUP_MODES, *FACILITY_TYPES):
+            continue  # simulators.troubles_placement, simulators.facility_placement
         where = f"{scenario.source}: fault {number} ({entry.fault})"
         chosen = _choose(entry, registry, taken, seed, where)
         taken.update(device.device for device in chosen)

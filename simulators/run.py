@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devices.registry import Registry
+from simulators.facility import Event, effects_by_device
+from simulators.facility_placement import place_events
 from simulators.faults import Fault
 from simulators.feed import Feed, Step, timing_for
 from simulators.identity import Identity
 from simulators.placement import place
 from simulators.scenario import Scenario
-from simulators.troubles import Trouble, mishaps_by_device
+from simulators.troubles import Trouble, mishaps_by_device, write_truth
 from simulators.troubles_placement import place_troubles
 
 FOR_EVER_MS = 1 << 62
@@ -26,12 +28,18 @@ class Run:
     feeds: dict[str, Feed]
     faults: list[Fault]
     troubles: list[Trouble]
+    events: list[Event]
     end_ms: int | None
 
     @property
     def identities(self) -> dict[str, Identity]:
         """Who the devices are, by id."""
         return {name: feed.identity for name, feed in self.feeds.items()}
+
+    @property
+    def fault_count(self) -> int:
+        """Lines of the truth file."""
+        return len(self.faults) + len(self.troubles) + len(self.events)
 
     def steps(self) -> Iterator[Step]:
         """Every step of every device in order of time, devices in order of id at one time."""
@@ -40,9 +48,7 @@ class Run:
     def write_truth(self, file: Path) -> None:
         """Write the truth file: JSON lines, a fault each, in order of start and name."""
         end_ms = FOR_EVER_MS if self.end_ms is None else self.end_ms
-        lines = [(fault.start_ms, fault.fault, fault.truth_line()) for fault in self.faults]
-        lines += [(one.start_ms, one.fault, one.truth_line(end_ms)) for one in self.troubles]
-        file.write_text("".join(line + "\n" for _, _, line in sorted(lines)), "utf-8")
+        write_truth(file, [*self.faults, *self.troubles, *self.events], end_ms)
 
 
 def _order(step: Step) -> int:
@@ -66,11 +72,14 @@ def prepare(
     }
     faults = place(scenario, registry, seed=seed, start_ms=start_ms, timings=timings)
     troubles = place_troubles(scenario, registry, seed=seed, start_ms=start_ms)
+    events = place_events(scenario, registry, seed=seed, start_ms=start_ms)
     if end_ms is not None:
+        events = [event for event in events if event.start_ms < end_ms]
         troubles = [trouble for trouble in troubles if trouble.start_ms < end_ms]
         faults = [fault for fault in faults if fault.start_ms < end_ms]
     faults.sort(key=lambda fault: (fault.start_ms, fault.fault))
     mishaps = mishaps_by_device(troubles)
+    effects = effects_by_device(events)
     feeds = {
         name: Feed(
             device,
@@ -81,9 +90,10 @@ def prepare(
             timings[name],
             [fault for fault in faults if fault.device == name],
             mishaps.get(name, ()),
+            effects.get(name, ()),
         )
         for name, device in sorted(registry.devices.items())
     }
     if end_ms is not None:
         faults = [fault.cut_at(end_ms) for fault in faults]
-    return Run(feeds, faults, troubles, end_ms)
+    return Run(feeds, faults, troubles, events, end_ms)

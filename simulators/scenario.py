@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from devices.kinds import KINDS
+from simulators.facility_decoys import DECOYS
+from simulators.facility_faults import CONDITIONS, OWN
 from simulators.failure_modes import MODES
 from simulators.faults import Size
 from simulators.group_modes import GROUP_MODES
@@ -49,6 +51,14 @@ class Shape:
     keys: tuple[str, ...] = ()
 
 
+# Of sensors, with a metric; the size is drawn.
+SENSOR_TYPES = ("noise", "offset", "gain", "clipping", "out-of-range", "sentinel", "gap",
+                "unit-switch")  # fmt: skip
+FACILITY_TYPES = (
+    *dict.fromkeys(sort.type for sort in (*CONDITIONS, *OWN, *DECOYS)),
+    *SENSOR_TYPES,
+)
+
 TYPES: dict[str, Shape] = {
     "spike": Shape(True, True, "1 round"),
     "stuck": Shape(True, False, "", ("value",)),
@@ -60,6 +70,7 @@ TYPES: dict[str, Shape] = {
     "late-batch": Shape(False, False, ""),
     **{name: Shape(False, False, "") for name in MODES},
     **{name: Shape(False, False, "", ("group",)) for name in GROUP_MODES},
+    **{name: Shape(name in SENSOR_TYPES, False, "") for name in FACILITY_TYPES},
 }
 COMMON_KEYS = ("fault", "type", "device", "select", "start", "duration", "nature", "cause")
 SELECT_KEYS = ("kind", "province", "site", "count")

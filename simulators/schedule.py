@@ -9,8 +9,8 @@ from random import Random
 
 from simulators.decoys import DECOYS, Decoy, decoy_hit
 from simulators.failure_modes import MODES, Mode, at_work_ms
-from simulators.group_modes import GROUP_MODES, GroupMode
-from simulators.hits import Hit, trouble_of
+from simulators.group_modes import GROUP_MODES, GroupMode, distinct
+from simulators.hits import trouble_of
 from simulators.premises import Premises
 from simulators.troubles import Trouble
 from simulators.weather import WetSpell, wet_spells
@@ -88,18 +88,14 @@ class Scheduler:
         return sorted(found, key=lambda trouble: (trouble.start_ms, trouble.fault))
 
     def _group(self, mode: GroupMode, number: int, draw: Random) -> list[Trouble]:
-        members = {
-            name: some
-            for name, some in sorted(mode.members(self._premises).items())
-            if len(some) >= mode.least
-        }
+        members = distinct(mode, self._premises)
         for _ in range(TRIES if members else 0):
             name = draw.choice(list(members))
             start_ms, end_ms = self._window(mode.length_ms(draw), draw)
             sites = [at.name for at in members[name]]
             if all(self._diary.is_free(site, start_ms, end_ms, APART_MS) for site in sites):
                 fault = f"{mode.type}-{number + 1}"
-                return [self._strike(mode, fault, name, members[name], (start_ms, end_ms), draw)]
+                return self._strike(mode, fault, name, members[name], (start_ms, end_ms), draw)
         return []
 
     def _strike(
@@ -110,14 +106,10 @@ class Scheduler:
         members: Sequence[Premises],
         window: tuple[int, int],
         draw: Random,
-    ) -> Trouble:
-        """A failure of something shared, felt by all its members within moments."""
-        start_ms, end_ms = window
-        hit = Hit()
-        for at in members:
-            hit.join(mode.hit(name, at, window, draw))
-        self._diary.note([at.name for at in members], start_ms, end_ms)
-        return trouble_of(mode, fault, (mode.scope, name), hit, members, start_ms, end_ms)
+    ) -> list[Trouble]:
+        """A failure of something shared."""
+        self._diary.note([at.name for at in members], *window)
+        return mode.troubles(fault, name, members, window, draw)
 
     def _befall(
         self, mode: Mode, fault: str, at: Premises, window: tuple[int, int], draw: Random
@@ -154,11 +146,9 @@ class Scheduler:
         if not all(self._diary.is_free(at.name, *window, APART_MS) for at in members):
             return []
         if len(members) > 1:
-            return [
-                self._strike(
-                    group, f"storm-{feeder}-{spell.peak_ms}", feeder, members, window, draw
-                )
-            ]
+            return self._strike(
+                group, f"storm-{feeder}-{spell.peak_ms}", feeder, members, window, draw
+            )
         at = members[0]
         return [self._befall(single, f"storm-{at.name}-{spell.peak_ms}", at, window, draw)]
 

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from simulators.facility import Event
 from simulators.mishaps import Mishap
 
 
@@ -79,10 +78,22 @@ def mishaps_by_device(troubles: Iterable[Trouble]) -> dict[str, list[Mishap]]:
     return found
 
 
-def write_truth(
-    file: Path, troubles: Sequence[Trouble], events: Sequence[Event], run_end_ms: int
-) -> None:
-    """Write troubles and what happens at facilities as JSON lines, in order of start and name."""
-    lines = [(one.start_ms, one.fault, one.truth_line(run_end_ms)) for one in troubles]
-    lines += [(one.start_ms, one.fault, one.truth_line(run_end_ms)) for one in events]
+class Labelled(Protocol):
+    """What has a line in the truth file."""
+
+    @property
+    def fault(self) -> str:
+        """Its name, unique in the run."""
+
+    @property
+    def start_ms(self) -> int:
+        """When it begins, event time."""
+
+    def truth_line(self, run_end_ms: int) -> str:
+        """Its line, without the newline; cut at the run's end."""
+
+
+def write_truth(file: Path, labelled: Iterable[Labelled], run_end_ms: int) -> None:
+    """Write faults of any sort as JSON lines, in order of start and name."""
+    lines = [(one.start_ms, one.fault, one.truth_line(run_end_ms)) for one in labelled]
     file.write_text("".join(line + "\n" for _, _, line in sorted(lines)), "utf-8")

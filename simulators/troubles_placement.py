@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from devices.registry import Registry
 from simulators.failure_modes import MODES
 from simulators.group_modes import GROUP_MODES
-from simulators.hits import Hit, trouble_of
+from simulators.hits import trouble_of
 from simulators.premises import PROBE, Premises, premises
 from simulators.scenario import Entry, Scenario, ScenarioError
 from simulators.troubles import Trouble
@@ -28,7 +28,7 @@ def place_troubles(
     for number, entry in enumerate(scenario.entries, 1):
         where = f"{scenario.source}: fault {number} ({entry.fault})"
         if entry.type in GROUP_MODES:
-            troubles.append(_group(entry, everyone, seed, start_ms, where))
+            troubles += _group(entry, everyone, seed, start_ms, where)
         elif entry.type in MODES:
             chosen = _choose(entry, everyone, registry, taken, seed, where)
             taken.update(at.name for at in chosen)
@@ -53,7 +53,7 @@ def _single(entry: Entry, name: str, at: Premises, seed: int, start_ms: int) -> 
 
 def _group(
     entry: Entry, everyone: Mapping[str, Premises], seed: int, start_ms: int, where: str
-) -> Trouble:
+) -> list[Trouble]:
     mode = GROUP_MODES[entry.type]
     groups = mode.members(everyone)
     members = groups.get(entry.group)
@@ -62,10 +62,7 @@ def _group(
         raise ScenarioError(f"{where}: group is {entry.group!r}; it must be one of {known}")
     window = _window(entry, members[0].devices[0].interval_s, start_ms)
     draw = stream(seed, "scenario", entry.fault)
-    hit = Hit()
-    for at in members:
-        hit.join(mode.hit(entry.group, at, window, draw))
-    return trouble_of(mode, entry.fault, (mode.scope, entry.group), hit, members, *window)
+    return mode.troubles(entry.fault, entry.group, members, window, draw)
 
 
 def _choose(

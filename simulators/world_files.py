@@ -29,7 +29,7 @@ def write_world(world: World, directory: Path) -> int:
         "sites": len(world.registry.sites),
         "devices": len(world.registry.devices),
         "start": datetime.fromtimestamp(world.start_ms / 1000, UTC).isoformat(),
-        "faults": len(world.troubles) + len(world.events),
+        "faults": len(world.troubles) + len(world.events) + len(world.faults),
         "decoys": len(world.decoys) + len(world.harmless),
         "messages": messages,
         "seconds": round(time.monotonic() - began, 3),

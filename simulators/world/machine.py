@@ -11,6 +11,7 @@ from simulators.mishaps import Conditions
 from simulators.world import rhythm
 from simulators.world.chance import Spells, Walk
 from simulators.world.links import Columns
+from simulators.world.power import Feeder
 
 CERTIFICATE_DAYS = 90
 DAY_MS = 86_400_000
@@ -19,8 +20,9 @@ DAY_MS = 86_400_000
 class Machine:
     """Power, clock, queue and temperature."""
 
-    def __init__(self, random: Random, draw: np.random.Generator) -> None:
+    def __init__(self, random: Random, draw: np.random.Generator, feeder: Feeder) -> None:
         self._draw = draw
+        self._feeder = feeder
         self._up_s = random.uniform(3_600.0, 40 * 86_400.0)
         self._booted_ms: float | None = None
         self._agent_late_ms = random.uniform(8_000.0, 40_000.0)
@@ -29,9 +31,8 @@ class Machine:
         self._sync_ms = random.randrange(1_024_000)
         self._case_c = random.uniform(41.0, 50.0)
         self._heat_c = Walk(draw, spread=1.2, memory_s=900)
-        self._base_v = random.gauss(230.0, 2.2)
-        self._sag_v = random.uniform(4.0, 11.0)
-        self._mains_v = Walk(draw, spread=1.3, memory_s=900)
+        self._house_v = random.gauss(0.0, 1.0)
+        self._mains_v = Walk(draw, spread=0.6, memory_s=300)
         self._dips = Spells(draw, lasts_s=20)
 
     def columns(self, at_ms: NDArray[np.int64], dt_s: float, on: Conditions) -> Columns:
@@ -56,10 +57,10 @@ class Machine:
 
     def _volts(self, at_ms: NDArray[np.int64], dt_s: float) -> NDArray[np.float64]:
         draw, count = self._draw, len(at_ms)
-        sag = self._sag_v * rhythm.levels(rhythm.EVENING, at_ms)
+        feeder_v = np.array([self._feeder.volts(time_ms) for time_ms in at_ms.tolist()])
         dips = self._dips.steps(at_ms / 1000, dt_s, np.full(count, 1 / 9000))
         dip = np.where(dips, draw.uniform(3, 9, count), 0.0)
-        volts = self._base_v - sag - dip + self._mains_v.steps(count, dt_s)
+        volts = feeder_v + self._house_v - dip + self._mains_v.steps(count, dt_s)
         return np.clip(volts + draw.normal(0, 0.35, count), 208.0 + draw.random(count), 249.0)
 
     def detail(self, at_ms: NDArray[np.int64], on: Conditions) -> Columns:

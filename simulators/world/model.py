@@ -52,7 +52,7 @@ def model_for(seed: int, device: Device, site: Site, effects: Effects | None = N
     """
     random = stream(seed, device.device)
     if device.kind == "connectivity-probe":
-        return Probe(random, device, site)
+        return Probe(random, device, site, seed)
     return FACILITIES[device.kind](random, device, Place(seed, site, effects or Effects()))
 
 

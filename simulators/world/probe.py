@@ -15,6 +15,7 @@ from simulators.world import rhythm
 from simulators.world.links import Columns, Floats, echo_columns
 from simulators.world.machine import Machine, Radio
 from simulators.world.paths import Traffic, Ways
+from simulators.world.power import Feeder
 
 Values = dict[str, float | int | bool | None]
 
@@ -33,7 +34,7 @@ METRICS = KINDS["connectivity-probe"].metrics
 class Probe:
     """A probe at an office: every metric of the kind that its link type has."""
 
-    def __init__(self, random: Random, device: Device, site: Site) -> None:
+    def __init__(self, random: Random, device: Device, site: Site, seed: int) -> None:
         self._draw = draw = np.random.Generator(np.random.PCG64(random.getrandbits(128)))
         own = site.uplinks[device.uplink - 1]
         other = [uplink for uplink in site.uplinks if uplink is not own]
@@ -42,10 +43,11 @@ class Probe:
         self._traffic = Traffic(draw, ways)
         self._down_mbps = own.contracted_down_mbps or ways[0].link.down_mbps
         self._up_mbps = own.contracted_up_mbps or self._down_mbps / 3
+        self._opens_late_ms = round(float(np.clip(draw.normal(0, 15), -40, 40)) * 60_000)
         self._homes = float(draw.beta(1.5, 3.0))  # how much of the evening's traffic passes here
         self._dns_ms = float(draw.uniform(4.0, 22.0))
         self._server_ms = float(draw.uniform(25.0, 70.0))
-        self._machine = Machine(random, draw)
+        self._machine = Machine(random, draw, Feeder.of(seed, site))
         self._radios = [Radio(draw, way.link.radio) for way in ways]
         self._rounds = 0
         self._until_test_s = float(draw.uniform(0.0, TEST_EVERY_S[0]))
@@ -56,8 +58,9 @@ class Probe:
 
     def rounds(self, at_ms: NDArray[np.int64], dt_s: float, on: Conditions) -> list[Values]:
         """Rounds at n times, dt_s apart, under these conditions; rounded, None: not measured."""
+        theirs_ms = at_ms + self._opens_late_ms
         load = np.maximum(
-            rhythm.office_loads(at_ms), self._homes * rhythm.levels(rhythm.EVENING, at_ms)
+            rhythm.office_loads(theirs_ms), self._homes * rhythm.levels(rhythm.EVENING, theirs_ms)
         )
         load = np.minimum(2.5, load + on.load)
         packets = self._traffic.packets(at_ms / 1000, dt_s, load, on)

@@ -6,6 +6,7 @@ import itertools
 import json
 import statistics
 from collections import Counter, defaultdict
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -24,6 +25,7 @@ from simulators.world.effects import Effect, Effects, Shape
 from simulators.world.model import Value, rounded
 from tests.simulators.country import START_MS, country
 
+ROOT = Path(__file__).resolve().parents[2]
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 END_MS = START_MS + 14 * DAY_MS
@@ -300,3 +302,12 @@ def test_effects_are_gathered_by_device() -> None:
     assert sum(map(len, gathered.values())) == sum(
         len(felt) for event in MANY for felt in event.effects.values()
     )
+
+
+def test_every_type_is_documented() -> None:
+    """Faults have a row with their nature, decoys are named."""
+    page = (ROOT / "docs" / "simulation.md").read_text("utf-8")
+    for sort in SORTS:
+        assert f"| `{sort.type}` | {sort.truth.nature} |" in page
+    for decoy in DECOYS:
+        assert f"`{decoy.type}`" in page
