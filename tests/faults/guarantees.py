@@ -122,6 +122,10 @@ def record(promise: str, figure: str, *, met: bool, of: str = "") -> None:
 
 
 def read_figures(path: Path) -> list[Figure]:
-    """The figures of a run, in the order in which they were measured."""
+    """The figures of a run, in the order in which they were measured.
+
+    What a test measured again, in a run that went on with these figures, replaces what it had.
+    """
     lines = path.read_bytes().splitlines()
-    return [msgspec.json.decode(line, type=Figure) for line in lines]
+    figures = [msgspec.json.decode(line, type=Figure) for line in lines]
+    return list({(one.promise, one.of, one.test): one for one in figures}.values())

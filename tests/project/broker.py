@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts/add-device-credentials"
 WITHIN_S = 10.0
+MOST_UNDERWAY = 20_000  # a client has 65,535 packet identifiers
 
 
 def program(name: str) -> str:
@@ -182,7 +183,9 @@ class Client:
             self.publish_soon(topic, b"%d" % n)
 
     def publish_soon(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1 without waiting; `wait_published` waits for all of these."""
+        """Publish with QoS 1; `wait_published` waits for all of these, as this does for many."""
+        if len(self._underway) == MOST_UNDERWAY:
+            self.wait_published()
         self._underway.append(self._client.publish(topic, payload, 1))
 
     def wait_published(self) -> None:
