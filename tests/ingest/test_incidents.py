@@ -57,7 +57,7 @@ def test_an_office_that_falls_silent_is_one_incident(stores: Stores) -> None:
 
 
 def test_detectors_that_start_afresh_leave_nothing_open(stores: Stores) -> None:
-    """Where the kept state cannot be used, what was open is ended, and what still holds opens anew."""
+    """Where kept state cannot be used, what was open is ended; what still holds opens anew."""
     processor = stores.processor()
     play(stores, processor, 0, 20, heard=True)
     play(stores, processor, 20, 60, heard=False)

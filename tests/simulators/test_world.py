@@ -111,8 +111,8 @@ def test_congestion_follows_working_hours() -> None:
     rounds = measured(device, days=7)
 
     def morning(day: int, metric: str) -> float:
-        first = START_MS + day * DAY_MS + 2 * HOUR_MS
-        inside = [r for r in rounds if first <= r[0] < first + 2 * HOUR_MS]
+        first = START_MS + day * DAY_MS + 2.5 * HOUR_MS
+        inside = [r for r in rounds if first <= r[0] < first + 1.5 * HOUR_MS]
         return statistics.median(column(inside, metric))
 
     assert morning(0, "nat_rtt_p95_ms") > 1.4 * morning(6, "nat_rtt_p95_ms")
