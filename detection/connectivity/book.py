@@ -23,6 +23,7 @@ STEADY_MS = 1_800_000  # without a change of connection: flapping is over
 FLAPS = 6  # changes of connection within an hour
 RETURN_MS = 120_000  # the devices of a site come back within this, or their three intervals
 AGREE_MS = 30_000
+BACKFILL_TOLD_MS = 60_000
 
 
 class CaseBook:
@@ -143,7 +144,7 @@ class CaseBook:
                 self._judge_steadiness(number, case, now_ms)
             if case.phase == "over" and case.settle_due_ms() <= now_ms:
                 self._settle(number, case)
-        self._tell()
+        self._tell(now_ms)
 
     def last_good_ms(self, number: int) -> int:
         """When a device's link was last known to work, event time."""
@@ -378,11 +379,19 @@ class CaseBook:
             rows["case"][device] = -1
         self.changed.add(number)
 
-    def _tell(self) -> None:
-        """Tell the outages that are not as they were told, and darken their sites' bins."""
-        sites = set()
+    def _tell(self, now_ms: int) -> None:
+        """Tell the outages that are not as they were told, and darken their sites' bins.
+
+        While backfill comes in, what it adds is told once a minute.
+        """
+        sites, due = set(), []
         for number in sorted(self.changed):
             case = self.cases[number]
+            is_old_news = case.phase == case.told_phase == "over"
+            if is_old_news and now_ms < case.told_ms + BACKFILL_TOLD_MS:
+                continue
+            due.append(number)
+            case.told_ms, case.told_phase = now_ms, case.phase
             case.correct()
             sites.add(case.site)
             names = {d: self._fleet.device(d).device for d in case.devices}
@@ -394,7 +403,7 @@ class CaseBook:
                 del self.cases[number]
                 if case.scope != "device":
                     self.settled.setdefault(case.site, []).extend(case.spans())
-        self.changed.clear()
+        self.changed.difference_update(due)
         for site in sorted(sites):
             self._bins.darken(site, self._dark_of(site))
 

@@ -62,6 +62,8 @@ class Case:
     sinr_db: float | None = None
     marks: dict[int, dict[int, int]] = field(default_factory=dict)
     told: Outage | None = None
+    told_ms: int = 0
+    told_phase: str = ""
 
     @property
     def good_ms(self) -> int:
