@@ -22,6 +22,9 @@ BLANK = np.array(
 )
 
 
+LOOK_MS = 60_000  # a changed interval counts after this time
+
+
 class Silence:
     """Liveness of devices by number. Any message proves life, also a late one."""
 
@@ -33,6 +36,8 @@ class Silence:
         self._rules = read_silence()
         self.rows = BLANK[:0].copy()
         self.resumed_ms = 0
+        self._timeouts = np.zeros(0)
+        self._looked_ms = 0
 
     def heard(
         self,
@@ -53,11 +58,13 @@ class Silence:
         """Silences that began: devices whose time since the last message has run out."""
         self.grow()
         rows = self.rows
-        waiting = np.flatnonzero((rows["received"] >= 0) & (rows["onset"] == 0))
-        since = np.maximum(rows["received"][waiting], self.resumed_ms)
-        for number, at_ms in zip(waiting.tolist(), since.tolist(), strict=True):
-            if now_ms - at_ms > self._timeout_ms(self._devices[number]):
-                yield self._begin(number, now_ms)
+        if len(self._timeouts) < len(rows) or abs(now_ms - self._looked_ms) >= LOOK_MS:
+            self._timeouts = np.array([self._timeout_ms(device) for device in self._devices])
+            self._looked_ms = now_ms
+        since = np.maximum(rows["received"], self.resumed_ms)
+        waiting = (rows["received"] >= 0) & (rows["onset"] == 0)
+        for number in np.flatnonzero(waiting & (now_ms - since > self._timeouts)).tolist():
+            yield self._begin(number, now_ms)
 
     def resume(self, now_ms: int) -> None:
         """Count from now on; a later receive time is from before the clock was set back."""

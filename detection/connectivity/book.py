@@ -23,7 +23,7 @@ STEADY_MS = 1_800_000  # without a change of connection: flapping is over
 FLAPS = 6  # changes of connection within an hour
 RETURN_MS = 120_000  # the devices of a site come back within this, or their three intervals
 AGREE_MS = 30_000
-BACKFILL_TOLD_MS = 60_000
+EVIDENCE_TOLD_MS = 60_000
 
 
 class CaseBook:
@@ -382,16 +382,17 @@ class CaseBook:
     def _tell(self, now_ms: int) -> None:
         """Tell the outages that are not as they were told, and darken their sites' bins.
 
-        While backfill comes in, what it adds is told once a minute.
+        What only adds to the evidence, such as backfill, is told once a minute.
         """
         sites, due = set(), []
         for number in sorted(self.changed):
             case = self.cases[number]
-            is_old_news = case.phase == case.told_phase == "over"
-            if is_old_news and now_ms < case.told_ms + BACKFILL_TOLD_MS:
+            extent = f"{case.phase} {case.scope} {case.uplink} {len(case.devices)}"
+            is_more_of_the_same = extent == case.told_extent and case.phase != "settled"
+            if is_more_of_the_same and now_ms < case.told_ms + EVIDENCE_TOLD_MS:
                 continue
             due.append(number)
-            case.told_ms, case.told_phase = now_ms, case.phase
+            case.told_ms, case.told_extent = now_ms, extent
             case.correct()
             sites.add(case.site)
             names = {d: self._fleet.device(d).device for d in case.devices}

@@ -63,7 +63,7 @@ class Case:
     marks: dict[int, dict[int, int]] = field(default_factory=dict)
     told: Outage | None = None
     told_ms: int = 0
-    told_phase: str = ""
+    told_extent: str = ""
 
     @property
     def good_ms(self) -> int:
