@@ -74,6 +74,8 @@ def broken_tier(case: Case) -> Tier | None:
     Sensors' rounds count too and measure no tier, so the tiers are compared with each other.
     """
     evidence = case.outage.evidence
+    if not evidence.rounds:
+        return None
     dead = max(evidence.failed.values(), default=0)
     if dead < FEW and dead < SELDOM * evidence.rounds:
         well = evidence.rounds and case.probe and not evidence.booted
