@@ -230,6 +230,21 @@ class Incidents:
             del self._shelf.touched[name]
             if name in self._shelf.open:
                 self._publish_one(self._shelf.open[name], now_ms)
+        self._publish_merged()
+
+    def _publish_merged(self) -> None:
+        """The ends of what became part of another incident, with that one's cause."""
+        homes = {end.incident: into for end, into in self._shelf.merged}
+        told = {change.incident: change for change in self._shelf.changes}
+        for end, home in self._shelf.merged:
+            while home in homes:
+                home = homes[home]
+            one = self._shelf.open.get(home)
+            known = told.get(home) or (one and one.published)
+            if known:
+                end = end._replace(cause=known.cause, confidence=known.confidence)
+            self._shelf.changes.append(end)
+        self._shelf.merged = []
 
     def _publish_one(self, one: Incident, now_ms: int) -> None:
         done = self._is_done(one, now_ms)

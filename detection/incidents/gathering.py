@@ -116,11 +116,25 @@ class Gathering:
                 return
             one.key = found.key
         else:
-            first = first_of(signs)
-            name = incident_id(first, "group")
-            one = self._shelf.new(name, found.key, first, topic.family, now_ms)
+            one = self._found(signs, topic, now_ms)
+            one.key = found.key
         self._move(signs, one, now_ms)
         self._shelf.absorb(one, self.world, now_ms)
+
+    def _found(self, signs: Sequence[Sign], topic: Topic, now_ms: int) -> Incident:
+        """The incident of a new group: the first one that was told of a single site, or its own.
+
+        Operators see the incident that they know grow, not a second one.
+        """
+        homes = {sign.incident for sign in signs}
+        told = [o for o in self._shelf.open.values() if o.incident in homes and o.published]
+        first = first_of(signs)
+        if not told:
+            name = incident_id(first, "group")
+            return self._shelf.new(name, None, first, topic.family, now_ms)
+        one = min(told, key=lambda o: (o.opened_ms, o.incident))
+        one.family, one.topic, one.closed_ms = topic.family, first.topic, None
+        return one
 
     def _takes_over(self, one: Incident, signs: Sequence[Sign]) -> bool:
         before, after = self._shelf.sites(one), {sign.site for sign in signs}

@@ -24,6 +24,7 @@ class Shelf:
     """signs: by id. open: incidents that are not resolved, in order of opening.
 
     touched: incidents that must be looked at again. changes: what this step published.
+    merged: ends of incidents that became part of another one, with its id.
     parent_of: incident of each alert that has one. hints: by site and alert, of alerts that are
     too small for an incident.
     """
@@ -35,12 +36,13 @@ class Shelf:
         self.changes: list[IncidentChange] = []
         self.parent_of: dict[str, str] = {}
         self.hints: dict[str, dict[str, Hint]] = {}
+        self.merged: list[tuple[IncidentChange, str]] = []
         self._gone: list[str] = []
         self._done: dict[str, int] = {}
 
     def begin(self) -> None:
         """A new step."""
-        self.changes = []
+        self.changes, self.merged = [], []
         for alert in self._gone:
             self.parent_of.pop(alert, None)
         self._gone = []
@@ -122,7 +124,10 @@ class Shelf:
                 self.merge(other, into, now_ms)
 
     def merge(self, old: Incident, into: Incident, now_ms: int) -> None:
-        """Everything of an incident belongs to another one; where it was published, it ends."""
+        """Everything of an incident belongs to another one; where it was published, it ends.
+
+        What is told of that end waits in `merged` until the other one's cause is known.
+        """
         for sign in self.of(old):
             self.assign(sign, into)
         del self.open[old.incident]
@@ -130,15 +135,14 @@ class Shelf:
         if old.published is None:
             return
         evidence = say([Reason("merged", {"incident": into.incident})])
-        self.changes.append(
-            old.published._replace(
-                at_ms=now_ms,
-                state="resolved",
-                ended_ms=old.published.ended_ms or now_ms,
-                evidence=evidence[0],
-                evidence_lo=evidence[1],
-            )
+        end = old.published._replace(
+            at_ms=now_ms,
+            state="resolved",
+            ended_ms=old.published.ended_ms or now_ms,
+            evidence=evidence[0],
+            evidence_lo=evidence[1],
         )
+        self.merged.append((end, into.incident))
 
     def forget(self, one: Incident, now_ms: int) -> None:
         """It is resolved."""

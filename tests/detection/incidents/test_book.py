@@ -144,15 +144,18 @@ def test_a_straggler_gets_an_incident_of_its_own() -> None:
     assert sorted(of_state(play, "resolved")) == sorted([group.incident, alone.incident])
 
 
-def test_singles_that_opened_before_are_merged() -> None:
-    """A critical site opens alone; when the group shows, its incident ends as merged."""
-    sites = [site(f"s{i}", priority="critical" if i == 0 else "normal") for i in range(6)]
+def test_singles_that_opened_before_become_the_group() -> None:
+    """Of critical sites that opened alone the first grows into the group, the other is merged."""
+    sites = [site(f"s{i}", priority="critical" if i < 2 else "normal") for i in range(6)]
     sites += [site(f"t{i}", "LA-SV", provider="LTC") for i in range(6)]
     play = Play(registry(sites))
     for i in range(6):
         play.outage(f"s{i}", i / 4, 60, evidence=CUT)
     play.until(120)
-    merged, group = play.latest().values()
+    group, merged = play.latest().values()
+    scopes = [c.scope.type for c in play.changes if c.incident == group.incident]
+    assert (scopes[0], scopes[-1]) == ("site", "province")
+    assert merged.cause == "backbone"
     assert merged.state == "resolved"
     assert merged.evidence == (f"Merged into {group.incident}.",)
     assert group.sites == tuple(f"s{i}" for i in range(6))
