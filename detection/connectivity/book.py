@@ -359,8 +359,16 @@ class CaseBook:
 
     def _judge_steadiness(self, number: int, case: Case, now_ms: int) -> None:
         """Flapping is over when nothing of it has changed for half an hour."""
+        rows = self._sessions.rows
+        silent = any(rows["silent"][d] for d in case.silent)
+        if case.dark[-1].end_ms is None and not silent:
+            onset_ms = case.dark[-1].onset_ms
+            backs = [int(rows["back_good_ms"][d] or rows["back_ms"][d]) for d in case.silent]
+            end_ms = min((at for at in backs if at > onset_ms), default=now_ms)
+            case.dark[-1] = case.dark[-1]._replace(end_ms=end_ms)
+            case.returned_ms = now_ms
+            self.changed.add(number)
         last = case.dark[-1].end_ms
-        silent = any(self._sessions.rows["silent"][d] for d in case.silent)
         if last is not None and not silent and now_ms - (case.returned_ms or 0) > STEADY_MS:
             case.phase = "over"
             self.changed.add(number)

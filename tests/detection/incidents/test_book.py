@@ -154,8 +154,8 @@ def test_singles_that_opened_before_become_the_group() -> None:
     play.until(120)
     group, merged = play.latest().values()
     scopes = [c.scope.type for c in play.changes if c.incident == group.incident]
-    assert (scopes[0], scopes[-1]) == ("site", "province")
-    assert merged.cause == "backbone"
+    assert (scopes[0], scopes[-1]) == ("site", "provider")
+    assert merged.cause == "provider"
     assert merged.state == "resolved"
     assert merged.evidence == (f"Merged into {group.incident}.",)
     assert group.sites == tuple(f"s{i}" for i in range(6))
