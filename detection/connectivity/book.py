@@ -68,7 +68,7 @@ class CaseBook:
         row["back_ms"] = row["back_good_ms"] = 0
         self.waiting.pop(number, None)
         case = self.cases.get(int(row["case"]))
-        if case is None or case.phase != "live":
+        if case is None or case.phase != "live" or self._is_on_backup(case):
             return
         self._close(int(row["case"]), good_ms or back_ms, now_ms)
 
@@ -88,9 +88,11 @@ class CaseBook:
         case = self.cases.get(case_number)
         if case is None or case.phase != "live" or not case.measured:
             return
+        if case.flapping and case.ended_ms is not None:
+            return
         row = self._sessions.rows[number]
         onset_ms = case.dark[-1].onset_ms
-        if row["good"] <= onset_ms or (case.by_attribute and row["backup_rounds"]):
+        if row["good"] <= onset_ms or self._is_on_backup(case):
             return
         seen = case.marks.get(number, {})
         good = (at for at, marks in seen.items() if marks & GOOD and at > onset_ms)
@@ -99,7 +101,10 @@ class CaseBook:
 
     def on_backup(self, number: int, now_ms: int) -> None:
         """A device says that it speaks over a backup: its own uplink is away."""
-        if self._live_case(number) is not None:
+        known = self._live_case(number)
+        if known is not None:
+            if self.cases[known].by_attribute and number not in self.cases[known].devices:
+                self._join(known, number)
             return
         member = self._member(number)
         verdict = Verdict("uplink", member.uplink, others_alive=False, other_uplink_alive=True)
@@ -157,6 +162,11 @@ class CaseBook:
 
     # the inside
 
+    def _is_on_backup(self, case: Case) -> bool:
+        """Whether a device whose word opened the case still says that its uplink is away."""
+        rows = self._sessions.rows["backup_rounds"]
+        return case.by_attribute and any(rows[device] for device in case.devices)
+
     def _is_ready(self, number: int, now_ms: int) -> bool:
         """A Will alone is believed early only where nobody else may still prove it wrong."""
         member = self._member(number)
@@ -210,7 +220,7 @@ class CaseBook:
             case.reopen(member.good_ms, onset_ms)
             case.measured = case.measured and measured
             downs = sum(1 for one in case.dark if one.onset_ms > now_ms - HOUR_MS)
-            case.flapping |= 2 * downs >= FLAPS
+            case.flapping |= 2 * downs >= FLAPS and not case.by_attribute
         else:
             number, case = self.following, self._case(member, verdict, now_ms)
             case.measured = measured
