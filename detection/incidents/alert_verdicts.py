@@ -9,10 +9,12 @@ from detection.incidents.causes import Reason, Verdict
 from detection.incidents.changes import Cause
 from detection.incidents.signs import Sign
 
-UNSURE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6}
+UNSURE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6, "congestion": 0.6}
 SURE = 0.8  # of the other causes: their rules name the cause
 # Of several causes in the alerts of one site, the one that brings the others about.
 STRONGEST: tuple[Cause, ...] = ("power", "blocked", "rain-fade", "radio")
+# What a full queue lengthens. The shortest round trip stays: it is the packet that found it empty.
+QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms")
 # Rules that judge many metrics: what they find abroad alone may come from anywhere.
 GENERAL = ("limits", "shift", "noise", "spread", "drift", "stuck")
 
@@ -57,7 +59,8 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     metrics = {sign.alert.metric for sign in alerts if sign.alert}
     near = any(metric.startswith(("gw_", "isp_", "nat_")) for metric in metrics)
     if near:
-        return "unknown"
+        queued = all(metric.endswith(QUEUED) for metric in metrics)
+        return "congestion" if queued and not named else "unknown"
     return "dns" if causes == {"dns"} else "unknown"
 
 

@@ -18,6 +18,7 @@ from detection.incidents.joining import hangs_below
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf
 from detection.incidents.signs import (
+    GRADUAL_MS,
     Sign,
     end_alert,
     follow_outage,
@@ -33,6 +34,7 @@ LONGEST_HOLD_MS = 10 * 60_000
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
 LINGER_MS = 20 * 60_000  # so long what comes late still finds an incident that is over
 SETTLE_MS = 60 * 60_000  # after so long it is resolved, whatever still hangs below it
+HABIT_MS = 3 * SETTLE_MS  # a metric needs so long to be back in its habits
 
 
 class Step(NamedTuple):
@@ -151,6 +153,8 @@ class Incidents:
         waits = alert.nature == "connectivity" or sign.family not in ("", "platform")
         if waits and alert.device != PLATFORM:
             sign.due_ms = now_ms + self._hold_ms(alert.site)
+        elif sign.is_of_habits:
+            sign.due_ms = now_ms + GRADUAL_MS
         return sign
 
     def _gather_ms(self, site: str) -> int:
@@ -165,13 +169,17 @@ class Incidents:
     def _place(self, waiting: Sequence[Sign], now_ms: int) -> None:
         """Find an incident for what waits; make one where the wait is over."""
         for sign in waiting:
-            self._shelf.join(sign, self._world)
+            self._shelf.join(sign, self._world, now_ms)
         self._gathering.gather(now_ms)
-        left = [sign for sign in self._shelf.waiting() if not self._shelf.join(sign, self._world)]
+        left = [
+            sign
+            for sign in self._shelf.waiting()
+            if not self._shelf.join(sign, self._world, now_ms)
+        ]
         dark = [sign for sign in left if sign.outage]
         for sign in sorted(left, key=lambda s: s.outage is None):
             due = sign.due_ms <= now_ms or _is_past(sign)
-            if sign.incident or not due or self._shelf.join(sign, self._world):
+            if sign.incident or not due or self._shelf.join(sign, self._world, now_ms):
                 continue
             if sign.outage or not self._is_below(sign, dark):
                 self._open_for(sign, now_ms)
@@ -219,7 +227,7 @@ class Incidents:
         """What is still so after its incident was over gets an incident of its own."""
         assert one.closed_ms is not None
         for sign in self._shelf.of(one):
-            wait_ms = STRAGGLER_MS if sign.outage else SETTLE_MS
+            wait_ms = STRAGGLER_MS if sign.outage else _settle_ms(sign)
             if sign.ended_ms is None and now_ms >= one.closed_ms + wait_ms:
                 self._shelf.release(sign)
                 self._open_for(sign, now_ms)
@@ -291,12 +299,17 @@ class Incidents:
         """Whether nothing more will come of it. What may be part of a group waits for it."""
         if one.closed_ms is None:
             return False
-        if now_ms >= one.closed_ms + SETTLE_MS:
-            return True
         signs = self._shelf.of(one)
+        waits = [_settle_ms(sign) for sign in signs if sign.ended_ms is None]
+        if now_ms >= one.closed_ms + max(waits, default=SETTLE_MS):
+            return True
         if any(not sign.settled for sign in signs):
             return False
         return not any(sign.family for sign in signs) or now_ms >= one.closed_ms + LINGER_MS
+
+
+def _settle_ms(sign: Sign) -> int:
+    return HABIT_MS if sign.is_of_habits else SETTLE_MS
 
 
 def _is_past(sign: Sign) -> bool:

@@ -125,9 +125,17 @@ def scope_of(incident: Incident, signs: Sequence[Sign], world: World) -> Scope:
         return Scope("platform", WHOLE_COUNTRY)
     if any(sign.whole_site for sign in signs) or not first.devices:
         return Scope("site", first.site)
-    if all(sign.alert and sign.cause not in DEVICE_CAUSES for sign in signs):
+    if all(sign.alert and _is_of_site(sign) for sign in signs):
         return Scope("site", first.site)
     return Scope("device", first.devices[0])
+
+
+def _is_of_site(sign: Sign) -> bool:
+    """Whether an alert tells of its site rather than of the device that found it."""
+    assert sign.alert is not None
+    return sign.cause not in DEVICE_CAUSES or (
+        sign.cause == "unknown" and sign.alert.nature == "connectivity"
+    )
 
 
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:

@@ -11,7 +11,8 @@ from detection.incidents.signs import Sign
 
 BEFORE_MS = 15 * 60_000  # a related alert may come so long before the outage that it leads to
 REOPEN_MS = 10 * 60_000  # an outage so soon after the last one belongs to it: two bins
-AROUND_MS = 60 * 60_000  # alerts about one link whose onsets are this near are about one trouble
+AROUND_MS = 60 * 60_000  # alerts about one link this near to each other are about one trouble
+AFTERMATH_MS = 90 * 60_000  # rooms, fridges and batteries recover for so long after a power cut
 LEADING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
 COLD = "cold-chain"
 
@@ -87,6 +88,8 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
     """An alert hangs below an outage of its site, or stands beside alerts on the same trouble."""
     if any(other.outage and hangs_below(sign, other, world) for other in signs):
         return True
+    if sign.is_of_habits and any(_is_aftermath(sign, other) for other in signs):
+        return True
     alerts = [other for other in signs if other.alert and not is_silence(other)]
     if not alerts or is_silence(sign):
         return False
@@ -101,8 +104,26 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
 
 def _on_one_link(sign: Sign, other: Sign) -> bool:
     natures = {s.alert.nature for s in (sign, other) if s.alert}
-    near = abs(sign.onset_ms - other.onset_ms) <= AROUND_MS
-    return natures == {"connectivity"} and near
+    if natures != {"connectivity"}:
+        return False
+    if abs(sign.onset_ms - other.onset_ms) <= AROUND_MS:
+        return True
+    same = sign.cause == other.cause or "unknown" in (sign.cause, other.cause)
+    ended_ms = other.ended_ms
+    return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
+
+
+def _is_aftermath(sign: Sign, other: Sign) -> bool:
+    """Whether a metric left its habits because the power of its site went or came back."""
+    off = other.outage.evidence.mains_lost or other.outage.evidence.booted if other.outage else None
+    named = other.alert is not None and other.cause == "power" and not other.is_of_habits
+    if not off and not named:
+        return False
+    assert sign.alert is not None
+    if sign.alert.nature == "connectivity" and sign.cause != "power":
+        return False
+    late = other.ended_ms is not None and sign.onset_ms > other.ended_ms + AFTERMATH_MS
+    return sign.onset_ms >= other.onset_ms - BEFORE_MS and not late
 
 
 def _outage_of_site(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bool:

@@ -8,8 +8,8 @@ import pytest
 
 from detection.incidents.changes import Cause, Scope
 from detection.outages import Evidence
-from devices.registry import Site
-from tests.detection.incidents.world import START_MS, Play, country, registry, site
+from devices.registry import Registry, Site
+from tests.detection.incidents.world import PROVINCES, START_MS, Play, country, registry, site
 
 CUT = Evidence(rounds=20, failed={"isp": 20, "nat": 20, "int": 20}, booted=False)
 DARK_COUNTRY = Evidence(rounds=20, failed={"nat": 20, "int": 20}, booted=False)
@@ -184,3 +184,52 @@ def test_an_alert_of_a_sensor_has_its_own_incident_at_once() -> None:
     assert (opened.cause, opened.state, resolved.state) == ("sensor", "open", "resolved")
     assert resolved.phase == "final"
     assert play.parents == {alert.alert: opened.incident}
+
+
+def test_habits_that_a_power_cut_changed_hang_below_it() -> None:
+    """Mains off, then a room that warms and a voltage unlike before: one incident."""
+    play = Play(registry([site("s00")], sensors=2))
+    play.alert("env0-s00", 10, 60, metric="mains_on", rule="mains-off")
+    warm = play.alert("env1-s00", 20, 100, rule="shift")
+    late = play.alert("env0-s00", 110, 150, rule="shift")
+    apart = play.alert("env0-s00", 400, 420, rule="shift")
+    play.until(600)
+    first, second = play.latest().values()
+    assert first.cause == "power"
+    homes = [play.parents[one.alert] for one in (warm, late, apart)]
+    assert homes == [first.incident, first.incident, second.incident]
+
+
+def test_habits_of_many_sites_are_no_group() -> None:
+    """The weather changes for a province: what it moves is not one failure."""
+    sites = country()
+    play = Play(registry(sites))
+    for one in sites[:8]:
+        play.alert(f"env0-{one.site}", 10, 60, rule="shift")
+    play.until(200)
+    assert {c.scope.type for c in play.latest().values()} == {"device"}
+
+
+def test_while_all_that_is_heard_of_is_silent_no_group_is_told() -> None:
+    """Fast sites of one provider are silent first, then all: nothing but the platform is told."""
+    fast = [site(f"f{i}", PROVINCES[i % 2], provider=("Unitel", "LTC")[i // 4]) for i in range(8)]
+    slow = [site(f"s{i}", PROVINCES[i % 4], provider="ETL") for i in range(12)]
+    quick, other = registry(fast, 60), registry(slow, 300)
+    play = Play(Registry({**quick.sites, **other.sites}, {**quick.devices, **other.devices}))
+    for one in [*fast, *slow]:
+        play.outage(one.site, 0, 40, evidence=Evidence(rounds=9, failed={}, booted=False))
+    play.until(90)
+    assert {c.scope.type for c in play.changes} == {"platform"}
+
+
+def test_a_full_queue_is_congestion_and_a_longer_way_is_not() -> None:
+    """The median rises alone: congestion. The minimum rises with it: not known from here."""
+    sites = [site("s00"), site("s01", "LA-SV", provider="LTC")]
+    play = Play(registry(sites))
+    play.alert("probe-s00", 5, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
+    play.alert("probe-s00", 40, 60, nature="connectivity", rule="limits", metric="nat_jitter_ms")
+    for metric in ("nat_rtt_p50_ms", "nat_rtt_min_ms"):
+        play.alert("probe-s01", 5, 60, nature="connectivity", rule="shift", metric=metric)
+    play.until(200)
+    said = {c.scope: c.cause for c in play.latest().values()}
+    assert said == {Scope("site", "s00"): "congestion", Scope("site", "s01"): "unknown"}
