@@ -297,6 +297,6 @@ def test_flapping_that_a_probe_measured_ends() -> None:
     said: list[Say] = []
     for start in range(0, int(HOUR), 600):
         said += living(p, start, start + 300)
-        said += living(p, start + 300, start + 600, **{k: 0.0 for k in NO_LINK if "rcvd" in k})
+        said += living(p, start + 300, start + 600, isp_rcvd=0, nat_rcvd=0, int_rcvd=0)
     world = World([site()], [p]).play(said + living(p, HOUR, END), END)
     assert {outage.phase for outage in world.outages.values()} == {"settled"}
