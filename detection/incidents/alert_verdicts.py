@@ -53,18 +53,19 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     for cause in STRONGEST:
         if cause in causes:
             return cause
-    named = {sign.cause for sign in alerts if _is_named(sign)} - {"unknown"}
-    if len(named) == 1:
-        return named.pop()
     metrics = {sign.alert.metric for sign in alerts if sign.alert}
     near = any(metric.startswith(("gw_", "isp_", "nat_")) for metric in metrics)
+    named = {sign.cause for sign in alerts if _is_named(sign, near=near)} - {"unknown"}
+    if len(named) == 1:
+        return named.pop()
     if near:
         queued = all(metric.endswith(QUEUED) for metric in metrics)
         return "congestion" if queued and not named else "unknown"
     return "dns" if causes == {"dns"} else "unknown"
 
 
-def _is_named(sign: Sign) -> bool:
-    """Whether the rule, or a loss of everything abroad, says the cause by itself."""
+def _is_named(sign: Sign, *, near: bool) -> bool:
+    """Whether the rule, or a loss of everything abroad alone, says the cause by itself."""
     assert sign.alert is not None
-    return sign.alert.rule not in GENERAL or sign.alert.metric == "int_loss_pct"
+    abroad = sign.alert.metric == "int_loss_pct" and not near
+    return sign.alert.rule not in GENERAL or abroad

@@ -19,8 +19,8 @@ AS_GOOD = 0.8  # of the score of the best group, for one that the evidence speak
 
 # What may be behind signs of each family.
 TYPES: dict[Family, tuple[GroupType, ...]] = {
-    "down": tuple(kind for kind in ORDER if kind != "agency"),
-    "agents": ("provider", "agency", "district", "province"),
+    "down": ORDER,
+    "agents": ("provider", "district", "province"),
     "power": POWER,
     "dns": (*LINKS, *PLACES, "platform"),
     "international": (*LINKS, *PLACES, "platform"),

@@ -59,9 +59,13 @@ def incident_id(first: Sign, kind: str) -> str:
 
 
 def outages_of(signs: Sequence[Sign]) -> list[Sign]:
-    """Those that are outages; of whole sites only, where there are any."""
+    """Those that are outages; of whole sites only, where there are any.
+
+    A device that falls silent while the link of its site is in trouble is a consequence.
+    """
     outages = [sign for sign in signs if sign.outage]
-    return [sign for sign in outages if sign.whole_site] or outages
+    whole = [sign for sign in outages if sign.whole_site]
+    return whole or ([] if signs[0].is_of_link else outages)
 
 
 def main_of(incident: Incident, signs: Sequence[Sign]) -> list[Sign]:

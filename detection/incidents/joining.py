@@ -134,6 +134,8 @@ def _outage_of_site(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bo
     if any(s.outage and s.outage.evidence.mains_lost and _soon_after(sign, s) for s in others):
         return True
     if sign.outage.scope == "device":
+        if sign.family != "agents" and any(_took_with_it(s, sign) for s in signs):
+            return True
         return any(set(sign.devices) == set(s.devices) and _soon_after(sign, s) for s in others)
     return any(_continues(sign, s) for s in others)
 
@@ -161,6 +163,14 @@ def _leads_to(alert: Sign, outage: Sign) -> bool:
     if alert.cause == "power":
         return True
     return outage.whole_site and alert.cause in LEADING
+
+
+def _took_with_it(alert: Sign, outage: Sign) -> bool:
+    """Whether the link of a site was in trouble, lossy or faded, when one device fell silent."""
+    if not alert.is_of_link or alert.cause in ("unknown", "power"):
+        return False
+    during = alert.onset_ms - reach_ms(outage.error_ms) <= outage.onset_ms
+    return during and (alert.ended_ms is None or outage.onset_ms <= alert.ended_ms)
 
 
 def _soon_after(sign: Sign, other: Sign) -> bool:

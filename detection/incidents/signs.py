@@ -66,6 +66,12 @@ class Sign:
         return self.alert is not None and self.alert.rule in HABITS
 
     @property
+    def is_of_link(self) -> bool:
+        """An alert about the link of its site, not about silence."""
+        known = self.alert
+        return known is not None and known.nature == "connectivity" and known.rule != "silence"
+
+    @property
     def settled(self) -> bool:
         """Nothing more will be learnt of it."""
         return self.outage.phase == "settled" if self.outage else self.ended_ms is not None

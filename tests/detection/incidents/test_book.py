@@ -233,3 +233,36 @@ def test_a_full_queue_is_congestion_and_a_longer_way_is_not() -> None:
     play.until(200)
     said = {c.scope: c.cause for c in play.latest().values()}
     assert said == {Scope("site", "s00"): "congestion", Scope("site", "s01"): "unknown"}
+
+
+def test_a_sensor_that_falls_silent_on_a_faded_link_is_a_consequence() -> None:
+    """The dish fades and a sensor's rounds are lost: rain fade, not a broken sensor."""
+    play = Play(registry([site("s00", link="vsat-geo")]))
+    fade = play.alert("probe-s00", 5, 60, nature="connectivity", rule="rain-fade", metric="esno_db")
+    play.outage("s00", 20, 50, scope="device", devices=["env0-s00"])
+    play.until(200)
+    (change,) = play.latest().values()
+    assert (change.scope, change.cause) == (Scope("site", "s00"), "rain-fade")
+    assert play.parents == {fade.alert: change.incident}
+
+
+@pytest.mark.parametrize(("metric", "cause"), [("frequency_hz", "power"), ("level_m", "sensor")])
+def test_a_mains_that_does_not_hold_still_is_power(metric: str, cause: Cause) -> None:
+    """Noise of a frequency is the grid's; of a level it is the sensor's."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 60, nature="data_quality", rule="noise", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "cause"),
+    [(["int_loss_pct"], "international"), (["int_loss_pct", "nat_loss_pct"], "unknown")],
+)
+def test_loss_abroad_alone_is_international(metrics: list[str], cause: Cause) -> None:
+    """What the country's own network loses too says nothing of the way abroad."""
+    play = Play(registry([site("s00")]))
+    for metric in metrics:
+        play.alert("probe-s00", 5, 60, nature="connectivity", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
