@@ -129,7 +129,7 @@ def scope_of(incident: Incident, signs: Sequence[Sign], world: World) -> Scope:
         return Scope("platform", WHOLE_COUNTRY)
     if any(sign.whole_site for sign in signs) or not first.devices:
         return Scope("site", first.site)
-    if all(sign.alert and _is_of_site(sign) for sign in signs):
+    if not outages_of(signs) and all(_is_of_site(sign) for sign in signs if sign.alert):
         return Scope("site", first.site)
     return Scope("device", first.devices[0])
 
