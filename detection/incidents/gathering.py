@@ -20,7 +20,6 @@ AS_GOOD = 0.8  # of the score of the best group, for one that the evidence speak
 # What may be behind signs of each family.
 TYPES: dict[Family, tuple[GroupType, ...]] = {
     "down": ORDER,
-    "agents": ("provider", "district", "province"),
     "power": POWER,
     "dns": (*LINKS, *PLACES, "platform"),
     "international": (*LINKS, *PLACES, "platform"),
@@ -43,8 +42,6 @@ def topic_of(sign: Sign) -> Topic | None:
         return None
     if sign.family in ("down", "power"):
         return Topic("down", "", "")
-    if sign.outage:
-        return Topic(sign.family, "", "connectivity-probe")
     return Topic(sign.family, sign.topic, sign.topic.partition("/")[0] or "connectivity-probe")
 
 

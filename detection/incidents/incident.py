@@ -145,8 +145,6 @@ def _is_of_site(sign: Sign) -> bool:
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
     """The cause by what is known now."""
     main = outages_of(signs)
-    if incident.key is not None and incident.family == "agents":
-        return _of_agents([case_of(sign.outage, world) for sign in main if sign.outage])
     if incident.key is not None and incident.family == "down":
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
@@ -163,17 +161,6 @@ def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tu
         return ()
     winner = winner_of(votes_of(*_told(signs, world)))
     return FITTING.get(winner, ()) if winner else ()
-
-
-def _of_agents(cases: Sequence[Case]) -> Verdict:
-    """Probes of several sites that are silent while their sites are not: mostly one reason."""
-    verdicts = [cause_of_outage(case) for case in cases]
-    causes = Counter(verdict.cause for verdict in verdicts)
-    cause, n = causes.most_common(1)[0]
-    if 2 * n <= len(cases):
-        return Verdict("unknown", 0.3, (Reason("disagree", {"n": len(cases)}),))
-    best = max((v for v in verdicts if v.cause == cause), key=lambda v: v.confidence)
-    return Verdict(cause, round(best.confidence * n / len(cases), 2), best.reasons)
 
 
 def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], int]:
