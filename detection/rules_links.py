@@ -83,7 +83,7 @@ class LinkRules:
     def _route(
         self, way: Memory, period: Period, reach: float, abroad: Memory | None
     ) -> Iterator[Step]:
-        """Told once; the new way is the usual one from then on, and the way abroad is learned anew."""
+        """Told once; the new way is then the usual one, and the way abroad is learned anew."""
         expected = max(0.0, way.mean - reach), way.mean + reach
         if way.firing:
             way.firing = False

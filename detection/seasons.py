@@ -53,7 +53,8 @@ class Calendar:
         last = self._cells.shape[1] - 2
         if len(n) and (n.min() < 0 or n.max() > last):
             n = np.clip(n, 0, last)
-        return Seasons(hour, place - hour, self._cells[which, n], self._cells[which, n + 1])
+        share = np.subtract(place, hour, dtype=np.float64)
+        return Seasons(hour, share, self._cells[which, n], self._cells[which, n + 1])
 
 
 def holidays() -> list[date]:

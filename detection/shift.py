@@ -66,7 +66,7 @@ class Shift:
         rows = self._statistics.bank.take(wave.series)
         y = self._scaled(wave)
         scored, look = self._statistics.score(rows, wave, y)
-        beyond = scored.over > scored.limit
+        beyond = scored.over > np.maximum(scored.limit, rows["bar"])
         shift, noise = rows["shift"]["phase"] != CLOSED, rows["noise"]["phase"] != CLOSED
         busy = beyond.any(axis=1) | shift | noise
         self._statistics.learn(rows, wave, scored, look, ~busy)
@@ -152,8 +152,8 @@ class Shift:
         fired = episode["phase"] == FIRING
         steps = advance(
             episode,
-            out=beyond.any(axis=1),
-            inside=inside.all(axis=1),
+            out=np.logical_or.reduce(beyond, axis=1),
+            inside=np.logical_and.reduce(inside, axis=1),
             at_ms=wave.at_ms,
             dt_ms=wave.dt_ms,
             need=need,
@@ -185,7 +185,8 @@ class Shift:
         elif name == "noise":
             facts["times"] = round(float(scored.stat[n, NOISE] / rows["high"][n, NOISE]), 1)
         else:
-            share = scored.over[n, :NOISE] / scored.limit[n, :NOISE]
+            limit = np.maximum(scored.limit[n, :NOISE], rows["bar"][n, :NOISE])
+            share = scored.over[n, :NOISE] / limit
             channel = int(np.nanargmax(share))
             facts["channel"] = CHANNELS[channel]
             expected = self._expected(metric, channel, n, rows, scored)

@@ -88,7 +88,7 @@ class Scored(NamedTuple):
     """n readings against their series' past; [n, channels] each.
 
     stat: in usual sizes (jump, step, noise) or as it is (record). over: how far beyond its range.
-    limit: how far beyond it must be to fire, inf where a channel does not judge. unit: what one of
+    limit: how far beyond it must be to be out, inf where a channel is off. unit: what one of
     stat is on the metric's scale. centre: where stat is 0, on that scale.
     """
 
@@ -176,7 +176,7 @@ class Statistics:
         limit = rules.tau[row] * width * tails * tails * rows["caution"][:, None]
         least = rules.least[row] * rows["least"][:, None] / unit
         least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
-        limit = np.maximum(np.maximum(limit, least), rows["bar"])
+        limit = np.maximum(limit, least)
         over = np.maximum(stat - high, low - stat)
         centre = np.zeros((len(y), N))
         centre[:, JUMP], centre[:, STEP] = season + means[:, SHORT], season + means[:, LEVEL]

@@ -109,8 +109,9 @@ def draw(
 def _noise(noise: str, n: int, steps: int, step_s: float, rng: np.random.Generator) -> Values:
     """Of unit spread: white, with a memory of half an hour or of four hours, or heavy-tailed."""
     if noise == "tails":
-        return rng.standard_t(4, (n, steps)) / np.sqrt(2)
-    white = rng.normal(0, 1, (n, steps))
+        heavy: Values = rng.standard_t(4, (n, steps)) / np.sqrt(2)
+        return heavy
+    white: Values = rng.normal(0, 1, (n, steps))
     memory_s = {"ar": 1800, "slow": 4 * HOUR_S, "regimes": 600}.get(noise, 0)
     if not memory_s:
         return white

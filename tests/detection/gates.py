@@ -16,12 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detection.engine import Engine
-from devices.catalogue import Catalogue
 from devices.kinds import KINDS
-from devices.readings import Readings
-from devices.registry import Device
 from tests.detection.families import DAY_S, HOUR_S, NOISES, PROBE, RHYTHMS, Rhythm, Values, draw
+from tests.detection.measure import fired_on
 
 START_MS = 1_790_528_400_000  # a Monday, 00:00 in Vientiane
 FAULTS = ("spike", "noise", "shift", "drift", "doubled")
@@ -122,26 +119,16 @@ def _harmed(
 
 def play(all_lives: Sequence[Life], step_s: int, start_s: float = 0) -> list[list[Alarm]]:
     """Alarms of each series, each series a device of its own."""
-    catalogue = Catalogue()
-    columns = []
-    for n, life in enumerate(all_lives):
-        kind = KINDS[life.rhythm.kind]
-        metric = kind.metrics[life.rhythm.metric]
-        params = {"height_m": 4.0} if metric.name == "level_m" else {}
-        number = catalogue.add(Device(f"{n}", "s", kind.name, step_s, 1, params), metric)
-        seen = np.round(life.values / metric.resolution) * metric.resolution
-        columns.append(np.clip(seen, catalogue.hard_min[number], catalogue.hard_max[number]))
-    engine = Engine(catalogue)
-    alarms: list[list[Alarm]] = [[] for _ in all_lives]
-    phase_ms = np.arange(len(all_lives)) * 7919 % (step_s * 1000)
-    for k, values in enumerate(np.array(columns).T):
-        series = np.flatnonzero(~np.isnan(values)).astype(np.int32)
-        at_ms = START_MS + round((start_s + k * step_s) * 1000) + phase_ms[series]
-        for finding in engine.score(Readings(series, at_ms, at_ms, values[series])):
-            if finding.phase == "firing" and finding.severity != "nothing":
-                channel = str(finding.facts.get("channel", ""))
-                alarms[int(finding.device)].append(Alarm(k, finding.rule, channel))
-    return alarms
+    metrics = [KINDS[life.rhythm.kind].metrics[life.rhythm.metric] for life in all_lives]
+    columns = [
+        np.round(life.values / metric.resolution) * metric.resolution
+        for life, metric in zip(all_lives, metrics, strict=True)
+    ]
+    fired = fired_on(metrics, columns, step_s, START_MS + round(start_s * 1000))
+    return [
+        [Alarm(k, finding.rule, str(finding.facts.get("channel", ""))) for k, finding in own]
+        for own in fired
+    ]
 
 
 def healthy(days: int, step_s: int, copies: int, seed: int, noises: Sequence[str]) -> None:
@@ -188,7 +175,8 @@ def recall(
     made = lives(fault, t, copies, rng, noises)
     alarms = play(made, step_s, start_s)
     hits: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
-    delays, false, by = [], 0, Counter()
+    delays, false = [], 0
+    by: Counter[str] = Counter()
     for life, own in zip(made, alarms, strict=True):
         window = range(life.start, life.end + HOUR_S // step_s + 1)
         first = next((a for a in own if a.k in window), None)
@@ -211,7 +199,8 @@ def recall(
     precision = len(delays) / max(1, len(delays) + false)
     p = np.percentile(delays, [50, 95]) if delays else [0, 0]
     print(
-        f"\n{fault}: {len(made)} series, found/soon; delay {p[0]:.0f}, {p[1]:.0f}; precision {precision:.0%}; {dict(by)}"
+        f"\n{fault}: {len(made)} series, found/soon; delay {p[0]:.0f}, {p[1]:.0f};"
+        f" precision {precision:.0%}; {dict(by)}"
     )
     for key, found in hits.items():
         if brief and " " in key:

@@ -22,7 +22,7 @@ import numpy as np
 from detection.engine import Engine
 from detection.findings import Finding
 from devices.catalogue import Catalogue
-from devices.kinds import KINDS
+from devices.kinds import KINDS, Metric
 from devices.readings import Readings
 from devices.registry import Device
 from tests.detection.shapes import DAY_S, SHAPES, Shape, Values
@@ -83,24 +83,32 @@ def harm(life: Life, fault: str, *, step_s: int, rng: np.random.Generator) -> Li
 
 def play(lives: Sequence[Life], step_s: int) -> list[list[tuple[int, Finding]]]:
     """Firing findings of each series, with the number of the reading that they fired on."""
-    catalogue = Catalogue()
     columns = []
-    for n, life in enumerate(lives):
-        shape = life.shape
-        params = {"height_m": 4.0} if shape.metric == "level_m" else {}
-        device = Device(f"{n}", "s", shape.kind, step_s, 1, params)
-        number = catalogue.add(device, KINDS[shape.kind].metrics[shape.metric])
-        seen = np.round(life.values / shape.resolution) * shape.resolution
+    for life in lives:
+        seen = np.round(life.values / life.shape.resolution) * life.shape.resolution
         if life.fault and np.ptp(life.values[slice(*life.fault)]) == 0:
             seen[slice(*life.fault)] = seen[life.fault[0]]
-        possible = catalogue.hard_min[number], catalogue.hard_max[number]
-        columns.append(np.clip(seen, *possible))
+        columns.append(seen)
+    metrics = [KINDS[life.shape.kind].metrics[life.shape.metric] for life in lives]
+    return fired_on(metrics, columns, step_s)
+
+
+def fired_on(
+    metrics: Sequence[Metric], columns: Sequence[Values], step_s: int, start_ms: int = START_MS
+) -> list[list[tuple[int, Finding]]]:
+    """Firing findings on series, each of a device of its own; NaN is a reading that is missing."""
+    catalogue = Catalogue()
+    for n, metric in enumerate(metrics):
+        params = {"height_m": 4.0} if metric.name == "level_m" else {}
+        catalogue.add(Device(f"{n}", "s", metric.kind, step_s, 1, params), metric)
+    possible = catalogue.hard_min[: len(metrics)], catalogue.hard_max[: len(metrics)]
     engine = Engine(catalogue)
-    series = np.arange(len(lives), dtype=np.int32)
-    fired: list[list[tuple[int, Finding]]] = [[] for _ in lives]
+    fired: list[list[tuple[int, Finding]]] = [[] for _ in metrics]
     for k, values in enumerate(np.array(columns).T):
-        at_ms = np.full(len(lives), START_MS + k * step_s * 1000)
-        for finding in engine.score(Readings(series, at_ms, at_ms, values.copy())):
+        series = np.flatnonzero(~np.isnan(values)).astype(np.int32)
+        at_ms = np.full(len(series), start_ms + k * step_s * 1000)
+        value = np.clip(values, *possible)[series]
+        for finding in engine.score(Readings(series, at_ms, at_ms, value)):
             if finding.phase == "firing":
                 fired[int(finding.device)].append((k, finding))
     return fired

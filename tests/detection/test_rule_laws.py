@@ -21,7 +21,7 @@ DEVICES = (
     Device("meter", "s2", "power", 300, 1, {}),
     Device("tank", "s3", "water-level", 300, 1, {"height_m": 4.0}),
 )
-HEALTHY = {
+HEALTHY: dict[str, dict[str, float]] = {
     "cold-chain": {"temperature_c": 4.5, "ambient_c": 27, "door_open": 0, "mains_on": 1},
     "connectivity-probe": {
         "nat_loss_pct": 0,

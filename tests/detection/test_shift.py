@@ -24,16 +24,17 @@ def shifts(found: list[Finding]) -> list[str]:
     return steps(found, "shift")
 
 
-def test_a_spike_fires_at_once_and_ends_with_the_third_good_reading() -> None:
-    """A value far beyond all before it is found with no delay."""
+def test_a_spike_fires_at_once_and_ends_with_the_fourth_good_reading() -> None:
+    """A value far beyond all before it is found with no delay; the way back is one more change."""
     feed = Feed("environment", "temperature_c")
     assert shifts(feed.say(noisy(24, 0.1, 300))) == []
-    (fired,) = feed.say([30.0])
+    (fired,) = [f for f in feed.say([30.0]) if f.rule == "shift"]
     assert (fired.rule, fired.phase, fired.facts["channel"]) == ("shift", "firing", "jump")
     assert fired.expected is not None
     assert 20 < fired.expected[0] < 23.7
     assert 24.3 < fired.expected[1] < 28
-    assert shifts(feed.say([24.05, 23.95, 24.1])) == ["clear"]
+    assert shifts(feed.say([24.05, 23.95, 24.1])) == []
+    assert shifts(feed.say([24.0])) == ["clear"]
 
 
 def test_no_judgement_before_twenty_readings_and_low_confidence_before_fifty() -> None:
@@ -56,7 +57,7 @@ def test_a_step_fires_and_is_accepted_after_six_hours() -> None:
     feed = Feed("power", "mains_v")
     feed.say(noisy(232, 0.7, 2 * DAY))
     found = feed.say(noisy(210, 0.7, 360, 5))
-    assert shifts(found) == ["pending", "firing"]
+    assert shifts(found) == ["firing"]
     (cleared,) = [f for f in feed.say(noisy(210, 0.7, 60, 6)) if f.rule == "shift"]
     assert cleared.phase == "clear"
     assert cleared.facts["accepted"]
@@ -83,13 +84,14 @@ def test_single_spiky_rounds_of_a_probe_never_fire() -> None:
     assert "firing" not in shifts(feed.say(calm))
 
 
-def test_a_longer_round_trip_fires_with_the_third_round() -> None:
-    """Times are judged by ratio: five times as long is found on a link of 20 ms, or of 600."""
+def test_a_doubled_round_trip_fires_with_the_fourth_round() -> None:
+    """Times are judged by ratio: twice as long is found on a link of 20 ms, or of 600."""
     for level in (20, 600):
-        feed = Feed("connectivity-probe", "nat_rtt_p50_ms")
-        feed.say([level * np.exp(v) for v in noisy(0, 0.05, 500)])
-        assert shifts(feed.say([5 * level, 5.1 * level])) == ["pending"]
-        assert shifts(feed.say([5.05 * level])) == ["firing"]
+        feed = Feed("connectivity-probe", "nat_rtt_p50_ms", interval_s=300)
+        feed.say([level * np.exp(v) for v in noisy(0, 0.05, 4 * 288)])
+        assert shifts(feed.say([2 * level])) == []
+        assert "firing" not in shifts(feed.say([2.1 * level, 2.05 * level]))
+        assert shifts(feed.say([2.05 * level])) == ["firing"]
 
 
 def test_a_gap_is_no_jump() -> None:
@@ -108,24 +110,24 @@ def test_one_wild_value_does_not_blind_it() -> None:
 
 
 def test_a_small_step_is_found_by_its_mean() -> None:
-    """A level that moves by less than a jump that counts is found within sixty readings."""
+    """A level that moves by less than a jump that counts is found within an hour."""
     feed = Feed("power", "mains_v", interval_s=300)
-    feed.say(noisy(232, 0.5, 4 * 288))
-    found = [f for f in feed.say(noisy(224, 0.5, 60, 2)) if f.rule == "shift"]
+    feed.say(noisy(232, 1, 4 * 288))
+    found = [f for f in feed.say(noisy(227, 1, 12, 2)) if f.rule == "shift"]
     assert [(f.phase, f.facts["channel"]) for f in found] == [
-        ("pending", "level"),
-        ("firing", "level"),
+        ("pending", "step"),
+        ("firing", "step"),
     ]
-    assert found[1].value == pytest.approx(227, abs=1)
+    assert found[1].value == pytest.approx(228, abs=1)
 
 
 def test_an_episode_that_settles_halfway_back_ends() -> None:
     """A value that stays between normal and alarming does not keep an alert open for ever."""
     feed = Feed("environment", "temperature_c")
     feed.say(noisy(24, 0.1, 600))
-    (fired,) = feed.say([28.0])
+    (fired,) = [f for f in feed.say([28.0]) if f.rule == "shift"]
     assert fired.expected is not None
-    halfway = fired.expected[1] - 0.3
+    halfway = fired.expected[1] - 0.8
     assert shifts(feed.say(noisy(halfway, 0.05, 400))) == ["clear"]
 
 
@@ -133,29 +135,26 @@ def test_an_episode_goes_on_over_a_gap() -> None:
     """A level that was wrong before a gap and still is does not count as back to normal."""
     feed = Feed("power", "mains_v")
     feed.say(noisy(232, 0.7, 2 * DAY))
-    assert shifts(feed.say(noisy(212, 0.7, 10))) == ["pending", "firing"]
+    assert shifts(feed.say(noisy(212, 0.7, 10))) == ["firing"]
     feed.pause(2 * 3600)
     assert shifts(feed.say(noisy(212, 0.7, 10))) == []
-    assert shifts(feed.say(noisy(232, 0.7, 10))) == ["clear"]
+    assert shifts(feed.say(noisy(232, 0.7, 60))) == ["clear"]
 
 
 def test_one_wild_value_does_not_move_the_mean() -> None:
     """After a spike to the end of the range the level is not out as well."""
     feed = Feed("water-quality", "chlorine_mgl", interval_s=300)
     feed.say(noisy(0.7, 0.01, 4 * 288))
-    assert shifts(feed.say([19.9, *noisy(0.7, 0.01, 3)])) == ["firing", "clear"]
+    assert shifts(feed.say([19.9, *noisy(0.7, 0.01, 4)])) == ["firing", "clear"]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "younger", "older"), [(30.0, 45.0, 0.2, 2), (20.0, 60.0, 7, 9)]
-)
-def test_trust_grows_with_age(low: float, high: float, younger: float, older: float) -> None:
-    """The same values make a narrower expectation after a day, and again after eight days."""
+def test_trust_grows_with_age() -> None:
+    """The same values make a narrower expectation once whole days have been lived."""
     highest = []
-    for days in (younger, older):
+    for days in (0.2, 4):
         feed = Feed("environment", "humidity_pct", interval_s=300)
-        feed.say([low, high] * round(days * 144))
-        fired = next(f for f in feed.say([99.5]) if f.rule == "shift")
+        feed.say(noisy(50, 1, round(days * 288)))
+        fired = next(f for f in feed.say([85.0]) if f.rule == "shift")
         assert fired.expected is not None
         highest.append(fired.expected[1])
     assert highest[0] > highest[1] + 2

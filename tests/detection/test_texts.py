@@ -6,11 +6,20 @@ import string
 import unicodedata
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detection.findings import Finding, Phase
 from detection.quality_fridge import ROW as FRIDGE_ROW
-from detection.rules import read_limits, read_shift, read_silence, read_stuck
+from detection.rules import (
+    NOISE,
+    read_limits,
+    read_loss,
+    read_platform,
+    read_shift,
+    read_silence,
+    read_stuck,
+)
 from detection.rules_probe import RULES as PROBE_RULES
 from detection.rules_tables import (
     read_causes,
@@ -35,10 +44,14 @@ FACTS: dict[str, Any] = {
     "nights": 5,
     "unit": "°F",
     "other": "pm10_ugm3",
+    "times": 2.5,
 }
 JUDGED = {
     "limits": [m for m in METRICS if read_limits().applies[m.row]],
     "shift": [m for m in METRICS if read_shift().applies[m.row]],
+    "noise": [m for m in METRICS if read_shift().tau[m.row, NOISE] > 0],
+    "drift": [m for m in METRICS if np.isfinite(read_shift().drift[m.row])],
+    "loss": [m for m in METRICS if read_loss()[m.row]],
     "stuck": [m for m in METRICS if read_stuck().applies[m.row]],
 }
 JUDGED |= {rule.name: [METRICS[rule.row]] for rule in read_conditions()}
@@ -58,6 +71,14 @@ JUDGED |= {
     "international-slow": [KINDS["connectivity-probe"].metrics["int_rtt_min_ms"]],
     "congestion": [KINDS["connectivity-probe"].metrics["nat_rtt_p50_ms"]],
     "probe-outside": [METRICS[FRIDGE_ROW]],
+}
+DEVICE_RULES = {"silence": "environment", "clock-skew": "environment"}
+PLATFORM_FACTS = {
+    "place": "a/b",
+    "problem": "refused",
+    "waiting": 12,
+    "setting": "influx.url",
+    "command": "govsense check",
 }
 WITH_REASONS = {"impossible", "fridge-warm", "fridge-heat", "tank-low", "tank-dry"}
 ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
@@ -133,6 +154,34 @@ def test_reasons_are_told_after_the_finding(key: str) -> None:
     plain = explain(finding(metric, rule, "firing"))
     assert len(said.en) > len(plain.en)
     assert len(said.lo) > len(plain.lo)
+
+
+@pytest.mark.parametrize("rule", ["shift", "noise", "drift"])
+def test_a_new_normal_is_told_of_every_metric(rule: str) -> None:
+    """A level, noise or drift that lasted is accepted, and its alert says so in both languages."""
+    for metric in JUDGED[rule]:
+        said = explain(finding(metric, rule, "clear", accepted=1))
+        assert "now taken as its normal" in said.en
+        assert said.lo != explain(finding(metric, rule, "clear", accepted=0)).lo
+        assert NAMES[metric.name].lo in said.lo
+
+
+def test_every_rule_explains_itself_above() -> None:
+    """No rule is left out: what has a cause, and what the tables name, is walked in this file."""
+    walked = set(JUDGED) | set(PROBE_RULES) | set(DEVICE_RULES)
+    assert set(read_causes()) == walked
+
+
+@pytest.mark.parametrize("phase", ["pending", "firing", "clear"])
+@pytest.mark.parametrize("rule", [*DEVICE_RULES, *read_platform()])
+def test_rules_without_a_metric_explain_themselves(rule: str, phase: Phase) -> None:
+    """What concerns a device as a whole, or govsense itself, has a text in every phase."""
+    kind = DEVICE_RULES.get(rule, "environment")
+    facts = {**FACTS, **PLATFORM_FACTS, "kind": kind}
+    told = Finding("d1", "", rule, phase, "data_quality", "warning", 0, 0, None, None, facts)
+    for said, over in zip(explain(told), ("Over: ", "ສິ້ນສຸດແລ້ວ: "), strict=True):
+        assert "{" not in said
+        assert (over in said) == (phase == "clear")
 
 
 def test_every_rule_has_a_cause() -> None:

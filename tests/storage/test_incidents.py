@@ -86,7 +86,7 @@ def test_alerts_name_their_incident(ledger: Ledger) -> None:
 def test_an_alert_of_the_past_is_kept_beside_an_open_one(ledger: Ledger) -> None:
     """It opens and closes at once, and is in nobody's way."""
     apply(ledger, change("firing", "a1"))
-    past = [change(state, "a2", backfilled=True) for state in ("firing", "resolved")]  # type: ignore[arg-type]
+    past = [change(state, "a2", backfilled=True) for state in ("firing", "resolved")]
     apply(ledger, *past)
     row = get_alert(ledger, "a2")
     assert row is not None
