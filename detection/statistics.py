@@ -34,6 +34,7 @@ STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the sea
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
 SEASON_MS = 2 * DAY_MS  # age from which on the season counts
 KNOWN_S = 1200.0  # of an hour that must have been seen
+FIRST_DAY = 2.0  # more caution with changes before a whole day has been lived
 FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
 
 BLANK = np.zeros(
@@ -57,7 +58,7 @@ BLANK = np.zeros(
         ("least_seen", "f8", (N,)),  # of the excursion beyond the range that goes on
         ("most_seen", "f8", (N,)),
         ("away", "i1"),  # such an excursion goes on
-        ("caution", "f8"),  # multiplies tau, in youth
+        ("caution", "f8", (N,)),  # multiplies tau, in youth
         ("least", "f8"),  # multiplies the least change, while the rhythm of a day is not known
         ("bar", "f8", (N,)),  # inf where a channel does not judge yet, else 0
         ("side", "i1", (N,)),  # which way each channel left its range, for the open episode
@@ -173,7 +174,7 @@ class Statistics:
         tails[:, RARE] *= (np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT)[
             :, None
         ]
-        limit = rules.tau[row] * width * tails * tails * rows["caution"][:, None]
+        limit = rules.tau[row] * width * tails * tails * rows["caution"]
         least = rules.least[row] * rows["least"][:, None] / unit
         least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
         limit = np.maximum(limit, least)
@@ -324,15 +325,19 @@ class Statistics:
         """How far each channel is trusted by now: tau counts more in youth."""
         n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
         week = self._rules.week[wave.row]
-        rows["caution"] = 1 + 0.3 * (age < 3 * DAY_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+        caution = 1 + 0.3 * (age < 3 * DAY_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+        rows["caution"] = caution[:, None]
+        rows["caution"][:, [JUMP, STEP]] += FIRST_DAY * (age < DAY_MS)[:, None]
         days = np.where(week, SEASON_MS, DAY_MS)
         rows["least"] = np.where(age < days, np.where(week, 5, 3), 1)
         grown = age >= np.where(week, 8, 3) * DAY_MS
-        settled = wave.at_ms - rows["seasoned"] >= BLOCK_H * HOUR_MS
-        seasonal = (age < SEASON_MS) | ((rows["ready"] > 0) & settled)
+        seasoned = wave.at_ms - rows["seasoned"]
+        young, ready = age < SEASON_MS, rows["ready"] > 0
+        seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
+        settled = young | (ready & (seasoned >= DAY_MS))
         judges = np.empty((len(n), N), np.bool_)
         judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
-        judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & seasonal
+        judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & settled
         judges[:, RECORD] = (n >= SURE_N) & grown
         judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
         rows["bar"] = np.where(judges, 0, np.inf)
