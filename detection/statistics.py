@@ -264,8 +264,8 @@ class Statistics:
         for name in ("means", "past"):
             of = rows[name]
             of[:, :3] -= change[:, None]
+        count = np.where(wanted == rows["ready"], rows["count"], 0)  # residuals of one kind only
         self._season(rows, wave, wanted)
-        rows["total"] -= change * rows["count"]
         afresh = new | (wave.gap & (rows["shift"]["phase"] == 0))
         residual = (y - wanted * blend)[:, None]
         means, past = rows["means"], rows["past"]
@@ -278,11 +278,11 @@ class Statistics:
             some = rows[turned]
             _forget(some, y[turned])
             rows[turned] = some
-            count = rows["count"]
             enough = (count >= FEW) & (rows["ready"] > 0)
             mean = np.where(enough, rows["total"] / np.maximum(count, 1), np.nan)
             rows["block_mean"] = np.where(turned, mean, rows["block_mean"])
-            rows["total"], rows["count"] = np.where(turned, 0, [rows["total"], count])
+        rows["count"] = np.where(turned, 0, count)
+        rows["total"] = np.where(rows["count"] == 0, 0, rows["total"])
         rows["block"] = block
         self._trust(rows, wave, age)
         return before, after
