@@ -37,7 +37,8 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     reason = Reason("alerts", {"n": len(alerts), "first": first.alert.rule})
     if group:
         return Verdict(first.cause, SURE, (reason,))
-    cause = _connectivity(alerts, hints) if _is_connectivity(first) else first.cause
+    named = next((sign for sign in alerts if not sign.is_of_habits), first)
+    cause = _connectivity(alerts, hints) if _is_connectivity(first) else named.cause
     return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
 
 

@@ -149,7 +149,9 @@ class Incidents:
         )
         waits = alert.nature == "connectivity" or sign.family not in ("", "platform")
         if waits and alert.device != PLATFORM:
-            sign.due_ms = now_ms + self._hold_ms(alert.site)
+            critical = alert.severity == "critical"
+            hold = self._hold_ms if critical else self._gather_ms
+            sign.due_ms = now_ms + hold(alert.site)
         elif sign.is_of_habits:
             sign.due_ms = now_ms + GRADUAL_MS
         return sign

@@ -8,8 +8,7 @@ from detection.incidents.incident import Incident
 from detection.incidents.signs import Sign
 
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
-LINGER_MS = 20 * 60_000  # so long what comes late still finds an incident that is over
-SETTLE_MS = 60 * 60_000  # after so long it is resolved, whatever still hangs below it
+SETTLE_MS = 60 * 60_000  # what comes late finds an incident that has been over for so long
 HABIT_MS = 3 * SETTLE_MS  # a metric needs so long to be back in its habits
 
 
@@ -26,9 +25,7 @@ def is_done(one: Incident, signs: Sequence[Sign], now_ms: int) -> bool:
     waits = [_settle_ms(sign) for sign in signs if sign.ended_ms is None]
     if now_ms >= one.closed_ms + max(waits, default=SETTLE_MS):
         return True
-    if any(not sign.settled for sign in signs):
-        return False
-    return not any(sign.family for sign in signs) or now_ms >= one.closed_ms + LINGER_MS
+    return all(sign.settled and not sign.family for sign in signs)
 
 
 def _settle_ms(sign: Sign) -> int:

@@ -90,6 +90,8 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
         return True
     if sign.is_of_habits and any(_is_aftermath(sign, other) for other in signs):
         return True
+    if any(_on_one_metric(sign, other) for other in signs):
+        return True
     alerts = [other for other in signs if other.alert and not is_silence(other)]
     if not alerts or is_silence(sign):
         return False
@@ -113,14 +115,21 @@ def _on_one_link(sign: Sign, other: Sign) -> bool:
     return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
 
 
-def _is_aftermath(sign: Sign, other: Sign) -> bool:
-    """Whether a metric left its habits because the power of its site went or came back."""
-    off = other.outage.evidence.mains_lost or other.outage.evidence.booted if other.outage else None
-    named = other.alert is not None and other.cause == "power" and not other.is_of_habits
-    if not off and not named:
+def _on_one_metric(sign: Sign, other: Sign) -> bool:
+    """Whether two rules found something in one metric of a device at about one time."""
+    if sign.alert is None or other.alert is None or not sign.alert.metric:
         return False
-    assert sign.alert is not None
-    if sign.alert.nature == "connectivity" and sign.cause != "power":
+    same = sign.devices == other.devices and sign.alert.metric == other.alert.metric
+    ended_ms = other.ended_ms
+    return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
+
+
+def _is_aftermath(sign: Sign, other: Sign) -> bool:
+    """Whether a metric left its habits because the power, or the link, of its site came back."""
+    if sign.is_of_link:
+        if not other.whole_site:
+            return False  # a backlog fills the line after its outage
+    elif not _is_of_power(other) and not (other.outage and other.outage.evidence.booted):
         return False
     late = other.ended_ms is not None and sign.onset_ms > other.ended_ms + AFTERMATH_MS
     return sign.onset_ms >= other.onset_ms - BEFORE_MS and not late
@@ -171,6 +180,12 @@ def _took_with_it(alert: Sign, outage: Sign) -> bool:
         return False
     during = alert.onset_ms - reach_ms(outage.error_ms) <= outage.onset_ms
     return during and (alert.ended_ms is None or outage.onset_ms <= alert.ended_ms)
+
+
+def _is_of_power(sign: Sign) -> bool:
+    if sign.outage:
+        return bool(sign.outage.evidence.mains_lost)
+    return sign.cause == "power" and not sign.is_of_habits
 
 
 def _soon_after(sign: Sign, other: Sign) -> bool:

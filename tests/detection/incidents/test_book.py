@@ -25,7 +25,7 @@ def test_a_single_site_opens_after_two_intervals_and_resolves_when_settled() -> 
     """Nobody fails with it: it is opened alone, and its cause is final after the backfill."""
     play = Play(registry(country()))
     play.outage("s00", 0, 30, evidence=CUT)
-    play.until(60)
+    play.until(100)
     first, *_, last = play.changes
     assert (first.at_ms - START_MS) / 60_000 == pytest.approx(5, abs=0.2)
     assert (first.state, first.cause, first.phase) == ("open", "unknown", "provisional")
@@ -60,7 +60,7 @@ def test_what_fails_together_is_one_incident(
     hit = [s.site for s in sites if chosen(s)]
     for n, name in enumerate(hit):
         play.outage(name, n % 3 / 2, 60 + n % 2, evidence=evidence)
-    play.until(120)
+    play.until(130)
     assert len(of_state(play, "open")) == 1
     last = play.changes[-1]
     assert (last.scope, last.cause) == (scope, cause)
@@ -94,6 +94,7 @@ def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
     assert (last.state, last.cause, last.phase) == ("resolved", "backbone", "final")
     assert last.confidence > 0.8
     assert any("40 of 40" in sentence for sentence in last.evidence)
+    play.until(151)
     assert not play.last.parent_of
 
 
@@ -266,3 +267,25 @@ def test_loss_abroad_alone_is_international(metrics: list[str], cause: Cause) ->
         play.alert("probe-s00", 5, 60, nature="connectivity", metric=metric)
     play.until(200)
     assert [c.cause for c in play.latest().values()] == [cause]
+
+
+def test_what_two_rules_find_in_one_metric_is_one_incident() -> None:
+    """A turbid river is noisy too: the rule that has a name says the cause."""
+    play = Play(registry([site("s00")]))
+    noise = play.alert("env0-s00", 5, 30, nature="data_quality", rule="noise")
+    turbid = play.alert("env0-s00", 20, 90, rule="water-turbid")
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.cause == "facility"
+    assert set(play.parents) == {noise.alert, turbid.alert}
+
+
+def test_a_line_that_is_full_after_an_outage_is_part_of_it() -> None:
+    """What was kept meanwhile is sent now: no congestion of its own."""
+    play = Play(registry([site("s00")]))
+    play.outage("s00", 5, 60, evidence=CUT)
+    full = play.alert("probe-s00", 90, 120, nature="connectivity", rule="shift",
+                      metric="nat_rtt_p50_ms")  # fmt: skip
+    play.until(300)
+    (incident,) = play.latest()
+    assert play.parents == {full.alert: incident}
