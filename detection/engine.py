@@ -90,6 +90,10 @@ class Engine:
             times = np.array([event_ms]), np.array([received_ms])
             self._ended.extend(self._rules.dated(np.array([device_number], np.int32), *times))
 
+    def broke(self, device_number: int, received_ms: int) -> None:
+        """The broker told that a device's session broke: it is believed to be silent sooner."""
+        self._silence.broke(device_number, received_ms)
+
     def tick(self, now_ms: int) -> list[Finding]:
         """Silences that began, and ends not reported yet. Call it at fixed instants.
 

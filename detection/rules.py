@@ -87,9 +87,13 @@ class StuckRules(NamedTuple):
 
 
 class SilenceRule(NamedTuple):
-    """A device is silent after so many intervals and a grace for delivery."""
+    """A device is silent after so many intervals and a grace for delivery.
+
+    broken_intervals: where the broker has told that its session broke.
+    """
 
     intervals: float
+    broken_intervals: float
     grace_ms: int
     severity: Severity
 
@@ -186,6 +190,7 @@ def read_silence() -> dict[str, SilenceRule]:
     return {
         cells["kind"]: SilenceRule(
             intervals=float(cells["intervals"]),
+            broken_intervals=float(cells["broken_intervals"]),
             grace_ms=round(float(cells["grace_s"]) * 1000),
             severity=cast(Severity, cells["severity"]),
         )

@@ -12,9 +12,10 @@ from detection.rules import read_silence
 from devices.registry import Device
 
 BLANK = np.array(
-    [(-1, -1, 0, 0)],
+    [(-1, -1, -1, 0, 0)],
     [
         ("received", "i8"),  # receive time of the newest message; -1: never heard
+        ("broke", "i8"),  # when the broker told last that the session broke; -1: never
         ("event", "i8"),  # newest event time, never after its receive time
         ("onset", "i8"),  # of the open silence; 0: not silent
         ("ended", "i8"),  # receive time at which the last silence ended
@@ -23,6 +24,7 @@ BLANK = np.array(
 
 
 LOOK_MS = 60_000  # a changed interval counts after this time
+RECONNECT_MS = 165_000  # a broken session may be back within this, with everything it missed
 
 
 class Silence:
@@ -36,7 +38,7 @@ class Silence:
         self._rules = read_silence()
         self.rows = BLANK[:0].copy()
         self.resumed_ms = 0
-        self._timeouts = np.zeros(0)
+        self._timeouts = np.zeros((2, 0))  # without and with the broker's word
         self._looked_ms = 0
 
     def heard(
@@ -54,16 +56,22 @@ class Silence:
         np.maximum.at(self.rows["received"], numbers, received_ms)
         np.maximum.at(self.rows["event"], numbers, np.minimum(event_ms, received_ms))
 
+    def broke(self, number: int, received_ms: int) -> None:
+        """The broker told that the session of a device broke."""
+        self.grow()
+        self.rows["broke"][number] = max(int(self.rows["broke"][number]), received_ms)
+
     def tick(self, now_ms: int) -> Iterator[Finding]:
         """Silences that began: devices whose time since the last message has run out."""
         self.grow()
         rows = self.rows
-        if len(self._timeouts) < len(rows) or abs(now_ms - self._looked_ms) >= LOOK_MS:
-            self._timeouts = np.array([self._timeout_ms(device) for device in self._devices])
+        if self._timeouts.shape[1] < len(rows) or abs(now_ms - self._looked_ms) >= LOOK_MS:
+            self._timeouts = np.array([self._timeouts_ms(device) for device in self._devices]).T
             self._looked_ms = now_ms
+        timeouts = np.where(rows["broke"] > rows["received"], *self._timeouts[::-1])
         since = np.maximum(rows["received"], self.resumed_ms)
         waiting = (rows["received"] >= 0) & (rows["onset"] == 0)
-        for number in np.flatnonzero(waiting & (now_ms - since > self._timeouts)).tolist():
+        for number in np.flatnonzero(waiting & (now_ms - since > timeouts)).tolist():
             yield self._begin(number, now_ms)
 
     def resume(self, now_ms: int) -> None:
@@ -77,9 +85,11 @@ class Silence:
         if missing > 0:
             self.rows = np.concatenate([self.rows, np.repeat(BLANK, missing)])
 
-    def _timeout_ms(self, device: Device) -> float:
-        rule = self._rules[device.kind]
-        return rule.intervals * device.interval_s * 1000 + rule.grace_ms
+    def _timeouts_ms(self, device: Device) -> tuple[float, float]:
+        rule, interval_ms = self._rules[device.kind], device.interval_s * 1000
+        whole = rule.intervals * interval_ms
+        broken = min(whole, max(rule.broken_intervals * interval_ms, RECONNECT_MS))
+        return whole + rule.grace_ms, broken + rule.grace_ms
 
     def _begin(self, number: int, now_ms: int) -> Finding:
         """An onset is never used twice, not even when only late messages came in between."""

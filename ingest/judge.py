@@ -82,6 +82,9 @@ class Judge:
             self._time_ms = max(self._time_ms, received_ms)
         self._connectivity.hear(heard)
         self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
+        for status in heard.statuses:
+            if not status.online:
+                self._engine.broke(status.device, status.received_ms)
         for one in heard.misdated:
             self._engine.misdated(*one)
         if not heard.live.all():

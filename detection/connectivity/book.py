@@ -17,10 +17,10 @@ from detection.connectivity.verdict import (
     is_undecided,
     judge_silence,
 )
+from detection.connectivity.witnesses import FLAPS, Witnesses
 from detection.outages import WHOLE_SITE, Outage
 
 STEADY_MS = 1_800_000  # without a change of connection: flapping is over
-FLAPS = 6  # changes of connection within an hour
 RETURN_MS = 120_000  # the devices of a site come back within this, or their three intervals
 AGREE_MS = 30_000
 EVIDENCE_TOLD_MS = 60_000
@@ -33,6 +33,7 @@ class CaseBook:
         self._fleet = fleet
         self._sessions = sessions
         self._bins = bins
+        self._witnesses = Witnesses(fleet, sessions)
         self.cases: dict[int, Case] = {}
         self.following = 0
         self.waiting: dict[int, int] = {}  # device silent after its site is back: judge it then
@@ -54,7 +55,7 @@ class CaseBook:
         ready = [n for n in numbers if self._is_ready(n, now_ms)]
         for number in ready:
             rows["silent"][number] = True
-            rows["onset_good"][number] = self.last_good_ms(number)
+            rows["onset_good"][number] = self._witnesses.last_good_ms(number)
             rows["back_ms"][number] = rows["back_good_ms"][number] = 0
         for number in ready:
             if self._fleet.rows["site"][number] >= 0:
@@ -68,7 +69,7 @@ class CaseBook:
         row["back_ms"] = row["back_good_ms"] = 0
         self.waiting.pop(number, None)
         case = self.cases.get(int(row["case"]))
-        if case is None or case.phase != "live":
+        if case is None or case.phase != "live" or self._is_on_backup(case):
             return
         self._close(int(row["case"]), good_ms or back_ms, now_ms)
 
@@ -76,10 +77,8 @@ class CaseBook:
         """A probe that is in touch finds the network dead."""
         if self._live_case(number) is not None:
             return
-        member = self._member(number)
-        site = int(self._fleet.rows["site"][number])
-        members = self._members(site)
-        verdict = self._measured_verdict(member, members)
+        member = self._witnesses.of(number)
+        verdict = self._witnesses.verdict_of_measurement(member)
         self._open(member, verdict, now_ms, measured=True)
 
     def measured_up(self, number: int, now_ms: int) -> None:
@@ -88,9 +87,11 @@ class CaseBook:
         case = self.cases.get(case_number)
         if case is None or case.phase != "live" or not case.measured:
             return
+        if case.flapping and case.ended_ms is not None:
+            return
         row = self._sessions.rows[number]
         onset_ms = case.dark[-1].onset_ms
-        if row["good"] <= onset_ms or (case.by_attribute and row["backup_rounds"]):
+        if row["good"] <= onset_ms or self._is_on_backup(case):
             return
         seen = case.marks.get(number, {})
         good = (at for at, marks in seen.items() if marks & GOOD and at > onset_ms)
@@ -99,9 +100,12 @@ class CaseBook:
 
     def on_backup(self, number: int, now_ms: int) -> None:
         """A device says that it speaks over a backup: its own uplink is away."""
-        if self._live_case(number) is not None:
+        known = self._live_case(number)
+        if known is not None:
+            if self.cases[known].by_attribute and number not in self.cases[known].devices:
+                self._join(known, number)
             return
-        member = self._member(number)
+        member = self._witnesses.of(number)
         verdict = Verdict("uplink", member.uplink, others_alive=False, other_uplink_alive=True)
         case = self._open(member, verdict, now_ms, measured=True)
         case.by_attribute = True
@@ -112,9 +116,8 @@ class CaseBook:
         case_number = int(self._sessions.rows["case"][number])
         case = self.cases.get(case_number)
         if case is None or case.phase == "settled":
-            member = self._member(number)
-            members = self._members(int(self._fleet.rows["site"][number]))
-            verdict = self._flapping_verdict(member, members)
+            member = self._witnesses.of(number)
+            verdict = self._witnesses.verdict_of_flapping(member)
             member = member._replace(good_ms=turns[0] - member.interval_ms // 2)
             case = self._open(member, verdict, now_ms)
             case_number = int(self._sessions.rows["case"][number])
@@ -146,26 +149,24 @@ class CaseBook:
                 self._settle(number, case)
         self._tell(now_ms)
 
-    def last_good_ms(self, number: int) -> int:
-        """When a device's link was last known to work, event time."""
-        row = self._sessions.rows[number]
-        good, received = int(row["good"]), int(row["received"])
-        interval_ms = int(self._fleet.rows["interval_ms"][number])
-        if good < 0 or (not row["bad_rounds"] and received - good > 3 * interval_ms):
-            return received  # it does not measure, or its clock is wrong
-        return good
-
     # the inside
+
+    def _is_on_backup(self, case: Case) -> bool:
+        """Whether a device whose word opened the case still says that its uplink is away."""
+        rows = self._sessions.rows["backup_rounds"]
+        return case.by_attribute and any(rows[device] for device in case.devices)
 
     def _is_ready(self, number: int, now_ms: int) -> bool:
         """A Will alone is believed early only where nobody else may still prove it wrong."""
-        member = self._member(number)
+        member = self._witnesses.of(number)
         since = max(member.received_ms, self._sessions.resumed_ms)
         if now_ms - since > MISSED * member.interval_ms + 5_000:
             return True
         site = int(self._fleet.rows["site"][number])
         return not any(
-            is_undecided(m, member, now_ms) for m in self._members(site) if m.device != number
+            is_undecided(m, member, now_ms)
+            for m in self._witnesses.of_site(site)
+            if m.device != number
         )
 
     def _place(self, number: int, now_ms: int) -> None:
@@ -174,9 +175,9 @@ class CaseBook:
         if case_number is not None:
             self._join(case_number, number)
             return
-        member = self._member(number)
+        member = self._witnesses.of(number)
         site = int(self._fleet.rows["site"][number])
-        verdict = judge_silence(member, self._members(site), now_ms)
+        verdict = judge_silence(member, self._witnesses.of_site(site), now_ms)
         if verdict.scope != "device" and self._promote(member, verdict):
             return
         self._open(member, verdict, now_ms)
@@ -187,7 +188,7 @@ class CaseBook:
         for number, case in self.cases.items():
             if case.site != site or case.phase != "live" or case.scope != "device":
                 continue
-            first = self._member(case.devices[0])
+            first = self._witnesses.of(case.devices[0])
             same_way = verdict.uplink in (WHOLE_SITE, first.uplink)
             if first.silent and same_way and fell_together(first, member):
                 case.scope, case.uplink = verdict.scope, verdict.uplink
@@ -210,7 +211,7 @@ class CaseBook:
             case.reopen(member.good_ms, onset_ms)
             case.measured = case.measured and measured
             downs = sum(1 for one in case.dark if one.onset_ms > now_ms - HOUR_MS)
-            case.flapping |= 2 * downs >= FLAPS
+            case.flapping |= 2 * downs >= FLAPS and not case.by_attribute
         else:
             number, case = self.following, self._case(member, verdict, now_ms)
             case.measured = measured
@@ -252,12 +253,12 @@ class CaseBook:
         """Everything that reports through what the case took away belongs to it."""
         if case.scope == "device":
             return
-        for member in self._members(case.site):
+        for member in self._witnesses.of_site(case.site):
             own = self.cases.get(int(self._sessions.rows["case"][member.device]))
             if covers(case, member.uplink) and (own is None or own.phase != "live"):
                 self._sessions.rows["case"][member.device] = number
                 self._recall(case, member.device)
-        case.site_devices = max(case.site_devices, sum(1 for _ in self._members(case.site)))
+        case.site_devices = max(case.site_devices, len(self._witnesses.of_site(case.site)))
 
     def _join(self, number: int, device: int) -> None:
         case, rows = self.cases[number], self._sessions.rows
@@ -267,7 +268,7 @@ class CaseBook:
         if rows["silent"][device]:
             case.silent.add(device)
             case.will |= bool(rows["will_ms"][device] > rows["received"][device])
-        case.site_devices = max(case.site_devices, sum(1 for _ in self._members(case.site)))
+        case.site_devices = max(case.site_devices, len(self._witnesses.of_site(case.site)))
         if device in self._sessions.failing:
             case.marks.setdefault(device, {}).update(self._sessions.failing.pop(device))
         self._recall(case, device)
@@ -278,7 +279,7 @@ class CaseBook:
         """The outage lies where the silences of all its devices can have begun."""
         if case.flapping or len(case.dark) > 1 or case.measured:
             return
-        member, one = self._member(device), case.dark[0]
+        member, one = self._witnesses.of(device), case.dark[0]
         if member.good_ms > one.good_ms and member.good_ms < one.good_ms + case.interval_ms:
             latest = min(one.good_ms + case.interval_ms, member.latest_ms)
             onset_ms = (member.good_ms + latest) // 2
@@ -330,8 +331,8 @@ class CaseBook:
     def _narrow(self, number: int, case: Case, now_ms: int) -> None:
         """The silent devices failed alone, or their uplink did: somebody else lives on."""
         first, *others = case.devices
-        member = self._member(first)
-        verdict = judge_silence(member, self._members(case.site), now_ms)
+        member = self._witnesses.of(first)
+        verdict = judge_silence(member, self._witnesses.of_site(case.site), now_ms)
         if verdict.scope == "site":
             return
         rows = self._sessions.rows
@@ -353,7 +354,7 @@ class CaseBook:
         del self.waiting[number]
         if not self._sessions.rows["silent"][number] or self._live_case(number) is not None:
             return
-        member = self._member(number)
+        member = self._witnesses.of(number)
         verdict = Verdict("device", member.uplink, others_alive=True, other_uplink_alive=False)
         self._open(member, verdict, now_ms)
 
@@ -439,61 +440,3 @@ class CaseBook:
             if case.site == site and case.phase == "live" and covers(case, uplink):
                 return number
         return None
-
-    def _members(self, site: int) -> list[Member]:
-        """Devices of a site that were heard; those that failed alone before do not count."""
-        newest = max(
-            (int(self._sessions.rows["received"][d]) for d in self._fleet.members[site]), default=0
-        )
-        return [
-            self._member(device)
-            for device in self._fleet.members[site]
-            if self._sessions.expected(device, newest)
-        ]
-
-    def _member(self, device: int) -> Member:
-        state, row = self._sessions.rows[device], self._fleet.rows[device]
-        silent = bool(state["silent"])
-        return Member(
-            device=device,
-            uplink=int(row["uplink"]) + 1,
-            interval_ms=int(row["interval_ms"]),
-            silent=silent,
-            good_ms=int(state["onset_good"]) if silent else self.last_good_ms(device),
-            received_ms=int(state["received"]),
-            online=int(state["online"]),
-            will_ms=int(state["will_ms"]) if state["will_ms"] > state["received"] else 0,
-        )
-
-    def _measured_verdict(self, member: Member, members: list[Member]) -> Verdict:
-        """Another probe that reaches the network over the same uplink: the device is at fault."""
-        rows, probe = self._sessions.rows, self._fleet.rows["probe"]
-        good = [
-            m
-            for m in members
-            if m.device != member.device
-            and probe[m.device]
-            and not rows["bad_rounds"][m.device]
-            and m.good_ms > member.latest_ms
-        ]
-        if any(m.uplink == member.uplink for m in good):
-            return Verdict("device", member.uplink, others_alive=True, other_uplink_alive=False)
-        alive = [m for m in members if m.uplink != member.uplink and not m.silent]
-        if alive:
-            return Verdict("uplink", member.uplink, others_alive=False, other_uplink_alive=True)
-        return Verdict("site", WHOLE_SITE, others_alive=False, other_uplink_alive=False)
-
-    def _flapping_verdict(self, member: Member, members: list[Member]) -> Verdict:
-        """Who goes on and off with it, and who does not."""
-        steady = [
-            m
-            for m in members
-            if m.device != member.device
-            and not m.silent
-            and len(self._sessions.transitions[m.device]) < FLAPS // 2
-        ]
-        if any(m.uplink == member.uplink for m in steady):
-            return Verdict("device", member.uplink, others_alive=True, other_uplink_alive=False)
-        if steady:
-            return Verdict("uplink", member.uplink, others_alive=False, other_uplink_alive=True)
-        return Verdict("site", WHOLE_SITE, others_alive=False, other_uplink_alive=False)

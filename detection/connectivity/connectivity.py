@@ -7,29 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.connectivity.backup import speaks_over_backup
 from detection.connectivity.bins import BinBook, Excluded
-from detection.connectivity.book import FLAPS, CaseBook
+from detection.connectivity.book import CaseBook
 from detection.connectivity.fleet import Fleet
-from detection.connectivity.masks import COVER_ALIVE, COVER_BAD, COVER_GOOD, Masks
+from detection.connectivity.masks import Masks
+from detection.connectivity.notes import PROMPT_MS, Notes
 from detection.connectivity.rounds import (
     BAD,
     COLUMN,
     GOOD,
-    MAINS,
-    NO_MAINS,
-    POOR,
     Said,
     read_rounds,
 )
-from detection.connectivity.sessions import Sessions, Signal
+from detection.connectivity.sessions import Sessions
 from detection.connectivity.snapshot import State, open_snapshot
+from detection.connectivity.witnesses import FLAPS
 from detection.heard import Heard, StatusHeard
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
 from devices.registry import Registry
 
-PROMPT_MS = 30_000  # a round that took longer to arrive waited for the link it tells of
 DOWN_ROUNDS = 2  # prompt rounds in a row that find the network dead
 BACKUP_ROUNDS = 2
 ENOUGH_ROUNDS = 20  # before the absence of a name or a page means that it failed
@@ -55,12 +52,12 @@ class Connectivity:
         self._bins = BinBook(self._fleet, self._masks)
         self._book = CaseBook(self._fleet, self._sessions, self._bins)
         self._flapping: set[int] = set()
-        self._on_backup: dict[tuple[int, str, str], bool | None] = {}
+        self._notes = Notes(self._fleet, self._sessions, self._masks, self._bins)
 
     def use(self, registry: Registry) -> None:
         """Judge by this registry from now on; bins that were published stay as they are."""
         self._fleet.use(registry)
-        self._on_backup.clear()
+        self._notes.forget_links()
 
     def hear(self, heard: Heard) -> None:
         """Take a batch, live and late, in order of arrival."""
@@ -144,10 +141,8 @@ class Connectivity:
         said = read_rounds(heard, self._catalogue, self._fleet, state)
         device = rounds.device
         event_ms = np.minimum(rounds.at_ms, rounds.received_ms)
-        backup = self._backup_of(heard)
-        self._see(heard, said, event_ms, backup)
-        self._count_habits(heard, said)
-        self._recall_signals(heard, said)
+        backup = self._notes.backup_of(heard)
+        self._notes.take(heard, said, event_ms, backup)
         watched = self._watched(heard, said, backup)
         for place, status in _in_order(heard, watched):
             if status is None:
@@ -156,91 +151,8 @@ class Connectivity:
                 self._hear_status(status)
         np.maximum.at(state["received"], device, rounds.received_ms)
         np.maximum.at(state["event"], device, event_ms)
-        good = self._is_good(heard, said, event_ms)
+        good = self._notes.is_good(heard, said, event_ms)
         np.maximum.at(state["good"], device[good], event_ms[good])
-
-    def _see(
-        self, heard: Heard, said: Said, event_ms: NDArray[np.int64], backup: NDArray[np.int8]
-    ) -> None:
-        """Put every round into the masks of its uplink."""
-        rounds = heard.rounds
-        fleet: Any = self._fleet.rows[rounds.device]
-        known = fleet["site"] >= 0
-        site, interval_ms = fleet["site"].astype(np.int64), fleet["interval_ms"]
-        row = site * 2 + fleet["uplink"]
-        received_ms = rounds.received_ms
-        self._masks.set("alive", row[known], received_ms[known])
-        self._masks.speak_for(COVER_ALIVE, row[known], received_ms[known], interval_ms[known])
-        for name, mark, cover in (
-            ("good", GOOD, COVER_GOOD),
-            ("bad", BAD, COVER_BAD),
-            ("poor", POOR, 0),
-        ):
-            which = known & ((said.marks & mark) > 0)
-            self._masks.set(name, row[which], event_ms[which])
-            if cover:
-                self._masks.speak_for(cover, row[which], event_ms[which], interval_ms[which])
-        away = known & (backup == 1)
-        self._masks.set("backup", row[away], event_ms[away])
-        self._bins.begin(site[known], received_ms[known])
-        self._bins.touch(site[known], event_ms[known], interval_ms[known])
-        self._bins.touch(site[known], received_ms[known], interval_ms[known])
-
-    def _is_good(self, heard: Heard, said: Said, event_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Live rounds that prove that the link worked when they were measured.
-
-        A probe measures that; of another device's round its prompt arrival is the proof.
-        """
-        fleet: Any = self._fleet.rows[heard.rounds.device]
-        lag_ms = heard.rounds.received_ms - event_ms
-        prompt = lag_ms <= np.maximum(fleet["interval_ms"] // 2, PROMPT_MS)
-        measured = (said.marks & (GOOD | BAD)) > 0
-        good: NDArray[np.bool_] = np.where(measured, (said.marks & GOOD) > 0, prompt)
-        return good & ~heard.rounds.late
-
-    def _count_habits(self, heard: Heard, said: Said) -> None:
-        """Count how often a device's live rounds that reach the network bring names and pages."""
-        state = self._sessions.rows
-        reached = ((said.marks & GOOD) > 0) & ~heard.rounds.late
-        device = heard.rounds.device
-        names = reached & ~np.isnan(said.facts[:, COLUMN["dns_ms"]])
-        page = ~np.isnan(said.facts[:, COLUMN["http_status"]])
-        page |= ~np.isnan(said.facts[:, COLUMN["http_total_ms"]])
-        np.add.at(state["reached_rounds"], device[reached], 1)
-        np.add.at(state["name_rounds"], device[names], 1)
-        np.add.at(state["page_rounds"], device[reached & page], 1)
-
-    def _recall_signals(self, heard: Heard, said: Said) -> None:
-        signal = said.facts[:, [COLUMN[name] for name in ("esno_db", "rsrp_dbm", "sinr_db")]]
-        has = np.isfinite(signal).any(axis=1) & ~heard.rounds.late
-        for place in has.nonzero()[0].tolist():
-            number = int(heard.rounds.device[place])
-            self._sessions.signals[number].append(Signal(*signal[place].tolist()))
-        mains = (said.marks & (MAINS | NO_MAINS)) > 0
-        for place in (mains & ~heard.rounds.late).nonzero()[0].tolist():
-            on = not said.marks[place] & NO_MAINS
-            self._sessions.rows["mains"][heard.rounds.device[place]] = on
-
-    def _backup_of(self, heard: Heard) -> NDArray[np.int8]:
-        """By round: 1 over a backup, 0 over its own uplink, -1 where it does not say."""
-        backup = np.full(len(heard.rounds), -1, np.int8)
-        for place, attributes in heard.rounds.attributes.items():
-            number = int(heard.rounds.device[place])
-            active, provider = attributes.get("link_active", ""), attributes.get("provider", "")
-            key = number, active, provider
-            if (active or provider) and key not in self._on_backup:
-                self._on_backup[key] = self._says_backup(number, attributes)
-            said = self._on_backup.get(key)
-            if said is not None:
-                backup[place] = said
-        return backup
-
-    def _says_backup(self, number: int, attributes: dict[str, str]) -> bool | None:
-        site_number = int(self._fleet.rows["site"][number])
-        site = None if site_number < 0 else self._fleet.site_of(site_number)
-        if site is None:
-            return None
-        return speaks_over_backup(attributes, site, int(self._fleet.rows["uplink"][number]) + 1)
 
     def _watched(self, heard: Heard, said: Said, backup: NDArray[np.int8]) -> NDArray[np.bool_]:
         """Rounds of devices with which something is going on; the others need no closer look."""

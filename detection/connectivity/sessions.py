@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.silence import RECONNECT_MS
+
 KEEPALIVE_MS = 60_000
 GRACE_MS = 5_000
 HOUR_MS = 3_600_000
@@ -15,7 +17,7 @@ ABANDONED_MS = 30 * 86_400_000  # not heard for so long: given up, not down
 RECALLED = 30  # rounds of a modem's signal that are kept
 JUST_BEFORE = 5  # of them, what counts as just before an outage
 MISSED = 3.0  # intervals without a word that make a silence
-MISSED_WITH_WILL = 2.75  # where the broker said that the session broke
+MISSED_WITH_WILL = 2.25  # where the broker said that the session broke
 
 STATE = np.dtype(
     [
@@ -81,8 +83,10 @@ class Sessions:
         session broke; never sooner than the broker would notice a dead session.
         """
         rows = self.rows
-        missed = np.where(rows["will_ms"] > rows["received"], MISSED_WITH_WILL, MISSED)
-        patience = np.maximum(missed * interval_ms, 1.5 * KEEPALIVE_MS) + GRACE_MS
+        whole = MISSED * interval_ms
+        broken = np.minimum(whole, np.maximum(MISSED_WITH_WILL * interval_ms, RECONNECT_MS))
+        missed = np.where(rows["will_ms"] > rows["received"], broken, whole)
+        patience = np.maximum(missed, 1.5 * KEEPALIVE_MS) + GRACE_MS
         since = np.maximum(rows["received"], self.resumed_ms)
         late = (rows["received"] >= 0) & ~rows["silent"] & (now_ms - since > patience)
         numbers: NDArray[np.intp] = late.nonzero()[0]

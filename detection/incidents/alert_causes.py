@@ -34,12 +34,16 @@ BY_NATURE: dict[str, Cause] = {
     "security": "unknown",
 }
 GENERAL = ("limits", "shift", "stuck")
+# A mains or a generator that does not hold still; no meter does that by itself.
+UNSTEADY, SWINGING = ("noise", "spread"), ("mains_v", "frequency_hz")
 
 
 def cause_of_alert(alert: AlertChange) -> Cause:
     """What most likely is behind an alert, taken alone."""
     if alert.device == PLATFORM:
         return "platform"
+    if alert.rule in UNSTEADY and alert.metric in SWINGING:
+        return "power"
     if alert.rule in RULES and alert.rule not in GENERAL:
         by_nature = RULES[alert.rule]
         return by_nature.get(alert.nature, next(iter(by_nature.values())))

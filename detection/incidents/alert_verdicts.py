@@ -9,10 +9,12 @@ from detection.incidents.causes import Reason, Verdict
 from detection.incidents.changes import Cause
 from detection.incidents.signs import Sign
 
-UNSURE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6}
+UNSURE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6, "congestion": 0.6}
 SURE = 0.8  # of the other causes: their rules name the cause
 # Of several causes in the alerts of one site, the one that brings the others about.
 STRONGEST: tuple[Cause, ...] = ("power", "blocked", "rain-fade", "radio")
+# What a full queue lengthens. The shortest round trip stays: it is the packet that found it empty.
+QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms")
 # Rules that judge many metrics: what they find abroad alone may come from anywhere.
 GENERAL = ("limits", "shift", "noise", "spread", "drift", "stuck")
 
@@ -35,7 +37,8 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     reason = Reason("alerts", {"n": len(alerts), "first": first.alert.rule})
     if group:
         return Verdict(first.cause, SURE, (reason,))
-    cause = _connectivity(alerts, hints) if _is_connectivity(first) else first.cause
+    named = next((sign for sign in alerts if not sign.is_of_habits), first)
+    cause = _connectivity(alerts, hints) if _is_connectivity(first) else named.cause
     return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
 
 
@@ -51,17 +54,19 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     for cause in STRONGEST:
         if cause in causes:
             return cause
-    named = {sign.cause for sign in alerts if _is_named(sign)} - {"unknown"}
-    if len(named) == 1:
-        return named.pop()
     metrics = {sign.alert.metric for sign in alerts if sign.alert}
     near = any(metric.startswith(("gw_", "isp_", "nat_")) for metric in metrics)
+    named = {sign.cause for sign in alerts if _is_named(sign, near=near)} - {"unknown"}
+    if len(named) == 1:
+        return named.pop()
     if near:
-        return "unknown"
+        queued = all(metric.endswith(QUEUED) for metric in metrics)
+        return "congestion" if queued and not named else "unknown"
     return "dns" if causes == {"dns"} else "unknown"
 
 
-def _is_named(sign: Sign) -> bool:
-    """Whether the rule, or a loss of everything abroad, says the cause by itself."""
+def _is_named(sign: Sign, *, near: bool) -> bool:
+    """Whether the rule, or a loss of everything abroad alone, says the cause by itself."""
     assert sign.alert is not None
-    return sign.alert.rule not in GENERAL or sign.alert.metric == "int_loss_pct"
+    abroad = sign.alert.metric == "int_loss_pct" and not near
+    return sign.alert.rule not in GENERAL or abroad

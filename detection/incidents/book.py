@@ -11,6 +11,7 @@ from detection.findings import PLATFORM
 from detection.incidents.alert_causes import cause_of_alert
 from detection.incidents.alert_verdicts import Hint
 from detection.incidents.changes import IncidentChange
+from detection.incidents.closing import is_done, is_straggler
 from detection.incidents.gathering import TYPES, Gathering
 from detection.incidents.groups import Groups
 from detection.incidents.incident import Incident, World, incident_id, is_over, look, telling_types
@@ -18,6 +19,7 @@ from detection.incidents.joining import hangs_below
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf
 from detection.incidents.signs import (
+    GRADUAL_MS,
     Sign,
     end_alert,
     follow_outage,
@@ -30,9 +32,6 @@ from devices.registry import Registry
 PROBE = "connectivity-probe"
 HOLD_INTERVALS = 2  # an ordinary site waits so long for others that fail with it
 LONGEST_HOLD_MS = 10 * 60_000
-STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
-LINGER_MS = 20 * 60_000  # so long what comes late still finds an incident that is over
-SETTLE_MS = 60 * 60_000  # after so long it is resolved, whatever still hangs below it
 
 
 class Step(NamedTuple):
@@ -150,7 +149,11 @@ class Incidents:
         )
         waits = alert.nature == "connectivity" or sign.family not in ("", "platform")
         if waits and alert.device != PLATFORM:
-            sign.due_ms = now_ms + self._hold_ms(alert.site)
+            critical = alert.severity == "critical"
+            hold = self._hold_ms if critical else self._gather_ms
+            sign.due_ms = now_ms + hold(alert.site)
+        elif sign.is_of_habits:
+            sign.due_ms = now_ms + GRADUAL_MS
         return sign
 
     def _gather_ms(self, site: str) -> int:
@@ -165,16 +168,19 @@ class Incidents:
     def _place(self, waiting: Sequence[Sign], now_ms: int) -> None:
         """Find an incident for what waits; make one where the wait is over."""
         for sign in waiting:
-            self._shelf.join(sign, self._world)
+            self._join(sign, now_ms)
         self._gathering.gather(now_ms)
-        left = [sign for sign in self._shelf.waiting() if not self._shelf.join(sign, self._world)]
+        left = [sign for sign in self._shelf.waiting() if not self._join(sign, now_ms)]
         dark = [sign for sign in left if sign.outage]
         for sign in sorted(left, key=lambda s: s.outage is None):
             due = sign.due_ms <= now_ms or _is_past(sign)
-            if sign.incident or not due or self._shelf.join(sign, self._world):
+            if sign.incident or not due or self._join(sign, now_ms):
                 continue
             if sign.outage or not self._is_below(sign, dark):
                 self._open_for(sign, now_ms)
+
+    def _join(self, sign: Sign, now_ms: int) -> bool:
+        return self._shelf.join(sign, self._world, now_ms)
 
     def _is_below(self, alert: Sign, dark: Sequence[Sign]) -> bool:
         """Whether it hangs below an outage that still waits."""
@@ -206,7 +212,7 @@ class Incidents:
                 one.closed_ms = now_ms
             if one.closed_ms is not None:
                 self._let_go(one, now_ms)
-                if self._is_done(one, now_ms):
+                if is_done(one, self._shelf.of(one), now_ms):
                     self._shelf.touch(one.incident)
 
     def _regroup(self, one: Incident, now_ms: int) -> None:
@@ -219,8 +225,7 @@ class Incidents:
         """What is still so after its incident was over gets an incident of its own."""
         assert one.closed_ms is not None
         for sign in self._shelf.of(one):
-            wait_ms = STRAGGLER_MS if sign.outage else SETTLE_MS
-            if sign.ended_ms is None and now_ms >= one.closed_ms + wait_ms:
+            if is_straggler(sign, one.closed_ms, now_ms):
                 self._shelf.release(sign)
                 self._open_for(sign, now_ms)
 
@@ -247,7 +252,7 @@ class Incidents:
         self._shelf.merged = []
 
     def _publish_one(self, one: Incident, now_ms: int) -> None:
-        done = self._is_done(one, now_ms)
+        done = is_done(one, self._shelf.of(one), now_ms)
         signs = self._shelf.of(one)
         change = look(one, signs, self._world, now_ms=now_ms, resolved=done)
         twin = self._twin(one, change)
@@ -286,17 +291,6 @@ class Incidents:
             ):
                 return other
         return None
-
-    def _is_done(self, one: Incident, now_ms: int) -> bool:
-        """Whether nothing more will come of it. What may be part of a group waits for it."""
-        if one.closed_ms is None:
-            return False
-        if now_ms >= one.closed_ms + SETTLE_MS:
-            return True
-        signs = self._shelf.of(one)
-        if any(not sign.settled for sign in signs):
-            return False
-        return not any(sign.family for sign in signs) or now_ms >= one.closed_ms + LINGER_MS
 
 
 def _is_past(sign: Sign) -> bool:

@@ -14,12 +14,12 @@ from detection.incidents.signs import Family, Sign
 
 WIDER = 1.5  # a group takes over from a smaller one when it explains so many times as many sites
 HEARD_INTERVALS = 3.5  # after so long a failure of a site is known
+AGAIN_MS = 20_000
 AS_GOOD = 0.8  # of the score of the best group, for one that the evidence speaks for
 
 # What may be behind signs of each family.
 TYPES: dict[Family, tuple[GroupType, ...]] = {
-    "down": tuple(kind for kind in ORDER if kind != "agency"),
-    "agents": ("provider", "agency", "district", "province"),
+    "down": ORDER,
     "power": POWER,
     "dns": (*LINKS, *PLACES, "platform"),
     "international": (*LINKS, *PLACES, "platform"),
@@ -42,8 +42,6 @@ def topic_of(sign: Sign) -> Topic | None:
         return None
     if sign.family in ("down", "power"):
         return Topic("down", "", "")
-    if sign.outage:
-        return Topic(sign.family, "", "connectivity-probe")
     return Topic(sign.family, sign.topic, sign.topic.partition("/")[0] or "connectivity-probe")
 
 
@@ -64,9 +62,20 @@ class Gathering:
                 topics.setdefault(topic, []).append(sign.sign)
         for topic, names in topics.items():
             sites = self.world.groups.with_kind.get(topic.kind)
+            grouping = self._grouping(topic, now_ms)
             for near in clusters(self._onsets(topic), names):
-                for found in self._grouping(topic, now_ms).explain(near, sites):
+                if topic.family == "down" and grouping.may_be_platform(near):
+                    self._wait(near, now_ms)
+                    continue
+                for found in grouping.explain(near, sites):
                     self._take(found, topic, now_ms)
+
+    def _wait(self, onsets: Iterable[Onset], now_ms: int) -> None:
+        """Everything heard from so far is silent: perhaps nobody can reach us. Look again soon."""
+        for onset in onsets:
+            sign = self._shelf.signs[onset.sign]
+            sign.group_ms = now_ms + AGAIN_MS
+            sign.due_ms = max(sign.due_ms, sign.group_ms)
 
     def reconsider(self, one: Incident, types: Sequence[GroupType], now_ms: int) -> None:
         """The evidence speaks for other kinds of groups: take the best one of those, if any.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import comb, expm1
 from typing import NamedTuple
 
-from detection.incidents.groups import ORDER, Groups, GroupType, Key
+from detection.incidents.groups import ORDER, WHOLE_COUNTRY, Groups, GroupType, Key
 from detection.incidents.rates import DAY_MS
 
 LEAST_SITES = 3
@@ -100,6 +100,15 @@ class Grouping:
             left = [onset for onset in left if onset.sign not in best.signs]
         return found
 
+    def may_be_platform(self, onsets: Sequence[Onset]) -> bool:
+        """Whether all that could be known to have failed by now did, while too little is known."""
+        failed = {onset.site for onset in onsets}
+        key = Key("platform", WHOLE_COUNTRY)
+        everyone = self._groups.members.get(key, frozenset())
+        start_ms = min(onset.at_ms for onset in onsets)
+        heard = {s for s in everyone if s in failed or self._audible(s, start_ms)}
+        return 2 * len(heard) < len(everyone) and self._nearly_all(failed, len(heard))
+
     def best(
         self,
         onsets: Sequence[Onset],
@@ -158,7 +167,10 @@ class Grouping:
 
     def _everything(self, failed: set[str], heard: int, everyone: int) -> bool:
         """Nearly all sites, of several provinces and providers: nothing else could do that."""
-        if len(failed) < max(4, EVERYTHING * heard) or 2 * heard < everyone:
+        return 2 * heard >= everyone and self._nearly_all(failed, heard)
+
+    def _nearly_all(self, failed: set[str], heard: int) -> bool:
+        if len(failed) < max(4, EVERYTHING * heard):
             return False
         sites = [self._groups.sites[s] for s in failed]
         provinces = {site.province for site in sites}

@@ -9,12 +9,12 @@ from devices.registry import Registry, Site
 
 GroupType = Literal[
     "feeder", "provider", "district", "uplink", "link-provider", "link-province", "province",
-    "agency", "platform",
+    "platform",
 ]  # fmt: skip
 # From the most to the least telling where two groups explain the same equally well.
 ORDER: tuple[GroupType, ...] = (
     "feeder", "provider", "district", "uplink", "link-provider", "link-province", "province",
-    "agency", "platform",
+    "platform",
 )  # fmt: skip
 POWER: tuple[GroupType, ...] = ("feeder", "district", "province")
 LINKS: tuple[GroupType, ...] = ("provider", "uplink", "link-provider", "link-province")
@@ -66,8 +66,6 @@ class Groups:
             return Scope("platform", WHOLE_COUNTRY)
         if key.type in ("uplink", "link-province"):
             return Scope("province", key.id.split("|")[1])
-        if key.type == "agency":
-            return Scope("provider", key.id)
         if key.type == "link-provider":
             return Scope("provider", key.id.split("|")[1])
         kind: dict[str, ScopeType] = {
@@ -125,7 +123,6 @@ def _place_keys(site: Site) -> list[Key]:
         Key("province", site.province),
         Key("district", f"{site.province}/{site.district}"),
         Key("platform", WHOLE_COUNTRY),
-        Key("agency", site.agency),
     ]
     return [*keys, Key("feeder", site.feeder)] if site.feeder else keys
 

@@ -59,9 +59,13 @@ def incident_id(first: Sign, kind: str) -> str:
 
 
 def outages_of(signs: Sequence[Sign]) -> list[Sign]:
-    """Those that are outages; of whole sites only, where there are any."""
+    """Those that are outages; of whole sites only, where there are any.
+
+    A device that falls silent while the link of its site is in trouble is a consequence.
+    """
     outages = [sign for sign in signs if sign.outage]
-    return [sign for sign in outages if sign.whole_site] or outages
+    whole = [sign for sign in outages if sign.whole_site]
+    return whole or ([] if signs[0].is_of_link else outages)
 
 
 def main_of(incident: Incident, signs: Sequence[Sign]) -> list[Sign]:
@@ -125,16 +129,22 @@ def scope_of(incident: Incident, signs: Sequence[Sign], world: World) -> Scope:
         return Scope("platform", WHOLE_COUNTRY)
     if any(sign.whole_site for sign in signs) or not first.devices:
         return Scope("site", first.site)
-    if all(sign.alert and sign.cause not in DEVICE_CAUSES for sign in signs):
+    if not outages_of(signs) and all(_is_of_site(sign) for sign in signs if sign.alert):
         return Scope("site", first.site)
     return Scope("device", first.devices[0])
+
+
+def _is_of_site(sign: Sign) -> bool:
+    """Whether an alert tells of its site rather than of the device that found it."""
+    assert sign.alert is not None
+    return sign.cause not in DEVICE_CAUSES or (
+        sign.cause == "unknown" and sign.alert.nature == "connectivity"
+    )
 
 
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
     """The cause by what is known now."""
     main = outages_of(signs)
-    if incident.key is not None and incident.family == "agents":
-        return _of_agents([case_of(sign.outage, world) for sign in main if sign.outage])
     if incident.key is not None and incident.family == "down":
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
@@ -151,17 +161,6 @@ def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tu
         return ()
     winner = winner_of(votes_of(*_told(signs, world)))
     return FITTING.get(winner, ()) if winner else ()
-
-
-def _of_agents(cases: Sequence[Case]) -> Verdict:
-    """Probes of several sites that are silent while their sites are not: mostly one reason."""
-    verdicts = [cause_of_outage(case) for case in cases]
-    causes = Counter(verdict.cause for verdict in verdicts)
-    cause, n = causes.most_common(1)[0]
-    if 2 * n <= len(cases):
-        return Verdict("unknown", 0.3, (Reason("disagree", {"n": len(cases)}),))
-    best = max((v for v in verdicts if v.cause == cause), key=lambda v: v.confidence)
-    return Verdict(cause, round(best.confidence * n / len(cases), 2), best.reasons)
 
 
 def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], int]:

@@ -11,7 +11,8 @@ from detection.incidents.signs import Sign
 
 BEFORE_MS = 15 * 60_000  # a related alert may come so long before the outage that it leads to
 REOPEN_MS = 10 * 60_000  # an outage so soon after the last one belongs to it: two bins
-AROUND_MS = 60 * 60_000  # alerts about one link whose onsets are this near are about one trouble
+AROUND_MS = 60 * 60_000  # alerts about one link this near to each other are about one trouble
+AFTERMATH_MS = 90 * 60_000  # rooms, fridges and batteries recover for so long after a power cut
 LEADING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
 COLD = "cold-chain"
 
@@ -87,6 +88,10 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
     """An alert hangs below an outage of its site, or stands beside alerts on the same trouble."""
     if any(other.outage and hangs_below(sign, other, world) for other in signs):
         return True
+    if sign.is_of_habits and any(_is_aftermath(sign, other) for other in signs):
+        return True
+    if any(_on_one_metric(sign, other) for other in signs):
+        return True
     alerts = [other for other in signs if other.alert and not is_silence(other)]
     if not alerts or is_silence(sign):
         return False
@@ -101,8 +106,33 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
 
 def _on_one_link(sign: Sign, other: Sign) -> bool:
     natures = {s.alert.nature for s in (sign, other) if s.alert}
-    near = abs(sign.onset_ms - other.onset_ms) <= AROUND_MS
-    return natures == {"connectivity"} and near
+    if natures != {"connectivity"}:
+        return False
+    if abs(sign.onset_ms - other.onset_ms) <= AROUND_MS:
+        return True
+    same = sign.cause == other.cause or "unknown" in (sign.cause, other.cause)
+    ended_ms = other.ended_ms
+    return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
+
+
+def _on_one_metric(sign: Sign, other: Sign) -> bool:
+    """Whether two rules found something in one metric of a device at about one time."""
+    if sign.alert is None or other.alert is None or not sign.alert.metric:
+        return False
+    same = sign.devices == other.devices and sign.alert.metric == other.alert.metric
+    ended_ms = other.ended_ms
+    return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
+
+
+def _is_aftermath(sign: Sign, other: Sign) -> bool:
+    """Whether a metric left its habits because the power, or the link, of its site came back."""
+    if sign.is_of_link:
+        if not other.whole_site:
+            return False  # a backlog fills the line after its outage
+    elif not _is_of_power(other) and not (other.outage and other.outage.evidence.booted):
+        return False
+    late = other.ended_ms is not None and sign.onset_ms > other.ended_ms + AFTERMATH_MS
+    return sign.onset_ms >= other.onset_ms - BEFORE_MS and not late
 
 
 def _outage_of_site(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bool:
@@ -113,6 +143,8 @@ def _outage_of_site(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bo
     if any(s.outage and s.outage.evidence.mains_lost and _soon_after(sign, s) for s in others):
         return True
     if sign.outage.scope == "device":
+        if sign.family != "agents" and any(_took_with_it(s, sign) for s in signs):
+            return True
         return any(set(sign.devices) == set(s.devices) and _soon_after(sign, s) for s in others)
     return any(_continues(sign, s) for s in others)
 
@@ -140,6 +172,20 @@ def _leads_to(alert: Sign, outage: Sign) -> bool:
     if alert.cause == "power":
         return True
     return outage.whole_site and alert.cause in LEADING
+
+
+def _took_with_it(alert: Sign, outage: Sign) -> bool:
+    """Whether the link of a site was in trouble, lossy or faded, when one device fell silent."""
+    if not alert.is_of_link or alert.cause in ("unknown", "power"):
+        return False
+    during = alert.onset_ms - reach_ms(outage.error_ms) <= outage.onset_ms
+    return during and (alert.ended_ms is None or outage.onset_ms <= alert.ended_ms)
+
+
+def _is_of_power(sign: Sign) -> bool:
+    if sign.outage:
+        return bool(sign.outage.evidence.mains_lost)
+    return sign.cause == "power" and not sign.is_of_habits
 
 
 def _soon_after(sign: Sign, other: Sign) -> bool:

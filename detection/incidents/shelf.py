@@ -105,13 +105,15 @@ class Shelf:
         if incident:
             self.touched[incident] = None
 
-    def join(self, sign: Sign, world: World) -> bool:
+    def join(self, sign: Sign, world: World, now_ms: int) -> bool:
         """Put a sign into the open incident that it belongs to, if there is one."""
         if sign.alone:
             return False
         for one in self.open.values():
             if belongs(sign, one, self.of(one), world):
                 self.assign(sign, one)
+                if sign.outage:
+                    self.absorb(one, world, now_ms)
                 return True
         return False
 

@@ -16,6 +16,12 @@ Family = Literal[
 ]
 
 FAILOVER_MS = 180_000  # a site takes over its second uplink within about so long
+GRADUAL_MS = 600_000  # how exactly rules that compare with habits know the onset, and waited for
+
+# Rules that compare a metric with its own past. What they find has no name of its own.
+HABITS = ("shift", "noise", "spread", "drift")
+# Rules that need a while before they are sure.
+GRADUAL = (*HABITS, "loss", "international-slow", "congestion", "route-change")
 
 # Causes whose alerts at several sites may have one origin. The others are each site's own.
 GROUPED: dict[Cause, Family] = {
@@ -53,6 +59,17 @@ class Sign:
     alone: bool
     outage: Outage | None
     alert: AlertChange | None
+
+    @property
+    def is_of_habits(self) -> bool:
+        """It says only that a metric is not as it used to be."""
+        return self.alert is not None and self.alert.rule in HABITS
+
+    @property
+    def is_of_link(self) -> bool:
+        """An alert about the link of its site, not about silence."""
+        known = self.alert
+        return known is not None and known.nature == "connectivity" and known.rule != "silence"
 
     @property
     def settled(self) -> bool:
@@ -118,6 +135,10 @@ def sign_of_alert(
     """
     cause = cause_of_alert(alert)
     family = GROUPED.get(cause, "")
+    if family == "facility" and alert.rule in HABITS:
+        family = ""  # the weather moves the habits of many at once
+    if alert.rule in GRADUAL:
+        error_ms = max(error_ms, GRADUAL_MS)
     return Sign(
         sign=alert.alert,
         family=family,

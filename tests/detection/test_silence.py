@@ -50,6 +50,19 @@ def test_three_intervals_and_a_grace() -> None:
     assert ears.tick(10 * TIMEOUT) == []
 
 
+def test_a_broken_session_shortens_the_wait_until_the_device_speaks_again() -> None:
+    """After the broker's word the time to reconnect is enough; a message takes it back."""
+    ears = Ears()
+    ears.hear(0)
+    ears.engine.broke(0, START_MS + 100_000)
+    assert ears.tick(170_000) == []
+    ears.hear(170_000)
+    assert ears.tick(170_000 + 170_001) == []
+    ears.engine.broke(0, START_MS + 340_001)
+    (fired,) = ears.tick(340_001)
+    assert fired.phase == "firing"
+
+
 def test_a_device_never_heard_is_not_silent() -> None:
     """A device in the catalogue that has not said anything yet is not missed."""
     assert Ears().tick(10**9) == []

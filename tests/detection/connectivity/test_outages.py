@@ -63,7 +63,7 @@ def test_a_will_shortens_the_wait() -> None:
     said = [Say(1, "p1", 1, online=True), *living(p, 0, CUT), Say(CUT + 90, "p1", 0, online=False)]
     world = World([site()], [p]).play(said, END)
     known_s, told = first(world)
-    assert known_s == 4140  # 2.75 intervals and 5 s after the last word, the next tick
+    assert known_s == 3990  # 2.25 intervals and 5 s after the last word, the next tick
     assert told.evidence.will
     assert seconds(told.onset_ms) == CUT - 293 + 150  # the last measurement, not the Will
 
@@ -276,3 +276,27 @@ def test_link_active_tells_a_backup() -> None:
     assert seconds(outage.ended_ms) == BACK + 7
     assert [b.on_backup for b in world.bins.values()][12:24] == [True] * 12
     assert set(world.states()) == {"UP"}
+
+
+def test_a_mate_that_does_not_name_its_link_does_not_end_a_backup() -> None:
+    """One device tells of the backup, another one tells nothing: one outage, no flapping."""
+    p, other = probe(), probe("p2")
+    away = [say._replace(attributes={"link_active": "4g"}) for say in living(p, CUT, BACK)]
+    said = living(p, 0, CUT) + away + living(p, BACK, END) + living(other, 0, END, phase_s=33)
+    usual = Say(BACK + 8, "p1", BACK + 7.5, GOOD, "a", attributes={"link_active": "fibre"})
+    world = World([site(links=("fibre", "4g"))], [p, other]).play([*said, usual], END)
+    outage = only(world)
+    assert (outage.scope, outage.flapping, outage.phase) == ("uplink", False, "settled")
+    assert outage.evidence.transitions == 0
+    assert abs(seconds(outage.ended_ms) - BACK) < 60
+
+
+def test_flapping_that_a_probe_measured_ends() -> None:
+    """Six short times without a network within an hour, all measured; then none: it is over."""
+    p = probe()
+    said: list[Say] = []
+    for start in range(0, int(HOUR), 600):
+        said += living(p, start, start + 300)
+        said += living(p, start + 300, start + 600, isp_rcvd=0, nat_rcvd=0, int_rcvd=0)
+    world = World([site()], [p]).play(said + living(p, HOUR, END), END)
+    assert {outage.phase for outage in world.outages.values()} == {"settled"}

@@ -8,8 +8,8 @@ import pytest
 
 from detection.incidents.changes import Cause, Scope
 from detection.outages import Evidence
-from devices.registry import Site
-from tests.detection.incidents.world import START_MS, Play, country, registry, site
+from devices.registry import Registry, Site
+from tests.detection.incidents.world import PROVINCES, START_MS, Play, country, registry, site
 
 CUT = Evidence(rounds=20, failed={"isp": 20, "nat": 20, "int": 20}, booted=False)
 DARK_COUNTRY = Evidence(rounds=20, failed={"nat": 20, "int": 20}, booted=False)
@@ -25,7 +25,7 @@ def test_a_single_site_opens_after_two_intervals_and_resolves_when_settled() -> 
     """Nobody fails with it: it is opened alone, and its cause is final after the backfill."""
     play = Play(registry(country()))
     play.outage("s00", 0, 30, evidence=CUT)
-    play.until(60)
+    play.until(100)
     first, *_, last = play.changes
     assert (first.at_ms - START_MS) / 60_000 == pytest.approx(5, abs=0.2)
     assert (first.state, first.cause, first.phase) == ("open", "unknown", "provisional")
@@ -60,7 +60,7 @@ def test_what_fails_together_is_one_incident(
     hit = [s.site for s in sites if chosen(s)]
     for n, name in enumerate(hit):
         play.outage(name, n % 3 / 2, 60 + n % 2, evidence=evidence)
-    play.until(120)
+    play.until(130)
     assert len(of_state(play, "open")) == 1
     last = play.changes[-1]
     assert (last.scope, last.cause) == (scope, cause)
@@ -94,6 +94,7 @@ def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
     assert (last.state, last.cause, last.phase) == ("resolved", "backbone", "final")
     assert last.confidence > 0.8
     assert any("40 of 40" in sentence for sentence in last.evidence)
+    play.until(151)
     assert not play.last.parent_of
 
 
@@ -184,3 +185,107 @@ def test_an_alert_of_a_sensor_has_its_own_incident_at_once() -> None:
     assert (opened.cause, opened.state, resolved.state) == ("sensor", "open", "resolved")
     assert resolved.phase == "final"
     assert play.parents == {alert.alert: opened.incident}
+
+
+def test_habits_that_a_power_cut_changed_hang_below_it() -> None:
+    """Mains off, then a room that warms and a voltage unlike before: one incident."""
+    play = Play(registry([site("s00")], sensors=2))
+    play.alert("env0-s00", 10, 60, metric="mains_on", rule="mains-off")
+    warm = play.alert("env1-s00", 20, 100, rule="shift")
+    late = play.alert("env0-s00", 110, 150, rule="shift")
+    apart = play.alert("env0-s00", 400, 420, rule="shift")
+    play.until(600)
+    first, second = play.latest().values()
+    assert first.cause == "power"
+    homes = [play.parents[one.alert] for one in (warm, late, apart)]
+    assert homes == [first.incident, first.incident, second.incident]
+
+
+def test_habits_of_many_sites_are_no_group() -> None:
+    """The weather changes for a province: what it moves is not one failure."""
+    sites = country()
+    play = Play(registry(sites))
+    for one in sites[:8]:
+        play.alert(f"env0-{one.site}", 10, 60, rule="shift")
+    play.until(200)
+    assert {c.scope.type for c in play.latest().values()} == {"device"}
+
+
+def test_while_all_that_is_heard_of_is_silent_no_group_is_told() -> None:
+    """Fast sites of one provider are silent first, then all: nothing but the platform is told."""
+    fast = [site(f"f{i}", PROVINCES[i % 2], provider=("Unitel", "LTC")[i // 4]) for i in range(8)]
+    slow = [site(f"s{i}", PROVINCES[i % 4], provider="ETL") for i in range(12)]
+    quick, other = registry(fast, 60), registry(slow, 300)
+    play = Play(Registry({**quick.sites, **other.sites}, {**quick.devices, **other.devices}))
+    for one in [*fast, *slow]:
+        play.outage(one.site, 0, 40, evidence=Evidence(rounds=9, failed={}, booted=False))
+    play.until(90)
+    assert {c.scope.type for c in play.changes} == {"platform"}
+
+
+def test_a_full_queue_is_congestion_and_a_longer_way_is_not() -> None:
+    """The median rises alone: congestion. The minimum rises with it: not known from here."""
+    sites = [site("s00"), site("s01", "LA-SV", provider="LTC")]
+    play = Play(registry(sites))
+    play.alert("probe-s00", 5, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
+    play.alert("probe-s00", 40, 60, nature="connectivity", rule="limits", metric="nat_jitter_ms")
+    for metric in ("nat_rtt_p50_ms", "nat_rtt_min_ms"):
+        play.alert("probe-s01", 5, 60, nature="connectivity", rule="shift", metric=metric)
+    play.until(200)
+    said = {c.scope: c.cause for c in play.latest().values()}
+    assert said == {Scope("site", "s00"): "congestion", Scope("site", "s01"): "unknown"}
+
+
+def test_a_sensor_that_falls_silent_on_a_faded_link_is_a_consequence() -> None:
+    """The dish fades and a sensor's rounds are lost: rain fade, not a broken sensor."""
+    play = Play(registry([site("s00", link="vsat-geo")]))
+    fade = play.alert("probe-s00", 5, 60, nature="connectivity", rule="rain-fade", metric="esno_db")
+    play.outage("s00", 20, 50, scope="device", devices=["env0-s00"])
+    play.until(200)
+    (change,) = play.latest().values()
+    assert (change.scope, change.cause) == (Scope("site", "s00"), "rain-fade")
+    assert play.parents == {fade.alert: change.incident}
+
+
+@pytest.mark.parametrize(("metric", "cause"), [("frequency_hz", "power"), ("level_m", "sensor")])
+def test_a_mains_that_does_not_hold_still_is_power(metric: str, cause: Cause) -> None:
+    """Noise of a frequency is the grid's; of a level it is the sensor's."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 60, nature="data_quality", rule="noise", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "cause"),
+    [(["int_loss_pct"], "international"), (["int_loss_pct", "nat_loss_pct"], "unknown")],
+)
+def test_loss_abroad_alone_is_international(metrics: list[str], cause: Cause) -> None:
+    """What the country's own network loses too says nothing of the way abroad."""
+    play = Play(registry([site("s00")]))
+    for metric in metrics:
+        play.alert("probe-s00", 5, 60, nature="connectivity", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+def test_what_two_rules_find_in_one_metric_is_one_incident() -> None:
+    """A turbid river is noisy too: the rule that has a name says the cause."""
+    play = Play(registry([site("s00")]))
+    noise = play.alert("env0-s00", 5, 30, nature="data_quality", rule="noise")
+    turbid = play.alert("env0-s00", 20, 90, rule="water-turbid")
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.cause == "facility"
+    assert set(play.parents) == {noise.alert, turbid.alert}
+
+
+def test_a_line_that_is_full_after_an_outage_is_part_of_it() -> None:
+    """What was kept meanwhile is sent now: no congestion of its own."""
+    play = Play(registry([site("s00")]))
+    play.outage("s00", 5, 60, evidence=CUT)
+    full = play.alert("probe-s00", 90, 120, nature="connectivity", rule="shift",
+                      metric="nat_rtt_p50_ms")  # fmt: skip
+    play.until(300)
+    (incident,) = play.latest()
+    assert play.parents == {full.alert: incident}
