@@ -10,10 +10,10 @@ from detection.episodes import CLEAR, CLOSED, FIRING, advance
 from detection.waves import Wave
 
 BLOCK_MS = 6 * 3_600_000
-ENOUGH = 8  # six-hour means before the first judgement: two days
+ENOUGH = 12  # six-hour means before the first judgement: three days
 MEMORY = 1 / 28  # weight of a mean in what is normal: a week
-SWAYS = 4.0  # times the usual distance from normal ...
-RECORDS = 1.5  # ... and times the farthest distance so far is a drift
+SWAYS = 5.0  # times the usual distance from normal ...
+RECORDS = 2.0  # ... and times the farthest distance so far is a drift
 NEED, GOOD = 2, 2  # means out, and back, in a row
 BACK = 0.7  # share of the bound that counts as back
 ACCEPT_MS = 3 * 24 * 3_600_000  # a level that has lasted this long is the new normal

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank
+from detection.company import Company
 from detection.findings import Finding
 from detection.limits import Limits
 from detection.loss import Loss
@@ -41,6 +42,7 @@ class Engine:
         every: list[Limits | Stuck | Shift | Loss] = [Limits(), Stuck(), Shift(), Loss()]
         self._detectors = [one for one in every if rules is None or one.rule in rules]
         self._rules = Rules(catalogue, self._clock) if rules is None else None
+        self._company = Company(catalogue)
         self._silence = Silence(catalogue.devices)
         self._scale = np.ones(0)
         self._scaled: list[int] = []
@@ -63,7 +65,8 @@ class Engine:
         for places in waves(readings.series, devices, readings.at_ms):
             self._score_wave(readings.take(places), places, steps)
         steps.sort(key=lambda step: step[:2])
-        findings.extend(finding for _, _, finding in steps)
+        told = (finding for _, _, finding in steps)
+        findings.extend(finding for finding in told if not self._company.keeps_back(finding))
         return findings
 
     def heard(
@@ -114,6 +117,7 @@ class Engine:
         """All state as bytes for `restore`, by names of devices and metrics."""
         self._grow()
         notes = self._rules.state() if self._rules is not None else {}
+        notes["company"] = self._company.state()
         return pack(self._catalogue, self._banks(), self._silence, self._ended, notes)
 
     def restore(self, state: bytes) -> None:
@@ -124,6 +128,7 @@ class Engine:
         """
         self._grow()
         self._ended, notes = unpack(state, self._catalogue, self._banks(), self._silence)
+        self._company.restore(notes["company"])
         if self._rules is not None:
             self._rules.restore(notes)
 

@@ -18,10 +18,13 @@ NORMAL = 0.001  # share of packets that any link may lose
 FIRST_SHARE, FIRST_PACKETS = 0.002, 3000.0  # what a link is taken for before it has shown itself
 MEMORY_MS = 7 * DAY_MS  # of a link's normal share ...
 RECENT_MS = 2 * 3_600_000  # ... and of the share that is told
+COUNT_MS = 6 * 3_600_000  # losses do not add up before
 LEARN_MS = DAY_MS  # nothing is judged before
 RATIO = 4.0  # times its normal share is what is looked for, ...
 LEAST, MOST = 0.005, 0.12  # ... but at least and at most this share
 EVIDENCE = 15.0  # natural logarithm of how much likelier that is than normal, to fire
+RECORD = 1.5  # times the highest excess that went away by itself: links that lose in bursts
+MOST_RECORD = 3.0  # times the evidence, of what such an excess counts for
 CREDIT = 6.0  # packets lost too few, since the worst, that end it
 FEW, FEW_SHARE = 2.0, 0.1  # packets of one round that count, and share of it: bursts count less
 OUTAGE = 0.5  # a round that lost this share is an outage's, and no evidence
@@ -38,6 +41,8 @@ BLANK = np.zeros(
         ("pooled", "f8"),  # packets that it was learned from
         ("recent", "f8"),  # share lost in the last two hours or so
         ("excess", "f8"),  # packets lost beyond what is borne, summed up while above 0
+        ("peak", "f8"),  # the most that the excess came to and went away again
+        ("highest", "f8"),  # of the excess since it was 0
         ("credit", "f8"),  # packets lost too few, summed up likewise while firing
     ],
 )
@@ -105,11 +110,12 @@ class Loss:
         firing, excess = rows["phase"] == FIRING, rows["excess"]
         begins = (excess <= 0) & (more > 0) & ~firing
         rows["onset"] = np.where(begins, wave.at_ms, rows["onset"])
-        rows["excess"] = np.where(firing, 0, np.maximum(excess + more, 0))
+        early = wave.at_ms - rows["first"] < COUNT_MS
+        rows["excess"] = np.where(firing | early, 0, np.maximum(excess + more, 0))
         rows["credit"] = np.where(firing, np.maximum(rows["credit"] - more, 0), 0)
         weight = sent / np.maximum(rows["pooled"] + sent, 1)
         rate = lost / packets
-        bound = EVIDENCE / gain
+        bound = self._bound(rows, wave, EVIDENCE / gain)
         learns = ~firing & (excess < bound / 2) | (wave.at_ms - rows["first"] < LEARN_MS)
         rows["normal"] += np.where(learns, weight, 0) * (rate - rows["normal"])
         fade = 1 - wave.dt_ms / (wave.dt_ms + MEMORY_MS)
@@ -117,6 +123,16 @@ class Loss:
         weight = wave.dt_ms / (wave.dt_ms + RECENT_MS)
         rows["recent"] += weight * (sent > 0) * (rate - rows["recent"])
         return borne, bound
+
+    def _bound(self, rows: Rows, wave: Wave, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The excess that fires: beyond chance, and beyond what this link ever came back from."""
+        rows["highest"] = np.maximum(rows["highest"], rows["excess"])
+        over = rows["excess"] == 0
+        peak = rows["peak"] * (1 - wave.dt_ms / (wave.dt_ms + MEMORY_MS))
+        seen = np.where(over, np.minimum(rows["highest"], MOST_RECORD * evidence), 0)
+        rows["peak"] = np.maximum(peak, seen)
+        rows["highest"] = np.where(over, 0, rows["highest"])
+        return np.maximum(evidence, RECORD * rows["peak"])
 
 
 def _step(phase: Phase, place: int, row: np.void, borne: float) -> Step:

@@ -55,7 +55,8 @@ class ShiftRules(NamedTuple):
     least: and how far at least, on the metric's scale (noise: in usual sizes); inf where the
     channel is off. log: judged as log(value + offset). week: whether days of rest differ from
     working days. spiky: whether single bad readings are normal, and are passed over. floor: the
-    smallest size of a jump or step that counts as usual. confirm: readings in a row. drift: how
+    smallest size of a jump or step that counts as usual. confirm, dwell_ms: how many readings in a
+    row, and how long, until it fires. drift: how
     far a mean of six hours must have moved, inf where that is not judged.
     """
 
@@ -67,6 +68,7 @@ class ShiftRules(NamedTuple):
     spiky: NDArray[np.bool_]
     floor: NDArray[np.float64]
     confirm: NDArray[np.int64]
+    dwell_ms: NDArray[np.int64]
     drift: NDArray[np.float64]
     verdicts: dict[int, Verdict]
     applies: NDArray[np.bool_]
@@ -141,6 +143,7 @@ def read_shift() -> ShiftRules:
         spiky=np.zeros(n, np.bool_),
         floor=np.zeros(n),
         confirm=np.ones(n, np.int64),
+        dwell_ms=np.zeros(n, np.int64),
         drift=np.full(n, np.inf),
         verdicts={},
         applies=np.zeros(n, np.bool_),
@@ -157,6 +160,7 @@ def read_shift() -> ShiftRules:
         rules.spiky[row] = cells["spiky"] == "yes"
         rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2
         rules.confirm[row] = int(cells["confirm"])
+        rules.dwell_ms[row] = int(cells["dwell_s"] or 0) * 1000
         rules.drift[row] = float(cells["drift_least"] or np.inf)
         rules.verdicts[row] = verdict_of(cells)
         rules.applies[row] = True

@@ -128,7 +128,9 @@ class Shift:
         rows["side"] = np.where(beyond, side, rows["side"])
         inside = scored.over <= CLEAR_SHARE * scored.limit
         smooth = beyond[:, STEP] & ~beyond[:, JUMP]
-        need = np.where(beyond[:, SPIKE], 1, np.where(smooth, 2, self._rules.confirm[wave.row]))
+        confirm = self._rules.confirm[wave.row]
+        need = np.where(smooth, np.maximum(confirm // 2, 2), confirm)
+        need = np.where(beyond[:, SPIKE], 1, need)
         turns = {
             name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need)
             for name, of in (("shift", slice(NOISE)), ("noise", slice(NOISE, NOISE + 1)))
@@ -157,7 +159,7 @@ class Shift:
             at_ms=wave.at_ms,
             dt_ms=wave.dt_ms,
             need=need,
-            dwell_ms=0,
+            dwell_ms=self._rules.dwell_ms[wave.row],
             good=GOOD,
         )
         accepted = (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)

@@ -34,7 +34,7 @@ STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the sea
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
 SEASON_MS = 2 * DAY_MS  # age from which on the season counts
 KNOWN_S = 1200.0  # of an hour that must have been seen
-FIRST_DAY = 2.0  # more caution with changes before a whole day has been lived
+FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
 
 BLANK = np.zeros(
@@ -334,7 +334,7 @@ class Statistics:
         seasoned = wave.at_ms - rows["seasoned"]
         young, ready = age < SEASON_MS, rows["ready"] > 0
         seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
-        settled = young | (ready & (seasoned >= DAY_MS))
+        settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= DAY_MS))
         judges = np.empty((len(n), N), np.bool_)
         judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
         judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & settled

@@ -31,8 +31,8 @@ def test_a_spike_fires_at_once_and_ends_with_the_fourth_good_reading() -> None:
     (fired,) = [f for f in feed.say([30.0]) if f.rule == "shift"]
     assert (fired.rule, fired.phase, fired.facts["channel"]) == ("shift", "firing", "jump")
     assert fired.expected is not None
-    assert 20 < fired.expected[0] < 23.7
-    assert 24.3 < fired.expected[1] < 28
+    assert 18 < fired.expected[0] < 23.7
+    assert 24.3 < fired.expected[1] < 30
     assert shifts(feed.say([24.05, 23.95, 24.1])) == []
     assert shifts(feed.say([24.0])) == ["clear"]
 
@@ -67,7 +67,7 @@ def test_a_step_fires_and_is_accepted_after_six_hours() -> None:
 def test_what_recurs_is_learned() -> None:
     """A fridge whose door opens every hour for ten readings is told a few times, then no more."""
     feed = Feed("cold-chain", "temperature_c")
-    feed.say(noisy(4, 0.1, DAY))
+    feed.say(noisy(4, 0.1, 3 * DAY))
     hours = [[*noisy(4, 0.1, 50, n), *noisy(7.5, 0.1, 10, n)] for n in range(48)]
     fired = [shifts(feed.say(hour)).count("firing") for hour in hours]
     assert 0 < sum(fired) <= 4
