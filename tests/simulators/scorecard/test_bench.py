@@ -70,5 +70,5 @@ def test_a_world_that_was_judged_is_not_judged_again(tmp_path: Path) -> None:
     score = Score()
     score.worlds, score.days = 1, 14.0
     (tmp_path / "seed-100").mkdir()
-    (tmp_path / "seed-100" / "score.json").write_text(json.dumps(score.to_json()))
-    assert judged(Job(100, FULL, late=False), tmp_path).to_json() == score.to_json()
+    (tmp_path / "seed-100" / "score.json").write_text(json.dumps(score.as_json()))
+    assert judged(Job(100, FULL, late=False), tmp_path).as_json() == score.as_json()
