@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detection.bank import Bank
 from detection.episodes import CLOSED, FIRING
@@ -106,5 +105,5 @@ class Gap:
         n = len(self._catalogue)
         if n != self._known:
             rows = self._catalogue.metric_row[:n]
-            self._series: NDArray[np.intp] = np.flatnonzero(self._applies[rows])
+            self._series = np.flatnonzero(self._applies[rows])
             self._known = n
