@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from detection.bank import Bank
 from detection.company import Company
 from detection.findings import Finding
+from detection.gap import Gap
 from detection.limits import Limits
 from detection.loss import Loss
 from detection.rules_bank import Rules
 from detection.shift import Shift
 from detection.silence import Silence
+from detection.slow import Slow
 from detection.snapshots import SnapshotError, pack, unpack
 from detection.stuck import Stuck
 from detection.waves import Step, Wave, waves
@@ -39,10 +41,12 @@ class Engine:
         """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        every: list[Limits | Stuck | Shift | Loss] = [Limits(), Stuck(), Shift(), Loss()]
+        every: list[Limits | Stuck | Shift | Loss | Slow]
+        every = [Limits(), Stuck(), Shift(), Loss(), Slow()]
         self._detectors = [one for one in every if rules is None or one.rule in rules]
         self._rules = Rules(catalogue, self._clock) if rules is None else None
         self._company = Company(catalogue)
+        self._gap = Gap(catalogue, self._clock)
         self._silence = Silence(catalogue.devices)
         self._scale = np.ones(0)
         self._scaled: list[int] = []
@@ -60,6 +64,8 @@ class Engine:
         findings, self._ended = self._ended, []
         if self._rules is not None:
             findings.extend(self._rules.refused(readings, refused))
+        if refused is not None and len(refused):
+            self._gap.refused(refused)
         steps: list[tuple[int, int, Finding]] = []
         devices = self._catalogue.device_number[readings.series]
         for places in waves(readings.series, devices, readings.at_ms):
@@ -104,6 +110,7 @@ class Engine:
         self._rescale(self._scaled)
         findings, self._ended = self._ended, []
         findings.extend(self._silence.tick(now_ms))
+        findings.extend(self._gap.tick(now_ms))
         return findings
 
     def resumed(self, now_ms: int) -> None:
@@ -135,7 +142,7 @@ class Engine:
     def _banks(self) -> dict[str, Bank]:
         rules = {} if self._rules is None else {"periods": self._rules.periods.bank}
         own = {name: bank for one in self._detectors for name, bank in one.banks.items()}
-        return {"clock": self._clock, **rules, **own}
+        return {"clock": self._clock, "gap": self._gap.bank, **rules, **own}
 
     def _score_wave(
         self, readings: Readings, places: NDArray[np.intp], steps: list[tuple[int, int, Finding]]

@@ -169,9 +169,17 @@ def read_shift() -> ShiftRules:
 
 def read_loss() -> NDArray[np.bool_]:
     """bool over METRICS: whose shares of packets lost are pooled."""
-    applies = np.zeros(len(METRICS), np.bool_)
-    applies[[metric.row for metric, _ in rows_of("loss.csv")]] = True
-    return applies
+    return _named("loss.csv")
+
+
+def read_slow() -> NDArray[np.bool_]:
+    """bool over METRICS: what a speed test says of a link."""
+    return _named("slow.csv")
+
+
+def read_gap() -> NDArray[np.bool_]:
+    """bool over METRICS: what a working device says in every round."""
+    return _named("gap.csv")
 
 
 def read_stuck() -> StuckRules:
@@ -204,6 +212,12 @@ def read_platform() -> dict[str, PlatformRule]:
         cells["rule"]: PlatformRule(float(cells["dwell_s"]), *verdict_of(cells))
         for cells in cells_of("platform.csv")
     }
+
+
+def _named(table: str) -> NDArray[np.bool_]:
+    applies = np.zeros(len(METRICS), np.bool_)
+    applies[[metric.row for metric, _ in rows_of(table)]] = True
+    return applies
 
 
 def limit_of(metric: Metric, side: int, cells: dict[str, str]) -> float:

@@ -25,7 +25,8 @@ BACK = 0.4  # of what makes it slow
 ACCEPT = 192  # quarters after which a longer way is the usual one
 BUSY_FACTOR, BUSY_MS = 1.5, 15.0  # above the busiest quarter of the days before, and of the way
 CALM_FACTOR = 1.2
-LEARN_DAYS = 2  # working days
+LEARN_DAYS = 1  # working days, of which so many working quarters must have been heard
+LEARN_QUARTERS = 16
 DAYS = 7
 
 ROUTE = Rule("route-change", "connectivity", "info")
@@ -133,9 +134,9 @@ class LinkRules:
         """Slower than in the busiest quarter of the days before, on the same way."""
         held = self.open.setdefault((period.series, "busy"), Memory())
         if held.day != period.day:
-            if held.today:
+            if held.mean >= LEARN_QUARTERS:
                 held.past = [*held.past, max(held.today)][-DAYS:]
-            held.day, held.today = period.day, []
+            held.day, held.today, held.mean = period.day, [], 0.0
         if len(held.past) < LEARN_DAYS:
             _busiest(held, period)
             return
@@ -163,6 +164,7 @@ def _learn(way: Memory, low: float) -> None:
 
 
 def _busiest(held: Memory, period: Period) -> None:
-    """Remember the busiest quarter of a working day."""
+    """Remember the busiest quarter of a working day, and (in `mean`) how many there were."""
     if period.working:
+        held.mean += 1
         held.today = [max([*held.today, period.mean])]

@@ -13,11 +13,13 @@ from detection.findings import Finding, Phase
 from detection.quality_fridge import ROW as FRIDGE_ROW
 from detection.rules import (
     NOISE,
+    read_gap,
     read_limits,
     read_loss,
     read_platform,
     read_shift,
     read_silence,
+    read_slow,
     read_stuck,
 )
 from detection.rules_probe import RULES as PROBE_RULES
@@ -52,6 +54,8 @@ JUDGED = {
     "noise": [m for m in METRICS if read_shift().tau[m.row, NOISE] > 0],
     "drift": [m for m in METRICS if np.isfinite(read_shift().drift[m.row])],
     "loss": [m for m in METRICS if read_loss()[m.row]],
+    "slow-link": [m for m in METRICS if read_slow()[m.row]],
+    "gap": [m for m in METRICS if read_gap()[m.row]],
     "stuck": [m for m in METRICS if read_stuck().applies[m.row]],
 }
 JUDGED |= {rule.name: [METRICS[rule.row]] for rule in read_conditions()}
