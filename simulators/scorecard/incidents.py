@@ -36,7 +36,8 @@ def told_of(world: World) -> list[Told]:
     found = []
     for changes in histories(world.incidents).values():
         last = changes[-1]
-        merged = last.state == "resolved" and any(MERGED in str(one).lower() for one in last.evidence)
+        said = " ".join(map(str, last.evidence)).lower()
+        merged = last.state == "resolved" and MERGED in said
         found.append(Told(changes[0], last, merged, explanation(last, world)))
     return found
 
