@@ -36,8 +36,9 @@ def told_of(world: World) -> list[Told]:
     found = []
     for changes in histories(world.incidents).values():
         last = changes[-1]
-        said = " ".join(map(str, last.evidence)).lower()
-        merged = last.state == "resolved" and MERGED in said
+        merged = last.state == "resolved" and any(
+            MERGED in str(one).lower() for one in last.evidence
+        )
         found.append(Told(changes[0], last, merged, explanation(last, world)))
     return found
 
