@@ -5,7 +5,8 @@
     python -m bench.scorecard --seeds 1-3 --sites 30 --devices 120 --days 4 --out -
 
 Seeds 1 to 99 are for tuning, 100 to 199 for reporting: figures that are published come from the
-latter, at the thresholds as shipped. Captures are removed after use (--keep DIR keeps all files).
+latter, at the thresholds as shipped. --keep DIR keeps the files of every world, and its score: a
+run that was interrupted goes on there. Captures, half a gigabyte and more each, are always removed.
 """
 
 from __future__ import annotations
@@ -58,28 +59,39 @@ class Job:
 
 
 def main() -> int:
-    """Judge every world, two at a time, and write the page. 1 where a step failed."""
+    """Judge every world, two at a time, and write the page. 1 where a world failed."""
     args = options(sys.argv[1:])
     jobs = jobs_of(args)
+    scores = list(scores_of(jobs, args))
+    if len(scores) < len(jobs):
+        return 1
     total = Score()
-    began = time.monotonic()
-    with ThreadPoolExecutor(args.processes) as pool:
-        waiting = {pool.submit(judged, job, args.keep): job for job in jobs}
-        for done, future in enumerate(as_completed(waiting), 1):
-            try:
-                total.merge(future.result())
-            except subprocess.CalledProcessError as exc:
-                print(f"seed {waiting[future].seed}: {exc}\n{exc.stderr}", file=sys.stderr)
-                pool.shutdown(cancel_futures=True)
-                return 1
-            minutes = (time.monotonic() - began) / 60
-            print(f"{done} of {len(jobs)} worlds, {minutes:.1f} min", file=sys.stderr)
+    for score in scores:
+        total.merge(score)
     text = heading(jobs, sys.argv[1:]) + page(total)
     if args.out == Path("-"):
         print(text, end="")
     else:
         args.out.write_text(text, "utf-8")
     return 0
+
+
+def scores_of(jobs: Sequence[Job], args: argparse.Namespace) -> Iterator[Score]:
+    """The scores of the worlds, as they come; of those that fail, the error on stderr."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(args.processes) as pool:
+        waiting = {pool.submit(judged, job, args.keep): job for job in jobs}
+        for done, future in enumerate(as_completed(waiting), 1):
+            try:
+                yield future.result()
+            except subprocess.CalledProcessError as exc:
+                print(f"seed {waiting[future].seed}: {exc}\n{exc.stderr}", file=sys.stderr)
+            minutes = (time.monotonic() - began) / 60
+            left = minutes / done * (len(jobs) - done)
+            print(
+                f"{done} of {len(jobs)} worlds, {minutes:.0f} min, about {left:.0f} min left",
+                file=sys.stderr,
+            )
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -98,7 +110,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--late", type=int, default=2, metavar="N",
                         help="worlds replayed also without backfill (default: 2)")  # fmt: skip
     parser.add_argument("--processes", type=int, default=2, help="at most (default: 2)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep every world's files here")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep files and scores here")
     parser.add_argument(
         "--out", type=Path, default=PAGE, help="the page (default: docs), - to print"
     )
@@ -145,7 +157,9 @@ def heading(jobs: Sequence[Job], arguments: Sequence[str]) -> str:
 def judged(job: Job, keep: Path | None) -> Score:
     """The score of one world. Raises CalledProcessError, with what the command said."""
     with _folder(job, keep) as folder:
-        size = job.size
+        size, known = job.size, folder / "score.json"
+        if known.exists():
+            return Score.from_json(json.loads(known.read_text()))
         if not (folder / "capture.jsonl").exists():
             govsense(
                 *("simulate", "--no-broker", "--world", "everything", "--seed", str(job.seed)),
@@ -169,9 +183,10 @@ def judged(job: Job, keep: Path | None) -> Score:
             *("--alerts", str(folder / "alerts.jsonl"), "--bins", str(folder / "bins.csv")),
             *("--incidents", str(folder / "incidents.jsonl")),
             *("--capture", str(folder / "capture.jsonl"), *late),
-            *("--json", str(folder / "score.json"), "--page", str(folder / "score.md")),
+            *("--json", str(known), "--page", str(folder / "score.md")),
         )
-        return Score.from_json(json.loads((folder / "score.json").read_text()))
+        (folder / "capture.jsonl").unlink()
+        return Score.from_json(json.loads(known.read_text()))
 
 
 @contextmanager

@@ -58,9 +58,9 @@ class Misdated(NamedTuple):
 class Heard:
     """One batch, in order of arrival.
 
-    impossible: refused as outside the hard range, of rounds that are not late. live: bool[n], the
-    readings that are not late. round_of: int32[n], place in `rounds` of each
-    reading; the readings of one round stand together.
+    live: bool[n], the readings that are not late. round_of: int32[n], place in `rounds` of each
+    reading, never falling. impossible: refused as outside the hard range, of rounds that are not
+    late; impossible_round: the place of each in `rounds`.
     """
 
     readings: Readings
@@ -70,3 +70,4 @@ class Heard:
     statuses: list[StatusHeard]
     misdated: list[Misdated] = field(default_factory=list)
     impossible: Readings = field(default_factory=lambda: Readings.of([], [], [], []))
+    impossible_round: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))

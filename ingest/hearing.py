@@ -46,4 +46,5 @@ def heard_of(batch: Batch) -> Heard:
         statuses,
         misdated=misdated,
         impossible=batch.impossible,
+        impossible_round=batch.impossible_round,
     )

@@ -60,6 +60,7 @@ class Batch:
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
     misdated: list[tuple[int, int]]  # (record, event time) of rounds whose time was refused
     impossible: Readings  # refused as outside the hard range, of rounds that are not late
+    impossible_round: NDArray[np.int32]  # [impossible]
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -162,7 +163,7 @@ class Intake:
             KINDS[device.kind].metrics,
             self._catalogue.numbers_of(device_id),
             self._catalogue.add_device(device),
-            max(LEAST_LATENESS_MS, round(3000 * device.interval_s)),
+            lateness_ms(device),
         )
 
     def _take_status(
@@ -260,7 +261,8 @@ class Intake:
             & (value <= self._catalogue.hard_max[readings.series])
             & (~IS_BOOL[self._catalogue.metric_row[readings.series]] | (value == np.round(value)))
         )
-        late = np.array(columns.round_late, np.bool_)[np.array(columns.round, np.int32)]
+        round_of = np.array(columns.round, np.int32)
+        late = np.array(columns.round_late, np.bool_)[round_of]
         for n in np.flatnonzero(~possible):
             refusal = self._outside(int(readings.series[n]), float(readings.value[n]))
             refusals.setdefault(int(reading_record[n]), []).append(refusal)
@@ -271,7 +273,7 @@ class Intake:
             statuses,
             readings.take(possible),
             reading_record[possible],
-            np.array(columns.round, np.int32)[possible],
+            round_of[possible],
             np.array(columns.round_record, np.int32),
             np.array(columns.round_at_ms, np.int64),
             np.array(columns.round_late, np.bool_),
@@ -282,6 +284,7 @@ class Intake:
             columns.arrivals,
             columns.misdated,
             readings.take(~possible & ~late),
+            round_of[~possible & ~late],
         )
 
     def _outside(self, number: int, value: float) -> Refusal:
@@ -292,6 +295,11 @@ class Intake:
         low, high = self._catalogue.hard_min[number], self._catalogue.hard_max[number]
         detail = f"{metric.name} {value:g} {metric.unit} is outside {low:g}..{high:g}"
         return Refusal(reasons.OUTSIDE_HARD_RANGE, f"m.{metric.name}", detail)
+
+
+def lateness_ms(device: Device) -> int:
+    """Milliseconds from event to arrival up to which a device's reading is live."""
+    return max(LEAST_LATENESS_MS, round(3000 * device.interval_s))
 
 
 def _unknown_metric(source: Source, name: str) -> Refusal:

@@ -18,10 +18,12 @@ from detection.outages import Bin, Outage
 from detection.past import Past
 from devices.catalogue import Catalogue
 from devices.registry import Registry
+from ingest.ordering import Ordering
 
 log = logging.getLogger(__name__)
 
 TICK_MS = 10_000  # what time alone brings about is looked for at whole multiples of this
+STATES = ("pending", "firing", "resolved", "dropped")
 CORRECTED_MS = 7 * 86_400_000  # late readings may tell of alerts that were over for so long
 
 
@@ -30,10 +32,13 @@ class Known(msgspec.Struct):
 
     time_ms: int
     next_tick_ms: int
+    ordering: bytes
     engine: bytes
     book: bytes
     past: bytes
+    connectivity: bytes
     incidents: bytes
+    unplaced: list[AlertChange]
 
 
 class Verdict(NamedTuple):
@@ -52,11 +57,15 @@ class Judge:
     """Findings, alerts, incidents and bins of one processor.
 
     Takes time as an argument and reads no clock: it goes by the newest time it was told of, of a
-    message or a tick. Fed with the same batches and ticks it says the same.
+    message or a tick. How messages are cut into batches between two ticks changes nothing of what
+    it says, and neither does the order of a device's numbered rounds that are not late: see
+    `Ordering`. Alerts are told with the batch that makes them, incidents with the next tick.
     """
 
     def __init__(self, registry: Registry, catalogue: Catalogue) -> None:
         """Every device of the registry must be in the catalogue."""
+        self._catalogue = catalogue
+        self._ordering = Ordering(catalogue)
         self._engine = Engine(catalogue)
         self._book = AlertBook()
         self._past = Past(catalogue)
@@ -68,6 +77,9 @@ class Judge:
         self._episodes: list[Episode] = []
         self._outages: list[Outage] = []
         self._bins: list[Bin] = []
+        self._unplaced: list[AlertChange] = []  # that incidents have not been told of
+        self._ticked = False
+        self._released = False  # by time, rounds that had waited for others
 
     def use(self, registry: Registry) -> None:
         """Go by this registry from now on."""
@@ -76,7 +88,10 @@ class Judge:
         self._incidents.use(registry)
 
     def hear(self, heard: Heard) -> list[Finding]:
-        """Findings on the live readings of a batch; each of its rounds is a sign of life."""
+        """Findings on the live readings of a batch; each of its rounds is a sign of life.
+
+        A round that overtook another one of its device is judged when that one has come.
+        """
         rounds = heard.rounds
         for received_ms in (*rounds.received_ms[-1:].tolist(), *_last(heard)):
             self._time_ms = max(self._time_ms, received_ms)
@@ -89,7 +104,7 @@ class Judge:
             self._engine.misdated(*one)
         if not heard.live.all():
             self._past.hear(heard.readings.take(~heard.live))
-        return self._engine.score(heard.readings.take(heard.live), heard.impossible)
+        return self._engine.score(*self._ordering.take(heard))
 
     def tick(self, now_ms: int) -> list[Finding]:
         """What time alone brings, at most once per TICK_MS. Everything up to now_ms was heard."""
@@ -102,38 +117,53 @@ class Judge:
         self._outages += self._connectivity.take_outages()
         self._bins += self._connectivity.take_bins()
         self._episodes += self._past.tick(tick_ms)
-        return self._engine.tick(tick_ms)
+        self._ticked = True
+        due = self._ordering.tick(tick_ms)
+        self._released = due is not None
+        return (self._engine.score(*due) if due else []) + self._engine.tick(tick_ms)
 
     def resume(self, now_ms: int) -> None:
         """We were away, or the clock was set back: silence is counted from now on."""
         self._next_tick_ms = min(self._next_tick_ms, now_ms)
         self._time_ms = min(self._time_ms, now_ms)
+        self._ordering.resume(now_ms)
         self._connectivity.resume(now_ms)
         self._engine.resumed(now_ms)
 
     @property
     def was_moved_by_time(self) -> bool:
         """Whether ticks brought something that is not concluded yet, findings aside."""
-        return bool(self._episodes or self._outages or self._bins)
+        return bool(self._episodes or self._outages or self._bins or self._released)
 
-    def conclude(self, findings: list[Finding], now_ms: int) -> Verdict:
-        """What the findings, and what was heard since, change. now_ms: when the platform knew."""
+    def conclude(self, findings: list[Finding], now_ms: int, *, place: bool = False) -> Verdict:
+        """What the findings, and what was heard since, change. now_ms: when the platform knew.
+
+        place: find incidents for alerts now, not only after a tick.
+        """
         judged_ms = self._time_ms or now_ms
         alerts = self._book.apply(findings, judged_ms, self._site_of)
-        step = self._incidents.step(judged_ms, self._outages, alerts)
-        parts = self._book.attach(step.parent_of)
-        alerts = [c._replace(incident=step.parent_of.get(c.alert)) for c in alerts]
-        parts |= {c.alert: c.incident for c in alerts if c.state == "resolved" and c.incident}
+        self._unplaced += alerts
+        incidents: list[IncidentChange] = []
+        parts: dict[str, str] = {}
+        if place or self._ticked:
+            step = self._incidents.step(judged_ms, self._outages, sorted(self._unplaced, key=_when))
+            incidents, parent_of = step.changes, step.parent_of
+            parts = self._book.attach(parent_of)
+            alerts = [c._replace(incident=parent_of.get(c.alert)) for c in alerts]
+            over = {c.alert for c in self._unplaced if c.state == "resolved"}
+            parts |= {alert: parent_of[alert] for alert in sorted(over & parent_of.keys())}
+            self._unplaced, self._outages = [], []
         if self._episodes:
             alerts += self._book.correct(self._episodes, judged_ms, self._site_of)
             self._book.forget_before(judged_ms - CORRECTED_MS)
         verdict = Verdict(
             [change._replace(at_ms=now_ms) for change in alerts],
-            [change._replace(at_ms=now_ms) for change in step.changes],
+            [change._replace(at_ms=now_ms) for change in incidents],
             self._bins,
             parts,
         )
-        self._episodes, self._outages, self._bins = [], [], []
+        self._episodes, self._bins = [], []
+        self._ticked = self._released = False
         return verdict
 
     def open_alerts(self) -> set[str]:
@@ -145,32 +175,44 @@ class Judge:
         return {change.incident for change in self._incidents.open_incidents()}
 
     def state(self) -> Known:
-        """Everything that is needed to go on from here."""
+        """Everything that is needed to go on from here; all that was heard is concluded."""
         return Known(
-            self._time_ms,
-            self._next_tick_ms,
-            self._engine.snapshot(),
-            self._book.snapshot(),
-            self._past.snapshot(),
-            self._incidents.snapshot(),
+            time_ms=self._time_ms,
+            next_tick_ms=self._next_tick_ms,
+            ordering=self._ordering.snapshot(),
+            engine=self._engine.snapshot(),
+            book=self._book.snapshot(),
+            past=self._past.snapshot(),
+            connectivity=self._connectivity.snapshot(),
+            incidents=self._incidents.snapshot(),
+            unplaced=self._unplaced,
         )
 
     def restore(self, known: Known) -> bool:
         """Go on from a state; False, and start afresh, where it is of another version."""
         try:
+            self._connectivity.restore(known.connectivity)
             self._engine.restore(known.engine)
         except SnapshotError as exc:
             log.warning("the detectors start afresh: %s", exc)
+            self._connectivity = Connectivity(self._catalogue, self._registry)
             return False
+        self._ordering.restore(known.ordering)
         self._book.restore(known.book)
         self._past.restore(known.past)
         self._incidents.restore(known.incidents)
         self._time_ms, self._next_tick_ms = known.time_ms, known.next_tick_ms
+        self._unplaced = known.unplaced
         return True
 
     def _site_of(self, device: str) -> str:
         known = self._registry.devices.get(device)
         return known.site if known else ""
+
+
+def _when(change: AlertChange) -> tuple[int, str, int]:
+    """An order of changes that does not depend on how they were found."""
+    return change.event_ms, change.alert, STATES.index(change.state)
 
 
 def _last(heard: Heard) -> list[int]:

@@ -93,7 +93,7 @@ def _rebuild(processor: Processor, start: int, cursor: int, now_ms: Callable[[],
         batch = processor.intake.take(records)
         processor.sequences.take(batch)
         findings = processor.judge.hear(heard_of(batch))
-        processor.judge.conclude(findings, now_ms())
+        processor.judge.conclude(findings, now_ms(), place=True)
     processor.start(cursor)
 
 

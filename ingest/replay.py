@@ -30,9 +30,9 @@ class Replay:
     """
 
     def __init__(self, registry: Registry) -> None:
-        catalogue = Catalogue()
-        self._intake = Intake(registry, catalogue)
-        self._judge = Judge(registry, catalogue)
+        self.catalogue = Catalogue()
+        self._intake = Intake(registry, self.catalogue)
+        self.judge = Judge(registry, self.catalogue)
         self._identities = Identities()
         self._next_tick_ms: int | None = None
         self.counts: Counter[str] = Counter()
@@ -55,7 +55,7 @@ class Replay:
         if self._next_tick_ms is None:
             self._next_tick_ms = until_ms // TICK_MS * TICK_MS + TICK_MS
         for now_ms in range(self._next_tick_ms, until_ms + 1, TICK_MS):
-            self._note(self._judge.conclude(self._judge.tick(now_ms), now_ms))
+            self._note(self.judge.conclude(self.judge.tick(now_ms), now_ms))
             self._next_tick_ms = now_ms + TICK_MS
 
     def summary(self) -> dict[str, int | dict[str, int]]:
@@ -84,8 +84,8 @@ class Replay:
         batch = self._intake.take(records)
         new = self._identities.add(batch.readings)
         self.counts.update(tally.totals(batch, new, tally.outcomes(batch, new)))
-        findings = self._judge.hear(heard_of(batch))
-        self._note(self._judge.conclude(findings, records[-1].received_ms))
+        findings = self.judge.hear(heard_of(batch))
+        self._note(self.judge.conclude(findings, records[-1].received_ms))
 
     def _note(self, verdict: Verdict) -> None:
         self.alerts += verdict.alerts

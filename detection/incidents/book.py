@@ -150,8 +150,7 @@ class Incidents:
         waits = alert.nature == "connectivity" or sign.family not in ("", "platform")
         if waits and alert.device != PLATFORM:
             critical = alert.severity == "critical"
-            hold = self._hold_ms if critical else self._gather_ms
-            sign.due_ms = now_ms + hold(alert.site)
+            sign.due_ms = now_ms + (self._hold_ms(alert.site) if critical else LONGEST_HOLD_MS)
         elif sign.is_of_habits:
             sign.due_ms = now_ms + GRADUAL_MS
         return sign

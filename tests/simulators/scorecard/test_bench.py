@@ -12,10 +12,12 @@ from bench.scorecard import (
     Job,
     heading,
     jobs_of,
+    judged,
     lateness_of,
     options,
     strip,
 )
+from simulators.scorecard.tallies import Score
 
 
 def test_published_worlds_are_of_the_reporting_seeds() -> None:
@@ -61,3 +63,12 @@ def test_late_rounds_are_left_out(tmp_path: Path) -> None:
     )
     strip(tmp_path / "C.jsonl", tmp_path / "D.jsonl", bounds)
     assert (tmp_path / "D.jsonl").read_bytes() == old + message("backfill", 420_000)
+
+
+def test_a_world_that_was_judged_is_not_judged_again(tmp_path: Path) -> None:
+    """Its score is kept beside its files, and a run that was interrupted goes on from there."""
+    score = Score()
+    score.worlds, score.days = 1, 14.0
+    (tmp_path / "seed-100").mkdir()
+    (tmp_path / "seed-100" / "score.json").write_text(json.dumps(score.as_json()))
+    assert judged(Job(100, FULL, late=False), tmp_path).as_json() == score.as_json()

@@ -250,7 +250,7 @@ def test_an_incident_that_was_merged_is_not_one_more() -> None:
     """A single site's incident that the group has taken in is not counted beside it."""
     made = perfect()
     merged = incident(
-        "i9", 20 * HOUR, 21 * HOUR, "s1", cause="unknown", evidence=("merged into i2",)
+        "i9", 20 * HOUR, 21 * HOUR, "s1", cause="unknown", evidence=("Merged into i2.",)
     )
     made.incidents += merged
     assert group(score_of(made)) == (1, 1, 1, 1, 1)
