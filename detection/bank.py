@@ -61,7 +61,8 @@ class Cells(Bank):
 
     def pick(self, series: NDArray[np.intp], cell: NDArray[np.int64]) -> NDArray[np.float64]:
         """float64[n, columns]: a copy of one cell of each of n series."""
-        return self._flat().take(series * self._k + cell, axis=0).astype(np.float64)
+        values = self._flat().take(series * self._k + cell, axis=0)
+        return values.astype(np.float64, order="F")
 
     def place(
         self, series: NDArray[np.intp], cell: NDArray[np.int64], values: NDArray[np.float64]

@@ -12,7 +12,8 @@ from detection.bank import Bank, Rows
 from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
-from detection.statistics import FAST, LEVEL, SHORT, SPREAD, Look, Scored, Statistics
+from detection.statistics import Statistics
+from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
 from detection.waves import Step, Wave
 from devices.kinds import METRICS
 

@@ -2,117 +2,47 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows
-from detection.episodes import FIELDS
-from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
+from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
+from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
+from detection.statistics_rows import (
+    BLANK,
+    FAST,
+    LEVEL,
+    SHORT,
+    SPREAD,
+    Look,
+    N,
+    Scored,
+)
 from detection.waves import Wave
 
-DAY_MS = 24 * HOUR_MS
 MINUTE_MS = 60_000
-N = len(CHANNELS)
-SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
 MEMORY_MS = np.array([1.0, 15 * MINUTE_MS, 4 * HOUR_MS, 30 * MINUTE_MS])
 LEAST_WEIGHT = np.array([0.3, 0.04, 0.0, 0.03])
 MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.15])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
 PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
-SURE_N = 50  # readings from which on the whole series' usual sizes are known
 FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series'
 SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
 FEW = 6  # readings that make a mean of six hours
-BLOCK_H = 6  # what is slow is looked at every six hours
 STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
-SEASON_MS = 2 * DAY_MS  # age from which on the season counts
 KNOWN_S = 1200.0  # of an hour that must have been seen
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
-FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
 
-BLANK = np.zeros(
-    1,
-    [
-        ("shift", FIELDS),
-        ("noise", FIELDS),
-        ("drift", FIELDS),
-        ("n", "i4"),  # readings learned from
-        ("since", "i4"),  # readings since the last gap
-        ("first", "i8"),  # event time of the first reading
-        ("fresh", "i8"),  # event time of the first reading after the last gap
-        ("seasoned", "i8"),  # event time from which on the season counted for the first time
-        ("block", "i4"),  # six hours that the last reading was in
-        ("ready", "f8"),  # 1 where the season counts
-        ("means", "f8", (4,)),  # moving: of few readings, 15 minutes, four hours; and the spread
-        ("past", "f8", (2,)),  # the two residuals before
-        ("usual", "f8", (3,)),  # of the whole series: sizes of jumps and steps, and of its tails
-        ("low", "f8", (N,)),  # range of each channel's statistic so far
-        ("high", "f8", (N,)),
-        ("least_seen", "f8", (N,)),  # of the excursion beyond the range that goes on
-        ("most_seen", "f8", (N,)),
-        ("away", "i1"),  # such an excursion goes on
-        ("caution", "f8", (N,)),  # multiplies tau, in youth
-        ("least", "f8"),  # multiplies the least change, while the rhythm of a day is not known
-        ("bar", "f8", (N,)),  # inf where a channel does not judge yet, else 0
-        ("side", "i1", (N,)),  # which way each channel left its range, for the open episode
-        ("centre", "f8"),  # slow mean of the value
-        ("total", "f8"),  # of the residuals of this block, and how many
-        ("count", "f8"),
-        ("blocks", "i4"),  # blocks that the drift channel has learned from
-        ("slow", "f8"),  # mean of block means
-        ("sway", "f8"),  # usual distance of a block mean from it, and the range of that
-        ("farthest", "f8"),
-        ("peak", "f8"),  # of the excursion beyond that which goes on
-        ("block_mean", "f8"),  # of the residuals of the last six hours, NaN where too few
-    ],
-)
-BLANK["least_seen"] = BLANK["most_seen"] = np.nan
-BLANK["block"] = -1
-BLANK["low"] = [-4, -4, -3, 0, 0]  # of ordinary noise, in usual sizes
-BLANK["high"] = [4, 4, 3, 0, 2]
-BLANK["usual"][:, 2] = 1.5
 TAIL_FROM, TAIL_TO = 2.5, 6.5  # what of a jump lies between these, in usual sizes, is its tail ...
 TAIL = 0.0212  # ... and this is its mean where the noise is normal
 LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
 ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
-
-
-class Scored(NamedTuple):
-    """n readings against their series' past; [n, channels] each.
-
-    stat: in usual sizes (jump, step, noise) or as it is (record). over: how far beyond its range.
-    limit: how far beyond it must be to be out, inf where a channel is off. unit: what one of
-    stat is on the metric's scale. centre: where stat is 0, on that scale.
-    """
-
-    stat: NDArray[np.float64]
-    over: NDArray[np.float64]
-    limit: NDArray[np.float64]
-    unit: NDArray[np.float64]
-    centre: NDArray[np.float64]
-
-
-class Look(NamedTuple):
-    """What learning needs of a reading besides: see `Statistics.score`."""
-
-    y: NDArray[np.float64]
-    season: NDArray[np.float64]
-    tame: NDArray[np.float64]  # residual, cut where it is wild
-    jump: NDArray[np.float64]  # distances of it and of the fast mean from where they were expected
-    step: NDArray[np.float64]
-    near: NDArray[np.int64]  # the cell whose middle is nearest
-    cell: NDArray[np.float64]
-    means: NDArray[np.float64]  # as they are after this reading
-    blend: NDArray[np.float64]
-    turned: NDArray[np.bool_]  # a block of six hours ended before this reading
 
 
 class Statistics:
@@ -122,6 +52,7 @@ class Statistics:
         self.bank = Bank(BLANK)
         self.cells = Cells(CELLS, 4)
         self._rules = rules
+        self._tau, self._least = rules.tau.T.copy(), rules.least.T.copy()
         self._calendar = Calendar()
 
     def score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> tuple[Scored, Look]:
@@ -143,12 +74,13 @@ class Statistics:
         blend = before + seasons.share[:, None] * (after - before)
         season = rows["ready"] * blend[:, MEAN]
         residual = y - season
-        past, means = rows["past"], rows["means"]
-        old, older = past[:, 0], past[:, 1]
+        past, means = rows["past"], np.asfortranarray(rows["means"])  # columns are worked on
+        old, older = past[:, 0].copy(), past[:, 1]
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
-        unit = np.ones((len(y), N))
+        unit = np.ones((len(y), N), order="F")
         floor = rules.floor[row]
-        sizes = np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * rows["usual"][:, :2])
+        usual = np.asfortranarray(rows["usual"])
+        sizes = np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * usual[:, :2])
         sizes = np.maximum(sizes, floor[:, None])
         jumps, steps = sizes[:, 0], sizes[:, 1]
         unit[:, SPIKE] = unit[:, JUMP] = jumps
@@ -156,7 +88,7 @@ class Statistics:
         jump = np.where(rules.spiky[row], middle, residual) - means[:, SHORT]
         wild = WILD * jumps
         tame = np.maximum(np.minimum(residual - means[:, SHORT], wild), -wild) + means[:, SHORT]
-        said = np.empty((len(y), 4))
+        said = np.empty((len(y), 4), order="F")
         said[:, SHORT] = said[:, LEVEL] = tame
         said[:, FAST] = middle
         said[:, SPREAD] = np.minimum(np.abs(residual - old) / jumps, NOISY)
@@ -164,25 +96,26 @@ class Statistics:
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
         moved = means + weight * (said - means)
         step = moved[:, FAST] - means[:, LEVEL]
-        stat = np.empty((len(y), N))
+        stat = np.empty((len(y), N), order="F")
         stat[:, JUMP], stat[:, STEP] = jump / jumps, step / steps
         stat[:, SPIKE] = (old - middle) / jumps
         stat[:, RECORD], stat[:, NOISE] = y, moved[:, SPREAD]
-        low, high = rows["low"], rows["high"]
+        low, high = np.asfortranarray(rows["low"]), np.asfortranarray(rows["high"])
         width = high - low
         tails = np.maximum(width / ORDINARY, 1)
-        tails[:, RARE] *= (np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT)[
-            :, None
-        ]
-        limit = rules.tau[row] * width * tails * tails * rows["caution"]
-        least = rules.least[row] * rows["least"][:, None] / unit
+        heavy = np.maximum(np.minimum(usual[:, 2], HEAVY), LIGHT) / LIGHT
+        for channel in RARE:
+            tails[:, channel] *= heavy
+        caution = np.asfortranarray(rows["caution"])
+        limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
+        least = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
         least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
         limit = np.maximum(limit, least)
         over = np.maximum(stat - high, low - stat)
-        centre = np.zeros((len(y), N))
+        centre = np.zeros((len(y), N), order="F")
         centre[:, JUMP], centre[:, STEP] = season + means[:, SHORT], season + means[:, LEVEL]
         centre[:, SPIKE] = season + middle
-        past[:, 1], past[:, 0] = old.copy(), residual
+        past[:, 1], past[:, 0] = old, residual
         look = Look(
             y=y,
             season=season,
@@ -212,19 +145,19 @@ class Statistics:
         rows["n"] += quiet
         rows["total"] += np.where(quiet, look.tame, 0)
         rows["count"] += quiet
-        seen = np.empty((len(quiet), 3))
+        seen = np.empty((len(quiet), 3), order="F")
         size = np.maximum(np.maximum(scored.unit[:, JUMP], rows["usual"][:, 0]), 1e-12)
         far = np.minimum(look.jump / size, TAIL_TO) - TAIL_FROM
         sure = rows["n"] > SURE_N
         seen[:, 0], seen[:, 1] = look.jump, look.step
         seen[:, 2] = np.where(rows["n"] > 2 * SURE_N, np.maximum(far, 0) / TAIL, 1.5)
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
-        usual = rows["usual"]
-        usual += (quiet * weight)[:, None] * (seen - usual)
+        usual = np.asfortranarray(rows["usual"])
+        rows["usual"] = usual + (quiet * weight)[:, None] * (seen - usual)
         dt = np.minimum(wave.dt_ms / 1000, 3600)
         known = np.minimum(look.cell[:, TIME:] + PRIOR_S, CELL_MEMORY_S)
         weight = quiet[:, None] * np.maximum(dt, 1)[:, None] / (known + dt[:, None])
-        cell = look.cell.copy()
+        cell = look.cell.copy(order="F")
         cell[:, MEAN] += weight[:, 0] * (look.tame + look.season - look.blend)
         sizes = cell[:, JUMPS:TIME]
         sizes += weight[:, 1:] * (seen[:, :2] - sizes)
@@ -234,7 +167,7 @@ class Statistics:
         away = ((scored.over > 0).any(axis=1) | (rows["away"] != 0)) & quiet
         if away.any():
             some = rows[away]
-            _widen(some, scored.stat[away], wave.at_ms[away])
+            widen(some, scored.stat[away], wave.at_ms[away])
             rows[away] = some
 
     def _pass(
@@ -276,7 +209,7 @@ class Statistics:
         rows["fresh"] = np.where(afresh, wave.at_ms, rows["fresh"])
         if turned.any():
             some = rows[turned]
-            _forget(some, y[turned])
+            forget(some, y[turned])
             rows[turned] = some
             enough = (count >= FEW) & (rows["ready"] > 0)
             mean = np.where(enough, rows["total"] / np.maximum(count, 1), np.nan)
@@ -341,38 +274,3 @@ class Statistics:
         judges[:, RECORD] = (n >= SURE_N) & grown
         judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
         rows["bar"] = np.where(judges, 0, np.inf)
-
-
-def _widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> None:
-    """Take what lies beyond the ranges into them once it is back inside, or at once in youth.
-
-    A statistic that moves slowly would otherwise carry its range along and never leave it.
-    """
-    age = at_ms - rows["first"]
-    share = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], N, axis=1)
-    share[:, STEP:] = np.where(rows["bar"][:, STEP:] > 0, 1.0, share[:, STEP:])
-    burn_in = rows["n"] < SURE_N
-    share[burn_in] = [0, 0, 0, 1, 0]
-    low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
-    up, down = stat > high, stat < low
-    kept = ~burn_in[:, None]
-    most[:] = np.where(up & kept, np.fmax(most, stat), most)
-    least[:] = np.where(down & kept, np.fmin(least, stat), least)
-    high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
-    low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
-    most[~up] = np.nan
-    least[~down] = np.nan
-    rows["away"] = (up | down).any(axis=1)
-
-
-def _forget(rows: Rows, y: NDArray[np.float64]) -> None:
-    """Shrink the ranges of rows whose six hours are over towards their centres."""
-    share = BLOCK_H * HOUR_MS / FORGET_MS
-    rows["centre"] += 0.08 * (y - rows["centre"])
-    low, high = rows["low"], rows["high"]
-    centre = np.zeros(low.shape)
-    centre[:, RECORD], centre[:, NOISE] = rows["centre"], 1.2
-    centre[:, NOISE] = np.minimum(1.2, high[:, NOISE])
-    high += share * (centre - high)
-    centre[:, NOISE] = 0
-    low += share * (centre - low)

@@ -1,0 +1,52 @@
+"""Ranges: how far each statistic of a series has gone so far."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Rows
+from detection.rules import NOISE, RECORD, STEP
+from detection.seasons import HOUR_MS
+from detection.statistics_rows import N
+
+DAY_MS = 24 * HOUR_MS
+SURE_N = 50  # readings from which on the whole series' usual sizes are known
+SEASON_MS = 2 * DAY_MS  # age from which on the season counts
+BLOCK_H = 6  # what is slow is looked at every six hours
+FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
+
+
+def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> None:
+    """Take what lies beyond the ranges into them once it is back inside, or at once in youth.
+
+    A statistic that moves slowly would otherwise carry its range along and never leave it.
+    """
+    age = at_ms - rows["first"]
+    share = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], N, axis=1)
+    share[:, STEP:] = np.where(rows["bar"][:, STEP:] > 0, 1.0, share[:, STEP:])
+    burn_in = rows["n"] < SURE_N
+    share[burn_in] = [0, 0, 0, 1, 0]
+    low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
+    up, down = stat > high, stat < low
+    kept = ~burn_in[:, None]
+    most[:] = np.where(up & kept, np.fmax(most, stat), most)
+    least[:] = np.where(down & kept, np.fmin(least, stat), least)
+    high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
+    low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
+    most[~up] = np.nan
+    least[~down] = np.nan
+    rows["away"] = (up | down).any(axis=1)
+
+
+def forget(rows: Rows, y: NDArray[np.float64]) -> None:
+    """Shrink the ranges of rows whose six hours are over towards their centres."""
+    share = BLOCK_H * HOUR_MS / FORGET_MS
+    rows["centre"] += 0.08 * (y - rows["centre"])
+    low, high = rows["low"], rows["high"]
+    centre = np.zeros(low.shape)
+    centre[:, RECORD], centre[:, NOISE] = rows["centre"], 1.2
+    centre[:, NOISE] = np.minimum(1.2, high[:, NOISE])
+    high += share * (centre - high)
+    centre[:, NOISE] = 0
+    low += share * (centre - low)

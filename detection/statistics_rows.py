@@ -1,0 +1,86 @@
+"""What is kept of each series by the statistical channels, and what one reading makes of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.episodes import FIELDS
+from detection.rules import CHANNELS
+
+N = len(CHANNELS)
+SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
+
+BLANK = np.zeros(
+    1,
+    [
+        ("shift", FIELDS),
+        ("noise", FIELDS),
+        ("drift", FIELDS),
+        ("n", "i4"),  # readings learned from
+        ("since", "i4"),  # readings since the last gap
+        ("first", "i8"),  # event time of the first reading
+        ("fresh", "i8"),  # event time of the first reading after the last gap
+        ("seasoned", "i8"),  # event time from which on the season counted for the first time
+        ("block", "i4"),  # six hours that the last reading was in
+        ("ready", "f8"),  # 1 where the season counts
+        ("means", "f8", (4,)),  # moving: of few readings, 15 minutes, four hours; and the spread
+        ("past", "f8", (2,)),  # the two residuals before
+        ("usual", "f8", (3,)),  # of the whole series: sizes of jumps and steps, and of its tails
+        ("low", "f8", (N,)),  # range of each channel's statistic so far
+        ("high", "f8", (N,)),
+        ("least_seen", "f8", (N,)),  # of the excursion beyond the range that goes on
+        ("most_seen", "f8", (N,)),
+        ("away", "i1"),  # such an excursion goes on
+        ("caution", "f8", (N,)),  # multiplies tau, in youth
+        ("least", "f8"),  # multiplies the least change, while the rhythm of a day is not known
+        ("bar", "f8", (N,)),  # inf where a channel does not judge yet, else 0
+        ("side", "i1", (N,)),  # which way each channel left its range, for the open episode
+        ("centre", "f8"),  # slow mean of the value
+        ("total", "f8"),  # of the residuals of this block, and how many
+        ("count", "f8"),
+        ("blocks", "i4"),  # blocks that the drift channel has learned from
+        ("slow", "f8"),  # mean of block means
+        ("sway", "f8"),  # usual distance of a block mean from it, and the range of that
+        ("farthest", "f8"),
+        ("peak", "f8"),  # of the excursion beyond that which goes on
+        ("block_mean", "f8"),  # of the residuals of the last six hours, NaN where too few
+    ],
+)
+BLANK["least_seen"] = BLANK["most_seen"] = np.nan
+BLANK["block"] = -1
+BLANK["low"] = [-4, -4, -3, 0, 0]  # of ordinary noise, in usual sizes
+BLANK["high"] = [4, 4, 3, 0, 2]
+BLANK["usual"][:, 2] = 1.5
+
+
+class Scored(NamedTuple):
+    """n readings against their series' past; [n, channels] each.
+
+    stat: in usual sizes (jump, step, noise) or as it is (record). over: how far beyond its range.
+    limit: how far beyond it must be to be out, inf where a channel is off. unit: what one of
+    stat is on the metric's scale. centre: where stat is 0, on that scale.
+    """
+
+    stat: NDArray[np.float64]
+    over: NDArray[np.float64]
+    limit: NDArray[np.float64]
+    unit: NDArray[np.float64]
+    centre: NDArray[np.float64]
+
+
+class Look(NamedTuple):
+    """What learning needs of a reading besides: see `Statistics.score`."""
+
+    y: NDArray[np.float64]
+    season: NDArray[np.float64]
+    tame: NDArray[np.float64]  # residual, cut where it is wild
+    jump: NDArray[np.float64]  # distances of it and of the fast mean from where they were expected
+    step: NDArray[np.float64]
+    near: NDArray[np.int64]  # the cell whose middle is nearest
+    cell: NDArray[np.float64]
+    means: NDArray[np.float64]  # as they are after this reading
+    blend: NDArray[np.float64]
+    turned: NDArray[np.bool_]  # a block of six hours ended before this reading
