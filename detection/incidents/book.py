@@ -272,6 +272,8 @@ class Incidents:
             if sign.ended_ms is None:
                 self._shelf.release(sign)
                 self._open_for(sign, now_ms)
+        if one.incident not in self._shelf.open:
+            return  # merged into what was opened for its last sign
         signs = self._shelf.of(one)
         change = look(one, signs, self._world, now_ms=now_ms, resolved=True)
         if one.published is None:

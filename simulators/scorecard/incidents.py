@@ -36,7 +36,9 @@ def told_of(world: World) -> list[Told]:
     found = []
     for changes in histories(world.incidents).values():
         last = changes[-1]
-        merged = last.state == "resolved" and any(MERGED in str(one).lower() for one in last.evidence)
+        merged = last.state == "resolved" and any(
+            MERGED in str(one).lower() for one in last.evidence
+        )
         found.append(Told(changes[0], last, merged, explanation(last, world)))
     return found
 

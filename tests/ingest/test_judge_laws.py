@@ -68,8 +68,9 @@ def test_a_capture_gives_the_same_files_in_every_process(world: World, tmp_path:
     """Alerts, incidents and bins to the last byte, whatever the order of sets."""
     small = world.first(SMALL)
     write_registry(world.registry, tmp_path)
-    lines = [capture_line(r.received_ms, r.topic, r.payload, retained=r.retained)
-             for r in small.records]
+    lines = [
+        capture_line(r.received_ms, r.topic, r.payload, retained=r.retained) for r in small.records
+    ]
     (tmp_path / "C.jsonl").write_bytes(b"".join(lines))
     last_ms = small.records[-1].received_ms + 7_200_000
     first, second = (_files(tmp_path, seed, last_ms) for seed in ("1", "271"))

@@ -1,0 +1,134 @@
+"""The judge: when it tells what, and what it goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from devices.catalogue import Catalogue
+from ingest.hearing import heard_of
+from ingest.intake import Intake
+from ingest.journal import Record
+from ingest.judge import TICK_MS, Judge, Known, Verdict
+from tests.ingest.stores import P0, T0_MS
+from tests.path.platform import one_office, reading
+
+START_MS = T0_MS // TICK_MS * TICK_MS
+MINUTE_MS = 60_000
+
+
+class Desk:
+    """A judge over one office, fed a round of its first probe at a time."""
+
+    def __init__(self) -> None:
+        self.catalogue = Catalogue()
+        self.intake = Intake(one_office(), self.catalogue)
+        self.judge = Judge(one_office(), self.catalogue)
+
+    def say(self, n: int, *, after_ms: int = 100, **values: float) -> Verdict:
+        """The n-th round, a minute after the one before it."""
+        at_ms = START_MS + n * MINUTE_MS
+        record = Record(n, at_ms + after_ms, P0, reading(at_ms, n, **values))
+        findings = self.judge.hear(heard_of(self.intake.take([record])))
+        return self.judge.conclude(findings, record.received_ms)
+
+    def tick(self, now_ms: int) -> Verdict:
+        """Let time pass."""
+        return self.judge.conclude(self.judge.tick(now_ms), now_ms)
+
+    def live(self, first: int, last: int, **values: float) -> Iterator[Verdict]:
+        """Rounds, and the ticks after each."""
+        for n in range(first, last):
+            yield self.say(n, **values)
+            now_ms = START_MS + n * MINUTE_MS
+            yield from (self.tick(now_ms + ms) for ms in range(TICK_MS, MINUTE_MS, TICK_MS))
+
+    def restart(self) -> None:
+        """Go on from a snapshot, as bytes."""
+        state = msgspec.msgpack.encode(self.judge.state())
+        self.judge = Judge(one_office(), self.catalogue)
+        assert self.judge.restore(msgspec.msgpack.decode(state, type=Known))
+
+
+def slow(desk: Desk) -> Verdict:
+    """What is told of the round with which slow names fire."""
+    for n in range(1, 5):
+        assert not [c for c in desk.say(n, dns_ms=5000.0).alerts if c.state == "firing"]
+    return desk.say(5, dns_ms=5000.0)
+
+
+def test_an_alert_is_told_at_once_and_its_incident_with_a_tick() -> None:
+    """However batches are cut, an incident is looked for at whole ticks; a restart forgets none."""
+    desk = Desk()
+    verdict = slow(desk)
+    [fired] = [c for c in verdict.alerts if c.state == "firing"]
+    assert (fired.metric, fired.rule, fired.incident) == ("dns_ms", "limits", None)
+    assert not verdict.incidents
+    desk.restart()
+    told = list(desk.live(6, 20, dns_ms=5000.0))
+    [opened] = [c for verdict in told for c in verdict.incidents]
+    assert {alert for v in told for alert, i in v.parts.items() if i == opened.incident} == {
+        fired.alert
+    }
+
+
+def test_an_alert_that_is_over_before_the_tick_has_its_incident_told() -> None:
+    """Although it is not open any more when the incident is found."""
+    desk = Desk()
+    [fired] = [c for c in slow(desk).alerts if c.state == "firing"]
+    ended = [c.state for n in range(6, 11) for c in desk.say(n, dns_ms=10.0).alerts]
+    assert ended == ["resolved"]
+    told = list(desk.live(11, 20, dns_ms=10.0))
+    assert [list(verdict.parts) for verdict in told if verdict.parts] == [[fired.alert]]
+
+
+def test_what_is_placed_at_once_waits_for_no_tick() -> None:
+    """Where the past is judged again there are no ticks."""
+    desk = Desk()
+    slow(desk)
+    desk.judge.conclude([], START_MS + 5 * MINUTE_MS, place=True)
+    for n in range(6, 20):
+        assert not desk.say(n, dns_ms=5000.0).incidents
+    assert desk.judge.conclude([], START_MS + 20 * MINUTE_MS, place=True).incidents
+
+
+def test_a_round_that_overtook_another_is_judged_after_it() -> None:
+    """Its alert comes with the round that was slower, or when that would be late, and is kept."""
+    for lost in (False, True):
+        desk = Desk()
+        for n in range(1, 4):
+            desk.say(n, dns_ms=5000.0)
+        assert not desk.say(5, dns_ms=5000.0).alerts
+        assert not desk.say(6, dns_ms=5000.0).alerts
+        desk.restart()
+        if lost:
+            verdict = desk.tick(START_MS + 8 * MINUTE_MS)
+            assert verdict.alerts
+        else:
+            verdict = desk.say(4, after_ms=2 * MINUTE_MS + 200, dns_ms=5000.0)
+        [fired] = [c for c in verdict.alerts if c.state == "firing"]
+        assert fired.event_ms == START_MS + MINUTE_MS
+
+
+def test_what_waited_and_is_judged_by_time_is_kept_with_it() -> None:
+    """The journal would not tell it again."""
+    desk = Desk()
+    desk.say(1, dns_ms=10.0)
+    desk.say(3, dns_ms=10.0)
+    for now_ms in range(START_MS + 180_000, START_MS + 6 * MINUTE_MS, TICK_MS):
+        desk.tick(now_ms)
+    assert not desk.judge.was_moved_by_time
+    desk.judge.tick(START_MS + 6 * MINUTE_MS)
+    assert desk.judge.was_moved_by_time
+
+
+def test_a_state_that_cannot_be_used_leaves_a_judge_as_new() -> None:
+    """Not one that knows a part of what was."""
+    desk = Desk()
+    slow(desk)
+    known = desk.judge.state()
+    for part in ("engine", "connectivity"):
+        fresh, used = Judge(one_office(), desk.catalogue), Judge(one_office(), desk.catalogue)
+        assert not used.restore(msgspec.structs.replace(known, **{part: b"damaged"}))
+        assert used.state() == fresh.state()
