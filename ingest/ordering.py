@@ -138,7 +138,7 @@ class Ordering:
                     device.following,
                     device.newest_ms,
                     [
-                        (seq, one.until_ms, *map(self._rows, one.said))
+                        (seq, one.until_ms, self._rows(one.said[0]), self._rows(one.said[1]))
                         for seq, one in sorted(device.held.items())
                     ],
                 )
@@ -217,7 +217,7 @@ class Ordering:
         known = [(self._catalogue.find(device, name), *rest) for name, *rest in rows]
         found = [row for row in known if row[0] is not None]
         columns = [list(column) for column in zip(*found, strict=True)] or [[], [], [], []]
-        return Readings.of(*columns)  # type: ignore[arg-type]  # of the columns of _Row
+        return Readings.of(*columns)
 
 
 def _said(heard: Heard, place: int) -> Said:

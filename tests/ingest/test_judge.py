@@ -40,7 +40,7 @@ class Desk:
     def live(self, first: int, last: int, **values: float) -> Iterator[Verdict]:
         """Rounds, and the ticks after each."""
         for n in range(first, last):
-            yield self.say(n, **values)
+            yield self.say(n, after_ms=100, **values)
             now_ms = START_MS + n * MINUTE_MS
             yield from (self.tick(now_ms + ms) for ms in range(TICK_MS, MINUTE_MS, TICK_MS))
 
