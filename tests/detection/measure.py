@@ -193,9 +193,9 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=201)
     seed = parser.parse_args().seed
-    false_alarms(days=21, step_s=300, copies=20, seed=seed)
-    false_alarms(days=14, step_s=60, copies=10, seed=seed + 1)
-    recall(copies=10, seed=seed + 2, rate=0.002)
+    false_alarms(days=21, step_s=300, copies=10, seed=seed)
+    false_alarms(days=14, step_s=60, copies=3, seed=seed + 1)
+    recall(copies=5, seed=seed + 2, rate=0.02)
 
 
 if __name__ == "__main__":

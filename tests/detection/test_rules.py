@@ -17,7 +17,7 @@ from tests.project.documents import rows_of, section, text_of
 
 PROBE_ROWS = [KINDS["connectivity-probe"].metrics[name].row for name in COLUMNS]
 RULE_TABLES = ("conditions", "rate", "zero", "pairs", "periods", "rule_causes")
-TABLES = ("limits", "shift", "stuck", "silence", "platform")
+TABLES = ("limits", "shift", "loss", "slow", "gap", "stuck", "silence", "platform")
 
 
 def cells(name: str) -> list[list[str]]:
