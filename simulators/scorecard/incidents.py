@@ -114,7 +114,13 @@ def _count_group(score: Score, world: World, fault: Fault, told: Sequence[Told])
     right = any(_same_scope(one.last, fault, world) for one in groups)
     for name in names:
         row = score.row("group", name)
-        row.add(faults=1, found=bool(groups), right=right, one=len(told) == 1, incidents=len(told))
+        row.add(
+            faults=1,
+            found=bool(groups),
+            right=right,
+            one=bool(groups) and len(told) == 1,
+            incidents=len(told),
+        )
         if groups:
             row.observe("delay_s", max(0, min(g.first.at for g in groups) - fault.start) / 1000)
 
