@@ -61,7 +61,8 @@ class Shift:
 
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these readings."""
-        places, wave = wave.where(self._rules.applies[wave.row])
+        rules = self._rules
+        places, wave = wave.where(rules.applies[wave.row] & (wave.value > rules.absent[wave.row]))
         if not len(places):
             return
         rows = self._statistics.bank.take(wave.series)

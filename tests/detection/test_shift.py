@@ -46,6 +46,13 @@ def test_no_judgement_before_twenty_readings_and_low_confidence_before_fifty() -
     assert fired.severity == "info"
 
 
+def test_mains_that_goes_and_comes_back_is_no_shift() -> None:
+    """No voltage is no level of the voltage: neither it nor the return is a break with the past."""
+    feed = Feed("power", "mains_v")
+    feed.say(noisy(232, 0.7, 2 * DAY))
+    assert shifts(feed.say([*np.zeros(40), *noisy(232, 0.7, 100, 5)])) == []
+
+
 def test_a_day_is_no_shift() -> None:
     """The first days of a daily rhythm, from the first reading on, are silent."""
     feed = Feed("environment", "temperature_c")
