@@ -201,9 +201,9 @@ def _causes(score: Score) -> str:
     every = score.of("incident", "all")
     totals = table(
         "Causes",
-        "What incidents said last, of those about a fault: it hits devices that they name while they "
-        f"last. {every['unmatched']} of {every['incidents']} are about none and count as false alarms; "
-        f"{every['merged']} were merged and count with the one that took them in.",
+        "What incidents said last, of those about a fault: it hits devices that they name while "
+        f"they last. {every['unmatched']} of {every['incidents']} are about none and count as "
+        f"false alarms; {every['merged']} were merged and count with the one that took them in.",
         ("incidents", "number", *CAUSE_PARTS),
         [
             (
