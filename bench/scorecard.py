@@ -6,19 +6,20 @@
 
 Seeds 1 to 99 are for tuning, 100 to 199 for reporting: figures that are published come from the
 latter, at the thresholds as shipped. --keep DIR keeps the files of every world, and its score: a
-run that was interrupted goes on there. Captures, half a gigabyte and more each, are always removed.
+run that was interrupted goes on there. Captures, 1.5 GB for a full world, are removed when it is
+judged (--keep-captures: stay). Two worlds at a time need 3 GB on the disk and 1.5 GB of memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
+import math
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ from simulators.scorecard.tallies import Score
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "scorecard.md"
 REPORTING = range(100, 200)
-LEAST_LATENESS_MS = 120_000  # docs/protocol.md: three intervals, and two minutes at least
-LEFT_OUT = b'/backfill"'  # the topic's end, in a line of a capture
+NATIONAL_SEED = 150
+CAPTURE = "capture.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ FULL, NATIONAL, QUICK = Size(100, 400, 14), Size(300, 1200, 3), Size(20, 80, 3)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One world to make and judge. late: replay it a second time without its late messages."""
+    """One world to make and judge. late: judge its bins before backfill too."""
 
     seed: int
     size: Size
@@ -59,39 +60,52 @@ class Job:
 
 
 def main() -> int:
-    """Judge every world, two at a time, and write the page. 1 where a world failed."""
+    """Judge every world, two at a time, and write the page. 1 where a world is missing on it."""
     args = options(sys.argv[1:])
     jobs = jobs_of(args)
-    scores = list(scores_of(jobs, args))
-    if len(scores) < len(jobs):
+    scores = dict(scores_of(jobs, args))
+    if not scores:
         return 1
     total = Score()
-    for score in scores:
-        total.merge(score)
-    text = heading(jobs, sys.argv[1:]) + page(total)
+    for job in jobs:
+        if job in scores:
+            total.merge(scores[job])
+    text = heading(jobs, sys.argv[1:], set(scores)) + page(total)
     if args.out == Path("-"):
         print(text, end="")
     else:
         args.out.write_text(text, "utf-8")
-    return 0
+    return int(len(scores) < len(jobs))
 
 
-def scores_of(jobs: Sequence[Job], args: argparse.Namespace) -> Iterator[Score]:
+def scores_of(jobs: Sequence[Job], args: argparse.Namespace) -> Iterator[tuple[Job, Score]]:
     """The scores of the worlds, as they come; of those that fail, the error on stderr."""
     began = time.monotonic()
+    last = began + args.within * 60
+
+    def begin(job: Job) -> Score:
+        if time.monotonic() > last:
+            raise TimeoutError(f"not begun: {args.within:g} minutes were over")
+        return judged(job, args.keep, keep_capture=args.keep_captures)
+
     with ThreadPoolExecutor(args.processes) as pool:
-        waiting = {pool.submit(judged, job, args.keep): job for job in jobs}
+        waiting = {pool.submit(begin, job): job for job in jobs}
         for done, future in enumerate(as_completed(waiting), 1):
+            job = waiting[future]
             try:
-                yield future.result()
+                yield job, future.result()
             except subprocess.CalledProcessError as exc:
-                print(f"seed {waiting[future].seed}: {exc}\n{exc.stderr}", file=sys.stderr)
+                tell(f"seed {job.seed}: FAILED: {exc}\n{exc.stderr}")
+            except (OSError, ValueError) as exc:  # files that cannot be written or read
+                tell(f"seed {job.seed}: FAILED: {exc}")
             minutes = (time.monotonic() - began) / 60
             left = minutes / done * (len(jobs) - done)
-            print(
-                f"{done} of {len(jobs)} worlds, {minutes:.0f} min, about {left:.0f} min left",
-                file=sys.stderr,
-            )
+            tell(f"{done} of {len(jobs)} worlds, {minutes:.0f} min, about {left:.0f} min left")
+
+
+def tell(text: str) -> None:
+    """Say how far it is, on stderr."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -107,8 +121,21 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=FULL.devices)
     parser.add_argument("--days", type=float, default=FULL.days)
     parser.add_argument("--quick", action="store_true", help=f"two worlds of {QUICK}")
-    parser.add_argument("--late", type=int, default=2, metavar="N",
-                        help="worlds replayed also without backfill (default: 2)")  # fmt: skip
+    parser.add_argument(
+        "--late",
+        type=int,
+        default=2,
+        metavar="N",
+        help="worlds whose bins are judged before backfill too (default: 2)",
+    )
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=math.inf,
+        metavar="MIN",
+        help="begin no world after so many minutes; the page says which are missing",
+    )
+    parser.add_argument("--keep-captures", action="store_true", help="do not remove captures")
     parser.add_argument("--processes", type=int, default=2, help="at most (default: 2)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep files and scores here")
     parser.add_argument(
@@ -118,7 +145,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def jobs_of(args: argparse.Namespace) -> list[Job]:
-    """The worlds that are asked for. The full set ends with a national one."""
+    """The worlds that are asked for. The full set begins with a national one."""
     size = QUICK if args.quick else Size(args.sites, args.devices, args.days)
     count = 2 if args.quick else args.worlds
     seeds: Sequence[int] = REPORTING[:count]
@@ -127,13 +154,18 @@ def jobs_of(args: argparse.Namespace) -> list[Job]:
         seeds = range(int(first), int(last or first) + 1)
     jobs = [Job(seed, size, n < args.late) for n, seed in enumerate(seeds)]
     if size == FULL and not args.seeds:
-        jobs.append(Job(REPORTING[count], NATIONAL, late=False))
+        jobs.insert(0, Job(NATIONAL_SEED, NATIONAL, late=False))
     return jobs
 
 
-def heading(jobs: Sequence[Job], arguments: Sequence[str]) -> str:
-    """What the page says of itself: the command, the worlds and their seeds."""
-    places = [n for n, word in enumerate(arguments) if word in ("--keep", "--out")]
+def heading(jobs: Sequence[Job], arguments: Sequence[str], done: Set[Job] | None = None) -> str:
+    """What the page says of itself: the command, the worlds and their seeds, and what is missing.
+
+    done: the jobs that were judged; None for all.
+    """
+    missing = [str(job.seed) for job in jobs if done is not None and job not in done]
+    jobs = [job for job in jobs if str(job.seed) not in missing]
+    places = [n for n, word in enumerate(arguments) if word in ("--keep", "--out", "--within")]
     left_out = {m for n in places for m in (n, n + 1)}
     said = [word for n, word in enumerate(arguments) if n not in left_out]
     sizes: dict[str, list[int]] = {}
@@ -148,45 +180,61 @@ def heading(jobs: Sequence[Job], arguments: Sequence[str]) -> str:
         "# Scorecard\n\n"
         f"Written by `{command}`; do not edit.\n\n"
         f"Worlds: {worlds}.\n"
-        f"{late} of them were replayed a second time without their late messages, for the figures\n"
-        "before backfill. Thresholds are those that are shipped.\n"
+        + f"Not judged, and not in the figures: seeds {', '.join(missing)}.\n"
+        * bool(missing)
+        + f"Bins before backfill are those of {late} of them. Thresholds are as shipped.\n"
         "[How it is measured](detection.md#how-it-is-measured), and what each figure means.\n\n"
     )
 
 
-def judged(job: Job, keep: Path | None) -> Score:
+def judged(job: Job, keep: Path | None, *, keep_capture: bool = False) -> Score:
     """The score of one world. Raises CalledProcessError, with what the command said."""
     with _folder(job, keep) as folder:
-        size, known = job.size, folder / "score.json"
-        if known.exists():
-            return Score.from_json(json.loads(known.read_text()))
-        if not (folder / "capture.jsonl").exists():
-            govsense(
-                *("simulate", "--no-broker", "--world", "everything", "--seed", str(job.seed)),
-                *("--sites", str(size.sites), "--devices", str(size.devices)),
-                *("--days", f"{size.days:g}", "--out", str(folder)),
-            )
-        replay(folder, folder / "capture.jsonl", "")
-        late = []
-        if job.late:
-            without = folder / "capture-without-backfill.jsonl"
-            strip(folder / "capture.jsonl", without, lateness_of(folder))
-            replay(folder, without, "-without-backfill")
-            without.unlink()
-            for name, suffix in (("alerts", "jsonl"), ("bins", "csv")):
-                file = folder / f"{name}-without-backfill.{suffix}"
-                late += [f"--{name}-without-backfill", str(file)]
-        govsense(
-            "evaluate",
-            *registry(folder),
-            *("--truth", str(folder / "truth.jsonl"), "--decoys", str(folder / "decoys.jsonl")),
-            *("--alerts", str(folder / "alerts.jsonl"), "--bins", str(folder / "bins.csv")),
-            *("--incidents", str(folder / "incidents.jsonl")),
-            *("--capture", str(folder / "capture.jsonl"), *late),
-            *("--json", str(known), "--page", str(folder / "score.md")),
-        )
-        (folder / "capture.jsonl").unlink()
+        known = folder / "score.json"
+        if not known.exists():
+            took = [write(job, folder), replay(job, folder), evaluate(job, folder)]
+            if not keep_capture:
+                (folder / CAPTURE).unlink()
+            said = ", ".join(f"{s:.0f} s" for s in took)
+            tell(f"seed {job.seed}: written, replayed, evaluated in {said}")
         return Score.from_json(json.loads(known.read_text()))
+
+
+def write(job: Job, folder: Path) -> float:
+    """Write a world, unless it has been; the seconds that it took."""
+    whole = folder / "written"  # a capture may be there in part
+    if whole.exists():
+        return 0.0
+    size = job.size
+    seconds = govsense(
+        *("simulate", "--no-broker", "--world", "everything", "--seed", str(job.seed)),
+        *("--sites", str(size.sites), "--devices", str(size.devices)),
+        *("--days", f"{size.days:g}", "--out", str(folder)),
+    )
+    whole.touch()
+    return seconds
+
+
+def evaluate(job: Job, folder: Path) -> float:
+    """Evaluate a world that was replayed, into its score.json; the seconds that it took."""
+    part = folder / "score.json.part"
+    seconds = govsense(
+        *("evaluate", *registry(folder)),
+        *("--truth", str(folder / "truth.jsonl"), "--decoys", str(folder / "decoys.jsonl")),
+        *("--alerts", str(folder / "alerts.jsonl"), "--bins", str(folder / "bins.csv")),
+        *("--incidents", str(folder / "incidents.jsonl")),
+        *("--capture", str(folder / CAPTURE), *before(job, folder)),
+        *("--json", str(part), "--page", str(folder / "score.md")),
+    )
+    part.rename(folder / "score.json")
+    return seconds
+
+
+def before(job: Job, folder: Path) -> list[str]:
+    """The option of replay and evaluate that names the bins before backfill, where asked for."""
+    if not job.late:
+        return []
+    return ["--bins-without-backfill", str(folder / "bins-without-backfill.csv")]
 
 
 @contextmanager
@@ -205,54 +253,18 @@ def registry(folder: Path) -> list[str]:
     return ["--sites", str(folder / "sites.csv"), "--devices", str(folder / "devices.csv")]
 
 
-def replay(folder: Path, capture: Path, suffix: str) -> None:
-    """Replay a capture into alerts, incidents and bins whose names end in suffix."""
-    govsense(
-        *("replay", str(capture), *registry(folder)),
-        *("--alerts", str(folder / f"alerts{suffix}.jsonl")),
-        *("--incidents", str(folder / f"incidents{suffix}.jsonl")),
-        *("--bins", str(folder / f"bins{suffix}.csv")),
+def replay(job: Job, folder: Path) -> float:
+    """Replay a world into alerts, incidents and bins; the seconds that it took."""
+    return govsense(
+        *("replay", str(folder / CAPTURE), *registry(folder), *before(job, folder)),
+        *("--alerts", str(folder / "alerts.jsonl"), "--bins", str(folder / "bins.csv")),
+        *("--incidents", str(folder / "incidents.jsonl")),
     )
 
 
-def strip(capture: Path, to: Path, lateness_ms: dict[str, int]) -> None:
-    """Copy a capture without what came late: over backfill, beyond the device's bound."""
-    with capture.open("rb") as file, to.open("wb") as copy:
-        for line in file:
-            kept = _in_time(line, lateness_ms) if _is_backfill(line) else line
-            if kept:
-                copy.write(kept)
-
-
-def _is_backfill(line: bytes) -> bool:
-    return LEFT_OUT in line.partition(b'"payload')[0]
-
-
-def _in_time(line: bytes, lateness_ms: dict[str, int]) -> bytes:
-    """The message with those of its rounds that are not late; b"" where there is none."""
-    message = json.loads(line)
-    payload = json.loads(message["payload"])
-    device = message["topic"].split("/")[-2]
-    oldest_ms = message["at"] - lateness_ms.get(device, LEAST_LATENESS_MS)
-    rounds = [one for one in payload.get("r", [payload]) if one["ts"] >= oldest_ms]
-    if not rounds:
-        return b""
-    if "r" in payload:
-        payload["r"] = rounds
-    return json.dumps(message | {"payload": json.dumps(payload)}).encode() + b"\n"
-
-
-def lateness_of(folder: Path) -> dict[str, int]:
-    """How late each device's readings may be and still be live, in milliseconds."""
-    with (folder / "devices.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            row["device"]: max(LEAST_LATENESS_MS, round(float(row["interval_s"]) * 3000))
-            for row in csv.DictReader(file)
-        }
-
-
-def govsense(*arguments: str) -> None:
+def govsense(*arguments: str) -> float:
     """Run a govsense command of this tree. Raises CalledProcessError with its errors."""
+    began = time.monotonic()
     subprocess.run(
         [sys.executable, "-m", "runtime", *arguments],
         check=True,
@@ -260,6 +272,7 @@ def govsense(*arguments: str) -> None:
         text=True,
         cwd=ROOT,
     )
+    return time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from detection.heard import Heard, Misdated, Rounds, StatusHeard
 from ingest.intake import Batch
+
+
+def in_time(heard: Heard) -> Heard:
+    """What is left of a batch when its late rounds never came."""
+    keep = ~heard.rounds.late
+    if keep.all():
+        return heard
+    rounds = heard.rounds
+    place = np.cumsum(keep, dtype=np.int32) - 1
+    kept = rounds.device[keep]
+    return replace(
+        heard,
+        readings=heard.readings.take(heard.live),
+        live=np.ones(np.count_nonzero(heard.live), np.bool_),
+        round_of=place[heard.round_of[heard.live]],
+        rounds=Rounds(
+            device=kept,
+            at_ms=rounds.at_ms[keep],
+            received_ms=rounds.received_ms[keep],
+            late=np.zeros(len(kept), np.bool_),
+            boot=[boot for boot, stays in zip(rounds.boot, keep, strict=True) if stays],
+            seq=rounds.seq[keep],
+            uptime_s=rounds.uptime_s[keep],
+            attributes={int(place[n]): a for n, a in rounds.attributes.items() if keep[n]},
+        ),
+        impossible_round=place[heard.impossible_round],
+    )
 
 
 def heard_of(batch: Batch) -> Heard:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from detection.alerts import AlertChange
+from detection.connectivity import Connectivity
 from detection.incidents.changes import IncidentChange
 from detection.outages import Bin
 from devices.catalogue import Catalogue
 from devices.registry import Registry
 from devices.topics import DOWN_CHANNELS
 from ingest import tally
-from ingest.hearing import heard_of
+from ingest.hearing import heard_of, in_time
 from ingest.identities import Identities
 from ingest.intake import Intake
 from ingest.journal import Record
@@ -29,7 +30,8 @@ class Replay:
     messages' time. The same messages give the same, always.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, without_late: bool = False) -> None:
+        """without_late: keep bins too as they would be if no late round had come."""
         self.catalogue = Catalogue()
         self._intake = Intake(registry, self.catalogue)
         self.judge = Judge(registry, self.catalogue)
@@ -40,6 +42,8 @@ class Replay:
         self.incident_of: dict[str, str] = {}  # the last one of which an alert was a part
         self.incidents: list[IncidentChange] = []
         self.bins: dict[tuple[str, int], Bin] = {}
+        self._in_time = Connectivity(self.catalogue, registry) if without_late else None
+        self.bins_in_time: dict[tuple[str, int], Bin] = {}
 
     def run(self, records: Iterable[Record]) -> Iterator[int]:
         """Take messages in order of arrival; yields the time, now and then, while it goes on."""
@@ -56,6 +60,10 @@ class Replay:
             self._next_tick_ms = until_ms // TICK_MS * TICK_MS + TICK_MS
         for now_ms in range(self._next_tick_ms, until_ms + 1, TICK_MS):
             self._note(self.judge.conclude(self.judge.tick(now_ms), now_ms))
+            if self._in_time is not None:
+                self._in_time.tick(now_ms)
+                self._in_time.take_outages()
+                _keep(self._in_time.take_bins(), self.bins_in_time)
             self._next_tick_ms = now_ms + TICK_MS
 
     def summary(self) -> dict[str, int | dict[str, int]]:
@@ -84,7 +92,10 @@ class Replay:
         batch = self._intake.take(records)
         new = self._identities.add(batch.readings)
         self.counts.update(tally.totals(batch, new, tally.outcomes(batch, new)))
-        findings = self.judge.hear(heard_of(batch))
+        heard = heard_of(batch)
+        findings = self.judge.hear(heard)
+        if self._in_time is not None:
+            self._in_time.hear(in_time(heard))
         self._note(self.judge.conclude(findings, records[-1].received_ms))
 
     def _note(self, verdict: Verdict) -> None:
@@ -92,8 +103,12 @@ class Replay:
         self.incident_of.update({c.alert: c.incident for c in verdict.alerts if c.incident})
         self.incident_of.update(verdict.parts)
         self.incidents += verdict.incidents
-        for one in verdict.bins:
-            self.bins[one.site, one.start_ms] = one
+        _keep(verdict.bins, self.bins)
+
+
+def _keep(bins: Iterable[Bin], last: dict[tuple[str, int], Bin]) -> None:
+    for one in bins:
+        last[one.site, one.start_ms] = one
 
 
 def _from_devices(records: Iterable[Record], counts: Counter[str]) -> Iterator[Record]:

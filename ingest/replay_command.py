@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--incidents", type=Path, metavar="FILE", help="write incidents")
     parser.add_argument("--bins", type=Path, metavar="FILE", help="write availability bins, CSV")
     parser.add_argument(
+        "--bins-without-backfill",
+        type=Path,
+        metavar="FILE",
+        help="write bins as they would be if nothing late had come, CSV",
+    )
+    parser.add_argument(
         "--until", type=int, metavar="MS", help="let time pass until then after the last message"
     )
     parser.epilog = EPILOG
@@ -48,7 +54,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     """0 when done; 1 where a file cannot be read or written, with nothing written before."""
     try:
         registry = read_registry([args.sites, args.devices])
-        replay = Replay(registry)
+        replay = Replay(registry, without_late=args.bins_without_backfill is not None)
         _play(replay, args.capture, args.until)
         if args.alerts:
             write_alerts(args.alerts, replay.alerts, replay.incident_of)
@@ -56,6 +62,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             write_incidents(args.incidents, replay.incidents)
         if args.bins:
             write_bins(args.bins, replay.bins)
+        if args.bins_without_backfill:
+            write_bins(args.bins_without_backfill, replay.bins_in_time)
     except (CaptureError, RegistryError, OSError) as exc:
         print(f"govsense replay: {exc}", file=sys.stderr)
         return 1

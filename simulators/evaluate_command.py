@@ -38,9 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("incidents", "the incidents that a replay gave"),
         ("bins", "the five-minute bins that a replay gave"),
         ("decoys", "what was played and must stay silent"),
-        ("capture", "what arrived: adds two reference detectors"),
-        ("alerts-without-backfill", "alerts of the capture without its backfill: what paged late"),
-        ("bins-without-backfill", "bins of the capture without its backfill"),
+        ("capture", "what arrived: adds reference detectors, and pages caused by backfill"),
+        ("bins-without-backfill", "what govsense replay --bins-without-backfill gave"),
         ("json", "write every count here, for scores over several worlds"),
         ("page", "write the scorecard here instead of printing it"),
     ):
@@ -58,7 +57,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         bins=args.bins,
         decoys=args.decoys,
         capture=args.capture,
-        alerts_without_backfill=args.alerts_without_backfill,
         bins_without_backfill=args.bins_without_backfill,
     )
     try:

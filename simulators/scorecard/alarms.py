@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from simulators.scorecard.files import AlertLine, IncidentLine, World
 
 EPISODE_MS = 3_600_000  # alarms of one device that begin within an hour are one episode
+MERGED = re.compile(r"merged into ([\w-]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,20 @@ def _alarm(line: AlertLine, ended_ms: int | None, incident: str | None) -> Alarm
 
 
 def incident_alarms(lines: Iterable[IncidentLine]) -> list[Alarm]:
-    """Each incident as an alarm of its own: known when it was opened, with its last members."""
+    """Each incident as an alarm of its own: known when it was opened, with its last members.
+
+    One that was merged speaks for the incident that took it in.
+    """
     found = []
-    for changes in histories(lines).values():
+    all_changes = histories(lines)
+    parents = {name: parent_of(changes[-1]) for name, changes in all_changes.items()}
+    for name, changes in all_changes.items():
         first, last = changes[0], changes[-1]
+        root = _root(name, parents)
         found.append(
             Alarm(
                 alarm=first.incident,
-                source=first.incident,
+                source=root,
                 devices=last.devices if last.scope.type == "device" else (),
                 sites=last.sites,
                 metric="",
@@ -91,11 +99,27 @@ def incident_alarms(lines: Iterable[IncidentLine]) -> list[Alarm]:
                 began_ms=last.started_at,
                 at_ms=first.at,
                 ended_ms=last.ended_at,
-                incident=first.incident,
+                incident=root,
                 backfilled=first.state == "resolved",
             )
         )
     return found
+
+
+def parent_of(last: IncidentLine) -> str | None:
+    """The incident into which one was merged, from its last change; None where it was not."""
+    if last.state != "resolved":
+        return None
+    said = (MERGED.search(str(one)) for one in last.evidence)
+    return next((found[1] for found in said if found), None)
+
+
+def _root(name: str, parents: Mapping[str, str | None]) -> str:
+    seen = {name}
+    while (parent := parents.get(name)) and parent not in seen:
+        seen.add(parent)
+        name = parent
+    return name
 
 
 def histories(lines: Iterable[IncidentLine]) -> dict[str, list[IncidentLine]]:

@@ -41,8 +41,9 @@ class Judged:
                 self.hits[fault.fault].append(alarm)
             if alarm.backfilled:
                 continue
-            (self.true if behind else self.false).append(alarm)
-            if not behind:
+            is_true = any(speaks_of(alarm, fault) for fault in behind)
+            (self.true if is_true else self.false).append(alarm)
+            if not is_true:
                 for decoy in decoys.behind(alarm):
                     self.on_decoy.setdefault(decoy.fault, []).append(alarm)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from devices.registry import Registry
 from devices.registry_files import read_registry
 from simulators.scorecard.alarms import alarms_of
+from simulators.scorecard.arrivals import Late, arrivals
 from simulators.scorecard.detection import Judged, score_detection
 from simulators.scorecard.files import (
     DAY_MS,
@@ -24,7 +25,7 @@ from simulators.scorecard.gates import read_gates
 from simulators.scorecard.incidents import score_incidents
 from simulators.scorecard.lifecycle import score_lifecycle
 from simulators.scorecard.outages import score_outages
-from simulators.scorecard.references import chance, live_readings, records
+from simulators.scorecard.references import chance, records
 from simulators.scorecard.tallies import Score
 
 REFERENCE_SEED = 1
@@ -41,14 +42,13 @@ class Files:
     bins: Path | None = None
     decoys: Path | None = None
     capture: Path | None = None
-    alerts_without_backfill: Path | None = None
     bins_without_backfill: Path | None = None
 
 
 def read_world(files: Files) -> World:
     """The world that the files hold. Raises EvaluationError, RegistryError or OSError."""
     registry = read_registry(files.registry)
-    late = files.alerts_without_backfill, files.bins_without_backfill
+    late = files.bins_without_backfill
     world = World(
         devices=_places(registry),
         site_groups=site_groups(registry),
@@ -57,8 +57,7 @@ def read_world(files: Files) -> World:
         alerts=read_lines(files.alerts, AlertLine),
         incidents=read_lines(files.incidents, IncidentLine) if files.incidents else [],
         bins=read_bins(files.bins) if files.bins else [],
-        alerts_without_backfill=read_lines(late[0], AlertLine) if late[0] else None,
-        bins_without_backfill=read_bins(late[1]) if late[1] else None,
+        bins_without_backfill=read_bins(late) if late else None,
     )
     world.bound()
     return world
@@ -69,7 +68,11 @@ def evaluate(files: Files) -> Score:
     world = read_world(files)
     score = score_of(world)
     if files.capture:
-        seen, moments = records(live_readings(files.capture, world.devices), world.devices)
+        late = Late(world.devices)
+        arrived = late.watching(arrivals(files.capture, world.devices))
+        seen, moments = records(arrived, world.devices)
+        pages = late.pages(alarms_of(world), world)
+        score.row("lifecycle", "alerts").add(backfill_judged=1, pages_by_backfill=pages)
         count = sum(line.state == "firing" for line in world.alerts)
         gates = read_gates()
         for name, alarms in (

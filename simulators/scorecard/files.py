@@ -118,8 +118,8 @@ class World:
     """One evaluated world: what was true, and what was said of it. Times in ms since 1970 UTC.
 
     site_groups: the sites of every group that has a name, by scope type and id.
-    without_backfill: bins and alerts of the same capture with its late messages left out, where
-    somebody made them.
+    bins_without_backfill: bins of the same capture as if nothing late had come, where somebody
+    made them.
     """
 
     devices: dict[str, Place]
@@ -130,7 +130,6 @@ class World:
     incidents: list[IncidentLine] = field(default_factory=list)
     bins: list[BinRow] = field(default_factory=list)
     bins_without_backfill: list[BinRow] | None = None
-    alerts_without_backfill: list[AlertLine] | None = None
     start_ms: int = 0
     end_ms: int = 0
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulators.scorecard.alarms import histories
+from simulators.scorecard.alarms import Alarm, alerts_of, histories, parent_of
 from simulators.scorecard.detection import Judged
 from simulators.scorecard.files import GROUPS, Fault, IncidentLine, World
-from simulators.scorecard.matching import TOLERANCE_MS
+from simulators.scorecard.matching import TOLERANCE_MS, speaks_of
 from simulators.scorecard.tallies import Score
 
 NEAR_MS = 900_000  # an onset this near to a fault's start is its onset
 LEAST_GROUP = 3  # sites; two that fail together may do so by chance
-MERGED = "merged into"
 
 
 @dataclass(frozen=True)
@@ -32,33 +31,36 @@ class Told:
 
 
 def told_of(world: World) -> list[Told]:
-    """Every incident with the fault that explains it best, None where no fault does."""
+    """Every incident with the fault that it is about, None where it is about none."""
+    below: dict[str, list[Alarm]] = {}
+    for alarm in alerts_of(world.alerts):
+        if alarm.incident:
+            below.setdefault(alarm.incident, []).append(alarm)
     found = []
-    for changes in histories(world.incidents).values():
+    for name, changes in histories(world.incidents).items():
         last = changes[-1]
-        merged = last.state == "resolved" and any(
-            MERGED in str(one).lower() for one in last.evidence
-        )
-        found.append(Told(changes[0], last, merged, explanation(last, world)))
+        fault = explanation(last, world, below.get(name, ()))
+        found.append(Told(changes[0], last, parent_of(last) is not None, fault))
     return found
 
 
-def explanation(incident: IncidentLine, world: World) -> Fault | None:
-    """The fault that shares devices and time with an incident and fits best.
+def explanation(incident: IncidentLine, world: World, alarms: Sequence[Alarm] = ()) -> Fault | None:
+    """The fault that an incident is about: it hits devices that the incident names, while it lasts.
 
-    One that began within 15 minutes of it comes before one that did not; then the one with the
-    greatest common share of devices.
+    Where alerts hang below the incident (`alarms`), one of them is about what the fault does. Of
+    several faults one that began within 15 minutes of it comes before one that did not; then the
+    one with the greatest common share of devices.
     """
-    mine = _devices(incident.scope.type, incident.devices, incident.sites, world)
+    mine = _devices(incident.devices, incident.sites, world)
     best: tuple[bool, float, Fault] | None = None
     for fault in world.faults:
-        if incident.started_at > fault.end + TOLERANCE_MS:
+        if incident.started_at > fault.end + NEAR_MS:
             continue
-        if (incident.ended_at or incident.started_at) < fault.start - NEAR_MS:
+        if (incident.ended_at or world.end_ms) < fault.start - NEAR_MS:
             continue
-        theirs = _devices(fault.scope.type, fault.devices, fault.sites, world)
+        theirs = _devices(fault.devices, fault.sites, world)
         common = len(mine & theirs)
-        if not common:
+        if not common or not _is_about(alarms, fault):
             continue
         near = abs(incident.started_at - fault.start) <= NEAR_MS
         rank = (near, common / len(mine | theirs))
@@ -67,14 +69,17 @@ def explanation(incident: IncidentLine, world: World) -> Fault | None:
     return best[2] if best else None
 
 
-def _devices(
-    scope: str, devices: Sequence[str], sites: Sequence[str], world: World
-) -> frozenset[str]:
-    """The devices that an incident or a fault speaks of: all of its sites, unless it is one's."""
-    if scope == "device" and devices:
+def _devices(devices: Sequence[str], sites: Sequence[str], world: World) -> frozenset[str]:
+    """The devices that an incident or a fault names; where it names none, all of its sites."""
+    if devices:
         return frozenset(devices)
     at = world.devices_at_sites
-    return frozenset(devices).union(*(at.get(site, ()) for site in sites))
+    return frozenset[str]().union(*(at.get(site, ()) for site in sites))
+
+
+def _is_about(alarms: Sequence[Alarm], fault: Fault) -> bool:
+    on_it = [alarm for alarm in alarms if {*alarm.devices} & {*fault.devices}]
+    return not on_it or any(speaks_of(alarm, fault) for alarm in on_it)
 
 
 def score_incidents(score: Score, world: World, judged: Judged) -> None:
@@ -100,7 +105,7 @@ def score_incidents(score: Score, world: World, judged: Judged) -> None:
     score.row("incident", "all").add(
         incidents=len(told),
         merged=sum(one.merged for one in told),
-        unmatched=sum(one.fault is None for one in told),
+        unmatched=sum(one.fault is None and not one.merged for one in told),
     )
     _count_pages(score, judged)
 

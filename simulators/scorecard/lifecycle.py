@@ -1,4 +1,4 @@
-"""Whether every alert was opened once, resolved once, and never by what came late."""
+"""Whether every alert was opened once and resolved once."""
 
 from __future__ import annotations
 
@@ -25,11 +25,6 @@ def score_lifecycle(score: Score, world: World, judged: Judged) -> None:
         never_resolved=never_resolved(world, judged),
         backfilled=sum(line.backfilled for line in world.alerts if line.state == "firing"),
     )
-    if world.alerts_without_backfill is not None:
-        row.add(
-            backfill_judged=1,
-            pages_by_backfill=pages_by_backfill(world.alerts, world.alerts_without_backfill),
-        )
 
 
 def _turns(lines: Iterable[AlertLine]) -> tuple[int, int, int, int]:
@@ -77,16 +72,3 @@ def never_resolved(world: World, judged: Judged) -> int:
         behind = judged.faults.behind(alarm)
         count += all(fault.end < quiet_from for fault in behind)
     return count
-
-
-def pages_by_backfill(with_late: Iterable[AlertLine], without: Iterable[AlertLine]) -> int:
-    """Alerts that would page, and that the same capture without its late messages does not give.
-
-    Told by device, metric, rule and event time.
-    """
-    known = {(a.sites, a.source, a.metric, a.rule, a.began_ms) for a in alerts_of(without)}
-    return sum(
-        (a.sites, a.source, a.metric, a.rule, a.began_ms) not in known
-        for a in alerts_of(with_late)
-        if not a.backfilled and a.severity != "info"
-    )

@@ -37,12 +37,17 @@ class Faults:
         return min(known, default=60_000)
 
     def behind(self, alarm: Alarm) -> list[Fault]:
-        """The faults whose scope holds the alarm and whose time it shares, each once."""
+        """The faults that hit what the alarm names and whose time it shares, each once.
+
+        An alarm on a device is of the faults that hit that device, not of others at its site;
+        a fault that names no devices hits all of its sites'.
+        """
         near: dict[str, Fault] = {}
         for device in alarm.devices:
             near.update((f.fault, f) for f in self._of_device.get(device, ()))
         for site in alarm.sites:
-            near.update((f.fault, f) for f in self._of_site.get(site, ()))
+            of_site = self._of_site.get(site, ())
+            near.update((f.fault, f) for f in of_site if not (alarm.devices and f.devices))
             if not alarm.devices:  # a statement on a site speaks of its devices
                 near.update((f.fault, f) for f in self._at_site.get(site, ()))
         return [fault for fault in near.values() if self._shares_time(fault, alarm)]

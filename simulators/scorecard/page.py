@@ -198,9 +198,12 @@ def _groups(score: Score) -> str:
 
 
 def _causes(score: Score) -> str:
+    every = score.of("incident", "all")
     totals = table(
         "Causes",
-        "Over all incidents that truth explains, as they were told last.",
+        "What incidents said last, of those about a fault: it hits devices that they name while "
+        f"they last. {every['unmatched']} of {every['incidents']} are about none and count as "
+        f"false alarms; {every['merged']} were merged and count with the one that took them in.",
         ("incidents", "number", *CAUSE_PARTS),
         [
             (

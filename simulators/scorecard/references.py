@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from simulators.scorecard.alarms import EPISODE_MS, Alarm
-from simulators.scorecard.files import EvaluationError, Place
+from simulators.scorecard.arrivals import Arrival
+from simulators.scorecard.files import Place
 
 BURN_IN = 50  # readings of a series before its range is known
+SAMPLE = 97  # of how many readings one is a moment
+NUMBERS = (float, int, bool)
 REFERENCES = {"seen": "outside everything seen", "random": "random"}
 
 
@@ -25,69 +25,41 @@ class Reading(NamedTuple):
     value: float
 
 
-class _Message(msgspec.Struct):
-    at: int
-    topic: str
-    payload: str = ""
-
-
-class _Round(msgspec.Struct):
-    m: dict[str, Any] = {}
-    r: list[_Round] = []
-
-
-def live_readings(capture: Path, devices: dict[str, Place]) -> Iterator[Reading]:
-    """The readings of native JSON on the telemetry channel, in order of arrival.
-
-    What is not native JSON is left out: a reference detector need not be better than its data.
-    Raises EvaluationError for a line that is not a capture's.
-    """
-    messages = msgspec.json.Decoder(_Message)
-    rounds = msgspec.json.Decoder(_Round)
-    with capture.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                message = messages.decode(line)
-            except msgspec.DecodeError as exc:
-                raise EvaluationError(f"{capture}:{number}: {exc}: {line[:120]!r}") from exc
-            device, _, channel = message.topic.rpartition("/")
-            device = device.rpartition("/")[2]
-            if channel != "telemetry" or device not in devices:
-                continue
-            try:
-                payload = rounds.decode(message.payload)
-            except msgspec.DecodeError:
-                continue
-            for one in payload.r or [payload]:
-                for metric, value in one.m.items():
-                    if isinstance(value, int | float):
-                        yield Reading(message.at, device, metric, value)
-
-
 def records(
-    readings: Iterable[Reading], devices: dict[str, Place]
+    arrived: Iterable[Arrival], devices: dict[str, Place]
 ) -> tuple[list[Alarm], list[Reading]]:
     """Alarms of "outside everything seen", and a sample of moments for `chance`.
 
-    A series that leaves the range it has had gives an alarm, at most one an hour.
+    A series that leaves the range it has had gives an alarm, at most one an hour. Live channel
+    only: a reference detector need not be better than its data.
     """
-    ranges: dict[tuple[str, str], list[float]] = {}  # low, high, count, last alarm
+    known: dict[str, dict[str, list[float]]] = {name: {} for name in devices}
     found: list[Alarm] = []
     moments: list[Reading] = []
-    for number, reading in enumerate(readings):
-        if number % 97 == 0:
-            moments.append(reading)
-        held = ranges.get((reading.device, reading.metric))
-        if held is None:
-            ranges[reading.device, reading.metric] = [reading.value, reading.value, 1, 0]
+    number = 0
+    for at_ms, device, channel, rounds in arrived:
+        if channel != "telemetry":
             continue
-        held[2] += 1
-        if held[0] <= reading.value <= held[1]:
-            continue
-        held[0], held[1] = min(held[0], reading.value), max(held[1], reading.value)
-        if held[2] > BURN_IN and reading.at_ms > held[3] + EPISODE_MS:
-            held[3] = reading.at_ms
-            found.append(_alarm(f"seen-{len(found)}", reading, devices))
+        ranges = known[device]  # of each metric: low, high, count, last alarm
+        for one in rounds:
+            for metric, value in one.m.items():
+                if type(value) not in NUMBERS:
+                    continue
+                number += 1
+                if number % SAMPLE == 1:
+                    moments.append(Reading(at_ms, device, metric, value))
+                held = ranges.get(metric)
+                if held is None:
+                    ranges[metric] = [value, value, 1, 0]
+                    continue
+                held[2] += 1
+                if held[0] <= value <= held[1]:
+                    continue
+                held[0], held[1] = min(held[0], value), max(held[1], value)
+                if held[2] > BURN_IN and at_ms > held[3] + EPISODE_MS:
+                    held[3] = at_ms
+                    reading = Reading(at_ms, device, metric, value)
+                    found.append(_alarm(f"seen-{len(found)}", reading, devices))
     return found, moments
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from devices.registry_files import write_registry
 from ingest.captures import capture_line
+from ingest.replay import Replay
 from tests.ingest.worlds import (
     Broken,
     World,
@@ -19,6 +20,7 @@ from tests.ingest.worlds import (
     played,
     stored,
     told,
+    without_late,
     write_world,
 )
 
@@ -37,6 +39,14 @@ def test_a_restart_at_any_batch_changes_nothing(world: World) -> None:
     broken = Broken(world.registry, most=20, restarts=0.01, seed=5)
     assert told(played(world, broken)) == straight
     assert broken.restarts > 50
+
+
+def test_bins_without_backfill_are_those_of_a_capture_without_it(world: World) -> None:
+    """A replay can keep, beside its bins, those that it would give had nothing late come."""
+    both = played(world, Replay(world.registry, without_late=True))
+    assert told(both) == told(played(world))
+    assert both.bins_in_time == played(without_late(world)).bins
+    assert both.bins_in_time != both.bins
 
 
 def test_one_batch_of_n_equals_n_of_one(world: World) -> None:

@@ -169,3 +169,22 @@ def event_time_alerts(replay: Replay) -> list[AlertChange]:
         ),
         key=repr,
     )
+
+
+def without_late(world: World) -> World:
+    """The same messages without their rounds that are beyond the lateness of their device."""
+    kept = []
+    for record in world.records:
+        name, channel = record.topic.split("/")[-2:]
+        device = world.registry.devices.get(name)
+        if channel == "backfill" and device:
+            payload = msgspec.json.decode(record.payload)
+            oldest_ms = record.received_ms - lateness_ms(device)
+            rounds = [one for one in payload.get("r", [payload]) if one["ts"] >= oldest_ms]
+            if not rounds:
+                continue
+            if "r" in payload:
+                payload["r"] = rounds
+                record = record._replace(payload=msgspec.json.encode(payload))
+        kept.append(record)
+    return World(world.registry, kept)

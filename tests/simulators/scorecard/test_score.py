@@ -52,7 +52,6 @@ def perfect() -> World:
     down = {"s4": [(START + 6 * HOUR, START + 8 * HOUR)]}
     down |= {site: [(START + 20 * HOUR, START + 22 * HOUR)] for site in ("s1", "s2", "s3")}
     made.bins = bins(made, down)
-    made.alerts_without_backfill = made.alerts
     made.bins_without_backfill = made.bins
     return made
 
@@ -60,6 +59,7 @@ def perfect() -> World:
 def test_a_perfect_detector_meets_everything() -> None:
     """Where everything was said in time and nothing else, each target is met."""
     score = score_of(perfect())
+    score.row("lifecycle", "alerts").add(backfill_judged=1)
     total = score.of("total", "all faults")
     assert (total["faults"], total["found"], total["duplicates"]) == (3, 3, 0)
     assert score.of("level", "everything")["false"] == 0
@@ -118,7 +118,7 @@ def test_false_alarms_are_counted_as_episodes() -> None:
     ("at", "facts", "found", "near", "false"),
     [
         (2 * HOUR + MINUTE, {}, 1, 1, 0),
-        (2 * HOUR + MINUTE, {"metric": "humidity_pct"}, 0, 1, 0),
+        (2 * HOUR + MINUTE, {"metric": "humidity_pct"}, 0, 1, 1),
         (2 * HOUR + MINUTE, {"metric": ""}, 1, 1, 0),
         (2 * HOUR + MINUTE, {"device": "e2", "site": "s2"}, 0, 0, 1),
         (2 * HOUR + MINUTE, {"device": "p1"}, 0, 0, 1),
@@ -130,7 +130,8 @@ def test_false_alarms_are_counted_as_episodes() -> None:
 def test_an_alarm_matches_in_scope_and_time(
     at: int, facts: dict[str, str], found: int, near: int, false: int
 ) -> None:
-    """Same device, from two intervals before the fault to an hour after; same metric to be found.
+    """Same device, from two intervals before the fault to an hour after; same metric to be found
+    and to be true.
 
     The spike lasts from 2:00 to 2:05.
     """
@@ -148,6 +149,49 @@ def test_consequences_of_a_site_fault_are_not_false() -> None:
     made = faulty()
     made.alerts = alert("a1", 7 * HOUR, 8 * HOUR, device="e4", site="s4", metric="co2_ppm")
     assert score_of(made).of("level", "everything")["true"] == 1
+
+
+def test_an_alarm_of_a_device_that_the_fault_spares_is_false() -> None:
+    """While a site lacks the world beyond, its sensor reports: a false shift there is false."""
+    made = world()
+    far = cut("far", 6 * HOUR, 8 * HOUR, "s1", cause="international", devices=("p1",), down=False)
+    made.faults = [far]
+    made.alerts = alert("a1", 7 * HOUR, 8 * HOUR, incident="i1")
+    made.incidents = incident("i1", 7 * HOUR, 8 * HOUR, "s1", cause="sensor", devices=("e1",))
+    score = score_of(made)
+    assert score.of("level", "everything")["false"] == 1
+    assert score.of("incident", "all")["unmatched"] == 1
+    assert score.of("cause_total", "all incidents")["incidents"] == 0
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "facts", "judged", "wrong"),
+    [
+        (6 * HOUR, 8 * HOUR, {}, 1, 1),
+        (6 * HOUR, 8 * HOUR, {"metric": "humidity_pct"}, 0, 0),
+        (6 * HOUR, 8 * HOUR, {"metric": ""}, 1, 1),
+        (6 * HOUR, 8 * HOUR, {"metric": "humidity_pct", "nature": "condition"}, 1, 1),
+        (2 * HOUR, 6 * HOUR - 14 * MINUTE, {}, 1, 1),
+        (2 * HOUR, 6 * HOUR - 16 * MINUTE, {}, 0, 0),
+        (9 * HOUR + 14 * MINUTE, 10 * HOUR, {}, 1, 1),
+        (9 * HOUR + 16 * MINUTE, 10 * HOUR, {}, 0, 0),
+    ],
+)
+def test_an_incident_is_judged_against_the_fault_that_it_is_about(
+    began: int, ended: int, facts: dict[str, str], judged: int, wrong: int
+) -> None:
+    """Same device, a quarter of an hour apart at most, and what a sensor's fault does.
+
+    The sensor e1 is sick from 6:00 to 9:00; the incident says that the power failed.
+    """
+    made = world()
+    nature = facts.get("nature", "data_quality")
+    made.faults = [fault("f1", 6 * HOUR, 9 * HOUR, type="drift", nature=nature)]
+    metric = facts.get("metric", "temperature_c")
+    made.alerts = alert("a1", began, ended, incident="i1", metric=metric)
+    made.incidents = incident("i1", began, ended, "s1", cause="power", devices=("e1",))
+    row = score_of(made).of("cause_total", "all incidents")
+    assert (row["incidents"], row["wrong"]) == (judged, wrong)
 
 
 def test_a_decoy_that_fires_is_false() -> None:
@@ -213,15 +257,6 @@ def test_an_alert_may_last_as_long_as_its_fault() -> None:
     assert lifecycle(made)["never_resolved"] == 1
 
 
-def test_a_page_by_backfill_is_one_that_is_gone_without_it() -> None:
-    """An alert that the capture without late messages does not give was caused by them."""
-    made = world()
-    made.alerts = [*alert("a1", HOUR, 2 * HOUR), *alert("a2", 5 * HOUR, 6 * HOUR)]
-    assert "pages_by_backfill" not in lifecycle(made)
-    made.alerts_without_backfill = alert("b1", HOUR, 3 * HOUR)
-    assert lifecycle(made)["pages_by_backfill"] == 1
-
-
 def group(score: Score) -> tuple[int, ...]:
     """faults, found, right scope, one incident, incidents of all group faults."""
     row = score.of("group", "all groups")
@@ -254,6 +289,7 @@ def test_an_incident_that_was_merged_is_not_one_more() -> None:
     )
     made.incidents += merged
     assert group(score_of(made)) == (1, 1, 1, 1, 1)
+    assert score_of(made).of("level", "everything")["true"] == 3
     made.incidents = made.incidents[:-2] + incident("i9", 20 * HOUR, 21 * HOUR, "s1", cause="power")
     assert group(score_of(made)) == (1, 1, 1, 0, 2)
 
