@@ -127,10 +127,11 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Everything goes on from its snapshot."""
-        kept = [part.snapshot() for part in (self.engine, self.past, self.book)]
+        kept = self.engine.snapshot(), self.past.snapshot(), self.book.snapshot()
         self._parts()
-        for part, state in zip((self.engine, self.past, self.book), kept, strict=True):
-            part.restore(state)
+        self.engine.restore(kept[0])
+        self.past.restore(kept[1])
+        self.book.restore(kept[2])
 
     @rule(kind=st.sampled_from(["maintenance", "silence"]), minutes=st.integers(1, 9))
     def window(self, kind: str, minutes: int) -> None:
