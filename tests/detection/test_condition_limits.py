@@ -88,13 +88,14 @@ def test_it_fires_at_its_minute_and_not_before(case: Case) -> None:
 
 
 @every_case
-def test_a_gap_in_the_middle_neither_counts_nor_starts_anew(case: Case) -> None:
-    """Half the time, six hours unheard, and the other half: only what was heard counts."""
+@pytest.mark.parametrize("gap_s", [3 * MINUTE_S, 6 * 3600])
+def test_a_gap_in_the_middle_neither_counts_nor_starts_anew(case: Case, gap_s: float) -> None:
+    """Half the time, minutes or hours unheard, the other half: only what was heard counts."""
     if case.minutes < 2:
         return
     one, half = feed(case), case.minutes // 2
     assert steps(one.say([case.beyond] * (half + 1)), case.rule) == ["pending"]
-    one.pause(6 * 3600)
+    one.pause(gap_s)
     assert steps(one.say([case.beyond] * (case.minutes - half)), case.rule) == []
     assert steps(one.say([case.beyond]), case.rule) == ["firing"]
 

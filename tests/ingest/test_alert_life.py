@@ -22,7 +22,7 @@ from devices.readings import Readings
 from storage.ledger.alerts import AlertFilter, NotFiringError, acknowledge, list_alerts
 from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import Ledger, open_ledger
-from tests.cases import cases
+from tests.cases import LONGEST_S, cases
 from tests.detection.feed import START_MS, device
 
 MINUTE_MS = 60_000
@@ -206,5 +206,5 @@ def _ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     Life.ledger.close()
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(LONGEST_S)(Life.TestCase)
 TestLife.settings = settings(max_examples=cases(60, 2_000), stateful_step_count=20, deadline=None)
