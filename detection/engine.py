@@ -125,6 +125,7 @@ class Engine:
         self._grow()
         notes = self._rules.state() if self._rules is not None else {}
         notes["company"] = self._company.state()
+        notes["gap"] = self._gap.looked_ms
         return pack(self._catalogue, self._banks(), self._silence, self._ended, notes)
 
     def restore(self, state: bytes) -> None:
@@ -136,6 +137,7 @@ class Engine:
         self._grow()
         self._ended, notes = unpack(state, self._catalogue, self._banks(), self._silence)
         self._company.restore(notes["company"])
+        self._gap.looked_ms = notes["gap"]
         if self._rules is not None:
             self._rules.restore(notes)
 
