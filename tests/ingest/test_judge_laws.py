@@ -11,6 +11,7 @@ import pytest
 
 from devices.registry_files import write_registry
 from ingest.captures import capture_line
+from tests.cases import LONGEST_S
 from tests.ingest.worlds import (
     Broken,
     World,
@@ -23,6 +24,7 @@ from tests.ingest.worlds import (
 )
 
 SMALL = 3000  # messages
+pytestmark = pytest.mark.timeout(LONGEST_S)
 
 
 @pytest.fixture(scope="module")
