@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 PROFILE = "HYPOTHESIS_PROFILE"
+LONGEST_S = 1800  # of a test on a slow and busy machine, when it is thorough
 
 
 def cases(usual: int, thorough: int = 10_000) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from detection.alerts import AlertBook, AlertChange, alert_id
 from detection.findings import Finding, Phase
-from tests.cases import cases
+from tests.cases import LONGEST_S, cases
 
 KEYS = st.sampled_from(
     [("d1", "temperature_c", "limits"), ("d1", "temperature_c", "stuck"), ("d2", "", "silence")]
@@ -158,7 +159,7 @@ class Book(RuleBasedStateMachine):
         assert len({self.key_of[alert] for alert in believed}) == len(believed)
 
 
-TestBook = Book.TestCase
+TestBook = pytest.mark.timeout(LONGEST_S)(Book.TestCase)
 TestBook.settings = settings(max_examples=cases(300), stateful_step_count=20, deadline=None)
 
 

@@ -22,7 +22,7 @@ from devices.readings import Readings
 from storage.ledger.alerts import AlertFilter, NotFiringError, acknowledge, list_alerts
 from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import Ledger, open_ledger
-from tests.cases import cases
+from tests.cases import LONGEST_S, cases
 from tests.detection.feed import START_MS, device
 
 MINUTE_MS = 60_000
@@ -127,10 +127,11 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """Everything goes on from its snapshot."""
-        kept = [part.snapshot() for part in (self.engine, self.past, self.book)]
+        kept = self.engine.snapshot(), self.past.snapshot(), self.book.snapshot()
         self._parts()
-        for part, state in zip((self.engine, self.past, self.book), kept, strict=True):
-            part.restore(state)
+        self.engine.restore(kept[0])
+        self.past.restore(kept[1])
+        self.book.restore(kept[2])
 
     @rule(kind=st.sampled_from(["maintenance", "silence"]), minutes=st.integers(1, 9))
     def window(self, kind: str, minutes: int) -> None:
@@ -205,5 +206,5 @@ def _ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     Life.ledger.close()
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(LONGEST_S)(Life.TestCase)
 TestLife.settings = settings(max_examples=cases(60, 2_000), stateful_step_count=20, deadline=None)
