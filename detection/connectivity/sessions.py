@@ -17,7 +17,7 @@ ABANDONED_MS = 30 * 86_400_000  # not heard for so long: given up, not down
 RECALLED = 30  # rounds of a modem's signal that are kept
 JUST_BEFORE = 5  # of them, what counts as just before an outage
 MISSED = 3.0  # intervals without a word that make a silence
-MISSED_WITH_WILL = 2.25  # where the broker said that the session broke
+MISSED_WITH_WILL = 2.0  # where the broker said that the session broke
 
 STATE = np.dtype(
     [

@@ -63,7 +63,7 @@ def test_a_will_shortens_the_wait() -> None:
     said = [Say(1, "p1", 1, online=True), *living(p, 0, CUT), Say(CUT + 90, "p1", 0, online=False)]
     world = World([site()], [p]).play(said, END)
     known_s, told = first(world)
-    assert known_s == 3990  # 2.25 intervals and 5 s after the last word, the next tick
+    assert known_s == 3920  # two intervals and 5 s after the last word, the next tick
     assert told.evidence.will
     assert seconds(told.onset_ms) == CUT - 293 + 150  # the last measurement, not the Will
 
