@@ -82,6 +82,10 @@ def test_rounds_within_the_lateness_bound_page_as_live_ones_do() -> None:
     list(late.watching([fresh]))
     made.alerts = alert("a1", HOUR, None, event_time=START + 44 * MINUTE)
     assert late.pages(alarms_of(made), made) == 0
+    mixed = Arrival(START + HOUR, "e1", "backfill", [Round(ts=START + 44 * MINUTE), *fresh.rounds])
+    list(late.watching([mixed]))
+    made.alerts = alert("a1", HOUR + MINUTE, None, event_time=START + 45 * MINUTE)
+    assert late.pages(alarms_of(made), made) == 0
     old = Arrival(START + 4 * HOUR, "p2", "backfill", [Round(ts=START + 2 * HOUR)])
     list(late.watching([old]))
     made.alerts = []
