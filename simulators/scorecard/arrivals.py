@@ -13,7 +13,7 @@ from simulators.scorecard.files import EvaluationError, Place, World
 
 LEAST_LATENESS_MS = 120_000  # docs/protocol.md: three intervals, and two minutes at least
 LATE_INTERVALS = 3
-EFFECT_MS = 900_000  # what late rounds bring about is told within this of their arrival
+EFFECT_MS = 90_000  # what late rounds bring about is told within a minute, and a tick or two
 
 
 class Round(msgspec.Struct):
@@ -84,7 +84,7 @@ class Late:
     def pages(self, alarms: Iterable[Alarm], world: World) -> int:
         """How many alarms told somebody of what only late rounds told us of.
 
-        Above info and not marked as backfilled; and known within a quarter of an hour after late
+        Above info and not marked as backfilled; and known within 90 s after late
         rounds of what they name had come, of the time when they began, when that lay beyond the
         lateness bound.
         """

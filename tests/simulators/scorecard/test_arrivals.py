@@ -55,7 +55,7 @@ def test_a_line_that_is_no_message_is_named(tmp_path: Path) -> None:
         ({"severity": "info"}, 0),
         ({"device": "e2", "site": "s2"}, 0),
         ({"event_time": START + 3 * HOUR}, 0),
-        ({"at": 4 * HOUR + 16 * MINUTE}, 0),
+        ({"at": 4 * HOUR + 2 * MINUTE}, 0),
         ({"at": 4 * HOUR - MINUTE}, 0),
     ],
 )
