@@ -13,6 +13,7 @@ from detection.texts import explain
 State = Literal["pending", "firing", "resolved", "dropped"]
 Key = tuple[str, str, str]
 Episode = tuple[Finding, Finding]  # that a rule fired, and that it was over
+MOST_ENDED = 64  # of a key that are remembered
 
 
 class AlertChange(NamedTuple):
@@ -43,7 +44,7 @@ class AlertChange(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The last alert of a key that is over."""
+    """An alert that fired and is over."""
 
     alert: str
     onset_ms: int
@@ -51,11 +52,11 @@ class Ended(NamedTuple):
 
 
 class AlertBook:
-    """Every alert that is pending or firing, and the last one of each key that is over."""
+    """Every alert that is pending or firing, and the last ones of each key that are over."""
 
     def __init__(self) -> None:
         self._open: dict[Key, AlertChange] = {}
-        self._ended: dict[Key, Ended] = {}
+        self._ended: dict[Key, list[Ended]] = {}
 
     def apply(
         self, findings: Iterable[Finding], now_ms: int, site_of: Callable[[str], str]
@@ -100,7 +101,8 @@ class AlertBook:
 
     def forget_before(self, before_ms: int) -> None:
         """Forget alerts that were over before; late readings of that time do not come any more."""
-        self._ended = {k: ended for k, ended in self._ended.items() if ended.end_ms >= before_ms}
+        kept = {k: [e for e in some if e.end_ms >= before_ms] for k, some in self._ended.items()}
+        self._ended = {key: some for key, some in kept.items() if some}
 
     def open_alerts(self) -> list[AlertChange]:
         """The last change of every alert that is pending or firing, in order of opening."""
@@ -108,14 +110,16 @@ class AlertBook:
 
     def snapshot(self) -> bytes:
         """The book as bytes for `restore`."""
-        ended = [(*key, *value) for key, value in self._ended.items()]
+        ended = [(*key, *one) for key, some in self._ended.items() for one in some]
         return json.dumps([self.open_alerts(), ended], ensure_ascii=False).encode()
 
     def restore(self, state: bytes) -> None:
         """Be the book of a snapshot."""
         opened, ended = json.loads(state)
         self.hold(map(_from_json, opened))
-        self._ended = {(d, m, r): Ended(*rest) for d, m, r, *rest in ended}
+        self._ended = {}
+        for device, metric, rule, *rest in ended:
+            self._ended.setdefault((device, metric, rule), []).append(Ended(*rest))
 
     def hold(self, alerts: Iterable[AlertChange]) -> None:
         """Have exactly these alerts open, pending or firing."""
@@ -136,22 +140,25 @@ class AlertBook:
             return change
         del self._open[key]
         if before and state == "resolved":
-            self._ended[key] = Ended(alert, before.event_ms, finding.at_ms)
+            over = self._ended.setdefault(key, [])
+            over.append(Ended(alert, before.event_ms, finding.at_ms))
+            del over[:-MOST_ENDED]
         return change
 
     def _new_id(self, key: Key, finding: Finding) -> str:
         """An id that was never used, not even where a rule finds the same onset once more."""
         alert = alert_id(key, finding.onset_ms)
-        ended = self._ended.get(key)
-        if ended is None or ended.onset_ms != finding.onset_ms:
-            return alert
-        return alert_id((*key, ended.alert), finding.onset_ms)
+        for ended in reversed(self._ended.get(key, [])):
+            if ended.onset_ms == finding.onset_ms:
+                return alert_id((*key, ended.alert), finding.onset_ms)
+        return alert
 
     def _told_of(self, key: Key, onset_ms: int, end_ms: int) -> bool:
-        opened, ended = self._open.get(key), self._ended.get(key)
+        opened = self._open.get(key)
         if opened is not None and end_ms >= opened.event_ms:
             return True
-        return ended is not None and onset_ms <= ended.end_ms and end_ms >= ended.onset_ms
+        over = self._ended.get(key, [])
+        return any(onset_ms <= one.end_ms and end_ms >= one.onset_ms for one in over)
 
 
 def _change_of(

@@ -41,9 +41,9 @@ class Engine:
         """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        every: list[Limits | Stuck | Shift | Loss | Slow]
-        every = [Limits(), Stuck(), Shift(), Loss(), Slow()]
-        self._detectors = [one for one in every if rules is None or one.rule in rules]
+        every = (Limits, Stuck, Shift, Loss, Slow)
+        chosen = [one for one in every if rules is None or one.rule in rules]
+        self._detectors: list[Limits | Stuck | Shift | Loss | Slow] = [one() for one in chosen]
         self._rules = Rules(catalogue, self._clock) if rules is None else None
         self._company = Company(catalogue)
         self._gap = Gap(catalogue, self._clock)
@@ -125,6 +125,7 @@ class Engine:
         self._grow()
         notes = self._rules.state() if self._rules is not None else {}
         notes["company"] = self._company.state()
+        notes["gap"] = self._gap.looked_ms
         return pack(self._catalogue, self._banks(), self._silence, self._ended, notes)
 
     def restore(self, state: bytes) -> None:
@@ -136,6 +137,7 @@ class Engine:
         self._grow()
         self._ended, notes = unpack(state, self._catalogue, self._banks(), self._silence)
         self._company.restore(notes["company"])
+        self._gap.looked_ms = notes["gap"]
         if self._rules is not None:
             self._rules.restore(notes)
 

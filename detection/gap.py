@@ -44,7 +44,7 @@ class Gap:
         self._applies = read_gap()
         self._series = np.zeros(0, np.intp)
         self._known = 0
-        self._looked_ms = 0
+        self.looked_ms = 0
 
     def refused(self, refused: Readings) -> None:
         """Take impossible values as said."""
@@ -55,9 +55,9 @@ class Gap:
 
     def tick(self, now_ms: int) -> Iterator[Finding]:
         """Gaps that began or ended."""
-        if now_ms // LOOK_MS == self._looked_ms // LOOK_MS:
+        if now_ms // LOOK_MS == self.looked_ms // LOOK_MS:
             return
-        self._looked_ms = now_ms
+        self.looked_ms = now_ms
         self._grow()
         series = self._series
         rows, clock = self.bank.take(series), self._clock.take(series)

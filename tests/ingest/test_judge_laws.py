@@ -12,6 +12,7 @@ import pytest
 from devices.registry_files import write_registry
 from ingest.captures import capture_line
 from ingest.replay import Replay
+from tests.cases import LONGEST_S
 from tests.ingest.worlds import (
     Broken,
     World,
@@ -25,6 +26,7 @@ from tests.ingest.worlds import (
 )
 
 SMALL = 3000  # messages
+pytestmark = pytest.mark.timeout(LONGEST_S)
 
 
 @pytest.fixture(scope="module")
