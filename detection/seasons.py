@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import date, timedelta
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -35,14 +36,8 @@ class Calendar:
     """Cells by time. Days of rest are Saturday, Sunday and the table of holidays."""
 
     def __init__(self) -> None:
-        days = (LAST - FIRST).days
-        rest = np.array([_weekend(FIRST + timedelta(n)) for n in range(days)])
-        for day in holidays():
-            rest[(day - FIRST).days] = True
-        hours = np.arange(days * HOURS)
         self._first_hour = (FIRST - EPOCH).days * HOURS
-        daily = hours % HOURS
-        self._cells = np.stack([daily, daily + HOURS * rest[hours // HOURS]])
+        self._cells = _cells()
 
     def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
         """Event times in milliseconds; week: whether days of rest are told from working days."""
@@ -67,6 +62,20 @@ def holidays() -> list[date]:
             start = date(year, int(row["month"]), int(row["day"]))
             found += [start + timedelta(n) for n in range(int(row["days"]))]
     return found
+
+
+@cache
+def _cells() -> NDArray[np.int64]:
+    """The cell of every hour from FIRST to LAST, days of rest as others and told apart."""
+    days = (LAST - FIRST).days
+    rest = np.array([_weekend(FIRST + timedelta(n)) for n in range(days)])
+    for day in holidays():
+        rest[(day - FIRST).days] = True
+    hours = np.arange(days * HOURS)
+    daily = hours % HOURS
+    cells = np.stack([daily, daily + HOURS * rest[hours // HOURS]])
+    cells.setflags(write=False)
+    return cells
 
 
 def _weekend(day: date) -> bool:

@@ -13,7 +13,7 @@ from simulators.scorecard.files import EvaluationError, Place, World
 
 LEAST_LATENESS_MS = 120_000  # docs/protocol.md: three intervals, and two minutes at least
 LATE_INTERVALS = 3
-EFFECT_MS = 900_000  # what late rounds bring about is told within this of their arrival
+EFFECT_MS = 90_000  # what late rounds bring about is told within a minute, and a tick or two
 
 
 class Round(msgspec.Struct):
@@ -84,9 +84,9 @@ class Late:
     def pages(self, alarms: Iterable[Alarm], world: World) -> int:
         """How many alarms told somebody of what only late rounds told us of.
 
-        Above info and not marked as backfilled; known later than the lateness bound after they
-        began; and within a quarter of an hour after late rounds, of the time they began in, of
-        what they name.
+        Above info and not marked as backfilled; and known within 90 s after late
+        rounds of what they name had come, of the time when they began, when that lay beyond the
+        lateness bound.
         """
         return sum(
             self._is_from_late(alarm, world)
@@ -99,10 +99,9 @@ class Late:
         named = alarm.devices or tuple(d for site in alarm.sites for d in at.get(site, ()))
         for device in named:
             interval_ms, bound_ms = world.devices[device].interval_ms, self._bound_ms[device]
-            if alarm.at_ms - alarm.began_ms <= bound_ms:
-                continue
             for received_ms, event_ms in self._rounds.get(device, ()):
                 told = alarm.at_ms - EFFECT_MS <= received_ms <= alarm.at_ms
-                if told and abs(event_ms - alarm.began_ms) <= interval_ms:
+                was_late = alarm.began_ms < received_ms - bound_ms
+                if told and was_late and abs(event_ms - alarm.began_ms) <= interval_ms:
                     return True
         return False

@@ -39,17 +39,20 @@ def told_of(world: World) -> list[Told]:
     found = []
     for name, changes in histories(world.incidents).items():
         last = changes[-1]
-        fault = explanation(last, world, below.get(name, ()))
+        fault = explanation(last, world, below.get(name, ()), told_ms=changes[0].at)
         found.append(Told(changes[0], last, parent_of(last) is not None, fault))
     return found
 
 
-def explanation(incident: IncidentLine, world: World, alarms: Sequence[Alarm] = ()) -> Fault | None:
+def explanation(
+    incident: IncidentLine, world: World, alarms: Sequence[Alarm], *, told_ms: int
+) -> Fault | None:
     """The fault that an incident is about: it hits devices that the incident names, while it lasts.
 
-    Where alerts hang below the incident (`alarms`), one of them is about what the fault does. Of
-    several faults one that began within 15 minutes of it comes before one that did not; then the
-    one with the greatest common share of devices.
+    What was told (told_ms) more than 15 minutes before the fault began is not about it. Where
+    alerts hang below the incident (`alarms`), one of them is about what the fault does. Of several
+    faults one that began within 15 minutes of it comes before one that did not; then the one with
+    the greatest common share of devices.
     """
     mine = _devices(incident.devices, incident.sites, world)
     best: tuple[bool, float, Fault] | None = None
@@ -57,6 +60,8 @@ def explanation(incident: IncidentLine, world: World, alarms: Sequence[Alarm] = 
         if incident.started_at > fault.end + NEAR_MS:
             continue
         if (incident.ended_at or world.end_ms) < fault.start - NEAR_MS:
+            continue
+        if told_ms < fault.start - NEAR_MS:
             continue
         theirs = _devices(fault.devices, fault.sites, world)
         common = len(mine & theirs)

@@ -55,7 +55,7 @@ def test_a_line_that_is_no_message_is_named(tmp_path: Path) -> None:
         ({"severity": "info"}, 0),
         ({"device": "e2", "site": "s2"}, 0),
         ({"event_time": START + 3 * HOUR}, 0),
-        ({"at": 4 * HOUR + 16 * MINUTE}, 0),
+        ({"at": 4 * HOUR + 2 * MINUTE}, 0),
         ({"at": 4 * HOUR - MINUTE}, 0),
     ],
 )
@@ -81,6 +81,10 @@ def test_rounds_within_the_lateness_bound_page_as_live_ones_do() -> None:
     fresh = Arrival(START + HOUR, "e1", "backfill", [Round(ts=START + 45 * MINUTE)])
     list(late.watching([fresh]))
     made.alerts = alert("a1", HOUR, None, event_time=START + 44 * MINUTE)
+    assert late.pages(alarms_of(made), made) == 0
+    mixed = Arrival(START + HOUR, "e1", "backfill", [Round(ts=START + 44 * MINUTE), *fresh.rounds])
+    list(late.watching([mixed]))
+    made.alerts = alert("a1", HOUR + MINUTE, None, event_time=START + 45 * MINUTE)
     assert late.pages(alarms_of(made), made) == 0
     old = Arrival(START + 4 * HOUR, "p2", "backfill", [Round(ts=START + 2 * HOUR)])
     list(late.watching([old]))
