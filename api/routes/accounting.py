@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from api import cursors
 from api.documentation import documented
 from api.pages import Page
-from api.parameters import Cursor, From, Limit, ProvinceFilter, To, check_order, check_province
-from api.platform import Platform, PlatformNow, find_device
-from api.problems import invalid
+from api.parameters import Cursor, From, Limit, ProvinceFilter, To, check_province
+from api.platform import PlatformNow, find_device
+from api.ranges import check_range, range_of
 from api.times import EXAMPLE, TimeOut, iso
 from storage.ledger.accounting import HOUR_MS, Hour, device_hours
 from storage.ledger.accounting_totals import sum_hours
@@ -109,10 +109,10 @@ def device_accounting(
     """One device, hour by hour, from `from` (default: a day before `to`) to `to` (default: now)."""
     row = find_device(platform, device)
     if cursor is None:
-        start_ms, end_ms = _range(platform, from_, to, LONGEST_MS)
+        start_ms, end_ms = range_of(platform, from_, to, LONGEST_MS)
     else:
         start_ms, end_ms = cursors.decode(request, cursor, (int, int))
-        _check_range(start_ms, end_ms, LONGEST_MS)
+        check_range(start_ms, end_ms, LONGEST_MS)
     page_end_ms = min(end_ms, start_ms // HOUR_MS * HOUR_MS + limit * HOUR_MS)
     now_ms = platform.now_ms()
     hours = device_hours(
@@ -138,7 +138,7 @@ def accounting(
     missing is summed hour by hour: what one device sent too often does not fill another's gap.
     """
     check_province(province)
-    start_ms, end_ms = _range(platform, from_, to, LONGEST_SUM_MS)
+    start_ms, end_ms = range_of(platform, from_, to, LONGEST_SUM_MS)
     start_ms = start_ms // HOUR_MS * HOUR_MS
     end_ms = -(-end_ms // HOUR_MS) * HOUR_MS
     found = sum_hours(
@@ -155,26 +155,6 @@ def accounting(
         "province": province,
         "numbered": missing_rounds(platform.ledger, province=province)._asdict(),
     }
-
-
-def _range(
-    platform: Platform, from_ms: int | None, to_ms: int | None, longest_ms: int
-) -> tuple[int, int]:
-    end_ms = platform.now_ms() if to_ms is None else to_ms
-    start_ms = end_ms - DAY_MS if from_ms is None else from_ms
-    _check_range(start_ms, end_ms, longest_ms)
-    return start_ms, end_ms
-
-
-def _check_range(start_ms: int, end_ms: int, longest_ms: int) -> None:
-    check_order(start_ms, end_ms)
-    if end_ms - start_ms > longest_ms:
-        raise invalid(
-            "from",
-            "makes the range too long",
-            got=f"{(end_ms - start_ms) / DAY_MS:.1f} days",
-            allowed=f"at most {longest_ms // DAY_MS} days",
-        )
 
 
 def _hour(hour: Hour) -> dict[str, Any]:

@@ -34,14 +34,18 @@ BY_NATURE: dict[str, Cause] = {
     "security": "unknown",
 }
 GENERAL = ("limits", "shift", "stuck")
+# A solar plant's battery is the facility; any other one is the sensor's own.
+BATTERY, LEVELS = "battery_v", ("limits", "shift", "drift")
 # A mains or a generator that does not hold still; no meter does that by itself.
 UNSTEADY, SWINGING = ("noise", "spread"), ("mains_v", "frequency_hz")
 
 
-def cause_of_alert(alert: AlertChange) -> Cause:
-    """What most likely is behind an alert, taken alone."""
+def cause_of_alert(alert: AlertChange, kind: str) -> Cause:
+    """What most likely is behind an alert of a device of a kind, taken alone."""
     if alert.device == PLATFORM:
         return "platform"
+    if alert.metric == BATTERY and alert.rule in LEVELS:
+        return "facility" if kind == "solar" else "sensor"
     if alert.rule in UNSTEADY and alert.metric in SWINGING:
         return "power"
     if alert.rule in RULES and alert.rule not in GENERAL:

@@ -120,7 +120,8 @@ class Incidents:
     def _take_hint(self, alert: AlertChange) -> None:
         """Too small for an incident; it may still tell of a cause."""
         known = self._shelf.hints.get(alert.site, {}).get(alert.alert)
-        cause = cause_of_alert(alert)
+        device = self._world.registry.devices.get(alert.device)
+        cause = cause_of_alert(alert, device.kind if device else "")
         if alert.state == "firing":
             hint = Hint(alert.alert, alert.rule, cause, alert.event_ms, None)
             self._shelf.hint(alert.site, hint)

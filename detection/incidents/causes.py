@@ -100,7 +100,7 @@ def _duplicate(case: Case) -> Verdict | None:
 
 
 def _flapping(case: Case) -> Verdict | None:
-    if not case.outage.flapping:
+    if not case.outage.flapping and case.outage.evidence.transitions < OFTEN:
         return None
     n = case.outage.evidence.transitions
     return Verdict("flapping", 0.85, (Reason("flapping", {"n": n}),))

@@ -133,10 +133,10 @@ def sign_of_alert(
 
     error_ms: how exactly its onset is known.
     """
-    cause = cause_of_alert(alert)
+    cause = cause_of_alert(alert, kind)
     family = GROUPED.get(cause, "")
-    if family == "facility" and alert.rule in HABITS:
-        family = ""  # the weather moves the habits of many at once
+    if family in ("facility", "power") and alert.rule in HABITS:
+        family = ""  # the weather, or a day of generator tests, moves the habits of many at once
     if alert.rule in GRADUAL:
         error_ms = max(error_ms, GRADUAL_MS)
     return Sign(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from detection.incidents.changes import IncidentChange, Scope
 from storage.ledger.events import Event
@@ -32,6 +32,16 @@ class IncidentRow(NamedTuple):
     devices: list[str]
     evidence: list[str]
     evidence_lo: list[str]
+
+
+class IncidentFilter(NamedTuple):
+    """Which incidents; None: any. state: "open" or "resolved". Times are about opening."""
+
+    state: str | None = None
+    cause: str | None = None
+    scope: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
 
 
 def apply_incidents(connection: Connection, changes: Sequence[IncidentChange]) -> list[Event]:
@@ -70,6 +80,35 @@ def open_incidents(ledger: Ledger) -> list[IncidentRow]:
     """Every incident that is not resolved, the oldest first."""
     query = select(incidents).where(incidents.c.state != "resolved")
     query = query.order_by(incidents.c.opened_at_ms, incidents.c.incident)
+    with ledger.read() as connection:
+        return [IncidentRow(**row) for row in connection.execute(query).mappings()]
+
+
+def list_incidents(
+    ledger: Ledger,
+    which: IncidentFilter,
+    *,
+    before: tuple[int, str] | None = None,
+    limit: int,
+) -> list[IncidentRow]:
+    """At most `limit` incidents, the newest first, beginning behind (opened_at_ms, incident)."""
+    opened, name = incidents.c.opened_at_ms, incidents.c.incident
+    query = select(incidents)
+    if which.state is not None:
+        is_over = incidents.c.state == "resolved"
+        query = query.where(is_over if which.state == "resolved" else ~is_over)
+    if which.cause is not None:
+        query = query.where(incidents.c.cause == which.cause)
+    if which.scope is not None:
+        query = query.where(incidents.c.scope_type == which.scope)
+    if which.from_ms is not None:
+        query = query.where(opened >= which.from_ms)
+    if which.to_ms is not None:
+        query = query.where(opened < which.to_ms)
+    if before is not None:
+        at_ms, last = before
+        query = query.where(or_(opened < at_ms, and_(opened == at_ms, name < last)))
+    query = query.order_by(opened.desc(), name.desc()).limit(limit)
     with ledger.read() as connection:
         return [IncidentRow(**row) for row in connection.execute(query).mappings()]
 

@@ -16,6 +16,8 @@ import uvicorn
 from api.app import create_app
 from api.feed import Feed
 from detection.alerts import AlertChange
+from detection.incidents.changes import IncidentChange, IncidentState, Scope
+from detection.outages import BIN_MS, Bin, BinState
 from devices.readings import Readings
 from devices.registry import Device, Registry, Site, Uplink
 from devices.wire.message import Refusal
@@ -30,6 +32,11 @@ MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 NOW_MS = 1_791_165_600_000  # 2026-10-05T02:00:00Z, a Monday
 NOW = "2026-10-05T02:00:00.000Z"
 RTT, DNS, BOX = 0, 1, 2  # series numbers
+# Of an office in the last hour: 7 up, 1 degraded, 2 down, 1 unknown, 1 excluded.
+BIN_STATES: tuple[BinState, ...] = (
+    *("UP", "UP", "DOWN", "DOWN", "UNKNOWN", "DEGRADED"),
+    *("EXCLUDED", "UP", "UP", "UP", "UP", "UP"),
+)
 
 
 @dataclass
@@ -197,6 +204,24 @@ def change(number: int, **facts: Any) -> AlertChange:
     return AlertChange(**{**usual, **facts})
 
 
+def incident(name: str, state: IncidentState, **facts: Any) -> IncidentChange:
+    """A change of an incident of province LA-LP that opened five minutes before now."""
+    first: dict[str, Any] = {
+        "at_ms": NOW_MS - 5 * MINUTE_MS,
+        "scope": Scope("province", "LA-LP"),
+        "cause": "unknown",
+        "phase": "provisional",
+        "confidence": 0.5,
+        "started_ms": NOW_MS - 9 * MINUTE_MS,
+        "ended_ms": None,
+        "sites": ("clinic", "office"),
+        "devices": ("p0",),
+        "evidence": ("2 of 2 sites of province LA-LP failed within 1 min.",),
+        "evidence_lo": ("2 ໃນ 2 ສະຖານທີ່ ຂອງແຂວງ LA-LP ຂັດຂ້ອງພາຍໃນ 1 ນາທີ.",),
+    }
+    return IncidentChange(incident=name, state=state, **{**first, **facts})
+
+
 def _readings() -> Readings:
     minutes = range(-120, 0)
     at_ms = [NOW_MS + minute * MINUTE_MS for minute in minutes]
@@ -231,6 +256,16 @@ def _facts() -> Facts:
             change(4, state="pending"),
             change(5),
             change(5, state="resolved"),
+        ],
+        incident_changes=[
+            incident("i1", "open"),
+            incident("i1", "updated", at_ms=NOW_MS - 4 * MINUTE_MS, cause="backbone"),
+            incident("i2", "open", scope=Scope("site", "clinic")),
+            incident("i2", "resolved", scope=Scope("site", "clinic"), phase="final"),
+        ],
+        bins=[
+            Bin("office", NOW_MS - HOUR_MS + n * BIN_MS, state, False, 1)
+            for n, state in enumerate(BIN_STATES)
         ],
         quarantined=[
             Quarantined(

@@ -207,8 +207,9 @@ def test_habits_of_many_sites_are_no_group() -> None:
     play = Play(registry(sites))
     for one in sites[:8]:
         play.alert(f"env0-{one.site}", 10, 60, rule="shift")
-    play.until(200)
-    assert {c.scope.type for c in play.latest().values()} == {"device"}
+        play.alert(f"env0-{one.site}", 300, 320, rule="shift", metric="frequency_hz")
+    play.until(600)
+    assert {c.scope.type for c in play.latest().values()} == {"device", "site"}
 
 
 def test_while_all_that_is_heard_of_is_silent_no_group_is_told() -> None:
@@ -289,3 +290,11 @@ def test_a_line_that_is_full_after_an_outage_is_part_of_it() -> None:
     play.until(300)
     (incident,) = play.latest()
     assert play.parents == {full.alert: incident}
+
+
+def test_a_low_battery_is_the_sensor_s_trouble() -> None:
+    """Of a thermometer the battery is its own."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 60, metric="battery_v")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == ["sensor"]

@@ -51,6 +51,7 @@ TABLE = [
     ("power cut at a site with one device", case(booted=True), "power"),
     ("a device that comes back after a day", case(hours=30, booted=True), "unknown"),
     ("last mile cut", case(**ISP_DEAD), "last-mile"),
+    ("four cuts within minutes of each other", case(**ISP_DEAD, transitions=6), "flapping"),
     ("last mile cut, the other uplink lives",
      case("uplink", hours=None, other_uplink_alive=True), "last-mile"),
     ("beyond the provider", case(**NAT_DEAD), "backbone"),
