@@ -10,7 +10,7 @@ import pytest
 from tests.api.world import World
 
 STREAMS = ("/api/v1/events", "/metrics")
-PLACES = {"device": "p0", "site": "office", "alert": "a001", "id": "1"}
+PLACES = {"device": "p0", "site": "office", "alert": "a001", "incident": "i1", "id": "1"}
 
 
 @pytest.fixture(scope="module")
