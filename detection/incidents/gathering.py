@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from detection.incidents.grouping import Explanation, Grouping, Onset, clusters
-from detection.incidents.groups import LINKS, ORDER, PLACES, POWER, GroupType
+from detection.incidents.groups import LINKS, ORDER, PLACES, POWER, GroupType, Key
 from detection.incidents.incident import Incident, World, incident_id
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf, first_of
@@ -121,7 +121,7 @@ class Gathering:
         old = [o for o in self._shelf.open.values() if o.incident in homes and o.key]
         if old:
             one = max(old, key=lambda o: (len(self._shelf.sites(o)), o.incident))
-            if one.key != found.key and not self._takes_over(one, signs):
+            if one.key != found.key and not self._takes_over(one, found.key, signs):
                 return
             one.key = found.key
         else:
@@ -145,9 +145,11 @@ class Gathering:
         one.family, one.topic, one.closed_ms = topic.family, first.topic, None
         return one
 
-    def _takes_over(self, one: Incident, signs: Sequence[Sign]) -> bool:
+    def _takes_over(self, one: Incident, key: Key, signs: Sequence[Sign]) -> bool:
         before, after = self._shelf.sites(one), {sign.site for sign in signs}
-        return before <= after and len(after) >= WIDER * len(before)
+        scope = self.world.groups.scope
+        told_alike = one.key is not None and scope(one.key) == scope(key)
+        return before <= after and (told_alike or len(after) >= WIDER * len(before))
 
     def _move(self, signs: Iterable[Sign], one: Incident, now_ms: int) -> None:
         """Move signs into an incident; what they leave is merged into it."""

@@ -148,9 +148,12 @@ def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdi
     if incident.key is not None and incident.family == "down":
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
-    if main and main[0].outage:
-        verdict = cause_of_outage(case_of(main[0].outage, world))
-        return _with_alerts(verdict, main[0].outage, signs)
+    outages = [sign.outage for sign in main if sign.outage]
+    if outages:
+        # A line that comes and goes often begins with an outage that does not show it yet.
+        outage = next((one for one in outages if one.flapping), outages[0])
+        verdict = cause_of_outage(case_of(outage, world))
+        return _with_alerts(verdict, outage, signs)
     hints = world.hints.get(signs[0].site, {}).values()
     return verdict_of_alerts(signs, hints, group=incident.key is not None)
 

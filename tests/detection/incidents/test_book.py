@@ -298,3 +298,27 @@ def test_a_low_battery_is_the_sensor_s_trouble() -> None:
     play.alert("env0-s00", 5, 60, metric="battery_v")
     play.until(200)
     assert [c.cause for c in play.latest().values()] == ["sensor"]
+
+
+def test_flapping_that_begins_with_an_outage_is_flapping() -> None:
+    """The first time it was away it did not show yet that it comes and goes."""
+    play = Play(registry([site("s00")]))
+    play.outage("s00", 5, 15, evidence=CUT)
+    play.outage("s00", 20, 120, flapping=True, evidence=Evidence(transitions=9, booted=False))
+    play.until(300)
+    assert [c.cause for c in play.latest().values()] == ["flapping"]
+
+
+def test_a_group_that_is_told_alike_grows_by_one_site() -> None:
+    """First the fibre sites of a provider, then one on its mobile links: still one incident."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4, link="fibre") for i in range(5)]
+    sites += [site("m0", "LA-XA", place=2, link="4g")]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(12)]
+    play = Play(registry(sites))
+    for i in range(5):
+        play.alert(f"probe-f{i}", 5, 60, nature="connectivity", rule="dns-failing", metric="dns_ms")
+    play.alert("probe-m0", 7.5, 60, nature="connectivity", rule="dns-failing", metric="dns_ms")
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.scope == Scope("provider", "Unitel")
+    assert len(change.sites) == 6
