@@ -9,12 +9,15 @@ from detection.incidents.causes import Reason, Verdict
 from detection.incidents.changes import Cause
 from detection.incidents.signs import Sign
 
-UNSURE: dict[Cause, float] = {"unknown": 0.3, "sensor": 0.7, "facility": 0.6, "congestion": 0.6}
+UNSURE: dict[Cause, float] = {
+    "unknown": 0.3, "sensor": 0.7, "facility": 0.6, "congestion": 0.6, "provider": 0.5,
+}  # fmt: skip
 SURE = 0.8  # of the other causes: their rules name the cause
 # Of several causes in the alerts of one site, the one that brings the others about.
 STRONGEST: tuple[Cause, ...] = ("power", "blocked", "rain-fade", "radio")
 # What a full queue lengthens. The shortest round trip stays: it is the packet that found it empty.
 QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms")
+LONGER_WAY = "route-change"  # the shortest round trip rose with the others: no queue does that
 # Rules that judge many metrics: what they find abroad alone may come from anywhere.
 GENERAL = ("limits", "shift", "noise", "spread", "drift", "stuck")
 
@@ -50,7 +53,8 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     """What a site's link suffers from; unknown where the tiers do not tell."""
     start_ms = min(sign.onset_ms for sign in alerts)
     causes = {sign.cause for sign in alerts}
-    causes |= {h.cause for h in hints if h.ended_ms is None or h.ended_ms >= start_ms}
+    hints = [h for h in hints if h.ended_ms is None or h.ended_ms >= start_ms]
+    causes |= {hint.cause for hint in hints}
     for cause in STRONGEST:
         if cause in causes:
             return cause
@@ -60,8 +64,10 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     if len(named) == 1:
         return named.pop()
     if near:
-        queued = all(metric.endswith(QUEUED) for metric in metrics)
-        return "congestion" if queued and not named else "unknown"
+        queued = all(metric.endswith(QUEUED) for metric in metrics) and not named
+        if queued and any(hint.rule == LONGER_WAY for hint in hints):
+            return "provider"
+        return "congestion" if queued else "unknown"
     return "dns" if causes == {"dns"} else "unknown"
 
 

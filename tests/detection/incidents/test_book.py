@@ -322,3 +322,13 @@ def test_a_group_that_is_told_alike_grows_by_one_site() -> None:
     (change,) = play.latest().values()
     assert change.scope == Scope("provider", "Unitel")
     assert len(change.sites) == 6
+
+
+def test_a_longer_way_is_the_provider_s() -> None:
+    """The median rises, and a change of route is told as information: no congestion."""
+    play = Play(registry([site("s00")]))
+    play.alert("probe-s00", 5, 300, nature="connectivity", rule="route-change", severity="info",
+               metric="nat_rtt_min_ms")  # fmt: skip
+    play.alert("probe-s00", 6, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == ["provider"]
