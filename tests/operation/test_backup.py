@@ -60,6 +60,8 @@ def test_what_was_acknowledged_before_a_backup_is_there_once_after_its_restore(
     restored = platform.run("restore", str(backup), "--data-dir", str(elsewhere))
     assert restored.returncode == 0, restored.stderr
     with running(elsewhere, one_office()) as again:
+        last = described.journal_position
+        wait_for(lambda: sum(conserved(again).values()) >= last, "all is known of", 30)
         wait_for(lambda: conserved(again)["pending"] == 0, "all is processed", 30)
         counts = conserved(again)
         again.stop("ingest")

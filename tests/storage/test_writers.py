@@ -241,7 +241,9 @@ def test_a_deadlock_is_begun_again(url: str) -> None:
             lambda: in_transaction(other, work("b", "a")),
         )
         assert totals.read(one).counts == {"a": 3, "b": 3}
-    assert sorted(runs.values()) == [1, 2]
+    once, again = sorted(runs.values())
+    assert once == 1
+    assert again >= 2  # it may be chosen more than once
 
 
 def test_one_processor_moves_the_cursor(url: str) -> None:
