@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Rows
-from detection.episodes import CLEAR, CLOSED, FIRING, advance
+from detection.episodes import CLOSED, FIRING, accept, advance
 from detection.waves import Wave
 
 BLOCK_MS = 6 * 3_600_000
@@ -47,8 +47,7 @@ def follow(
         good=GOOD,
     )
     accepted = fired & (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
-    episode["phase"] = np.where(accepted, CLOSED, episode["phase"])
-    steps[accepted] = CLEAR
+    accept(episode, steps, accepted)
     _learn(rows, slow, away, known & ~out & (episode["phase"] == CLOSED) | accepted, accepted)
     return steps, bound, accepted
 

@@ -52,3 +52,9 @@ def advance(
         steps[which] = step
     rows["phase"] = np.where(steps == 0, phase, np.where(over, CLOSED, steps))
     return steps
+
+
+def accept(rows: Rows, steps: NDArray[np.int8], which: NDArray[np.bool_]) -> None:
+    """Close these episodes, in place, because what they are about is the new normal."""
+    rows["phase"][which] = CLOSED
+    steps[which] = CLEAR

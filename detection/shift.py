@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows
 from detection.drift import BLOCK_MS, follow
-from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, advance
+from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
 from detection.statistics import Statistics
 from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
@@ -165,8 +165,7 @@ class Shift:
             good=GOOD,
         )
         accepted = (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
-        episode["phase"] = np.where(accepted, CLOSED, episode["phase"])
-        steps[accepted] = CLEAR
+        accept(episode, steps, accepted)
         return _Turn(steps, accepted, fired)
 
     def _step(

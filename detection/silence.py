@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detection.findings import Finding, Phase
 from detection.rules import read_silence
@@ -25,6 +25,17 @@ BLANK = np.array(
 
 LOOK_MS = 60_000  # a changed interval counts after this time
 RECONNECT_MS = 165_000  # a broken session may be back within this, with everything it missed
+
+
+def after_broken_session(
+    whole_ms: ArrayLike, broken_ms: ArrayLike
+) -> np.float64 | NDArray[np.float64]:
+    """How long to wait for devices whose session broke, before the grace for delivery.
+
+    whole_ms: the wait where it did not break, which is never exceeded; broken_ms: the shorter one,
+    but never less than a session may need to come back. Numbers or arrays of one length.
+    """
+    return np.minimum(whole_ms, np.maximum(broken_ms, RECONNECT_MS))
 
 
 class Silence:
@@ -88,7 +99,7 @@ class Silence:
     def _timeouts_ms(self, device: Device) -> tuple[float, float]:
         rule, interval_ms = self._rules[device.kind], device.interval_s * 1000
         whole = rule.intervals * interval_ms
-        broken = min(whole, max(rule.broken_intervals * interval_ms, RECONNECT_MS))
+        broken = float(after_broken_session(whole, rule.broken_intervals * interval_ms))
         return whole + rule.grace_ms, broken + rule.grace_ms
 
     def _begin(self, number: int, now_ms: int) -> Finding:

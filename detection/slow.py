@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows
-from detection.episodes import CLEAR, CLOSED, FIELDS, FIRING, PHASES, advance
+from detection.episodes import FIELDS, FIRING, PHASES, accept, advance
 from detection.rules import read_slow
 from detection.waves import Step, Wave
 
@@ -78,7 +78,7 @@ class Slow:
         early = (steps == FIRING) & (held_ms < DWELL_MS)
         episode["phase"][early], steps[early] = 1, 0
         accepted = (episode["phase"] == FIRING) & (held_ms >= ACCEPT_MS)
-        episode["phase"][accepted], steps[accepted] = CLOSED, CLEAR
+        accept(episode, steps, accepted)
         rows["slowest"][accepted] = np.inf
         _learn(rows, wave, ~out | accepted)
         self.bank.put(wave.series, rows)

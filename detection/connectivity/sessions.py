@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.silence import RECONNECT_MS
+from detection.silence import after_broken_session
 
 KEEPALIVE_MS = 60_000
 GRACE_MS = 5_000
@@ -84,7 +84,7 @@ class Sessions:
         """
         rows = self.rows
         whole = MISSED * interval_ms
-        broken = np.minimum(whole, np.maximum(MISSED_WITH_WILL * interval_ms, RECONNECT_MS))
+        broken = after_broken_session(whole, MISSED_WITH_WILL * interval_ms)
         missed = np.where(rows["will_ms"] > rows["received"], broken, whole)
         patience = np.maximum(missed, 1.5 * KEEPALIVE_MS) + GRACE_MS
         since = np.maximum(rows["received"], self.resumed_ms)
