@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from api import cursors
 from api.documentation import documented
-from api.pages import Page
+from api.pages import Page, page_of
 from api.parameters import (
     Cursor,
     From,
@@ -167,12 +167,7 @@ def alerts(
         to_ms=to,
     )
     rows = ledger.list_alerts(platform.ledger, which, before=before, limit=limit + 1)
-    more = len(rows) > limit
-    last = rows[limit - 1] if more else None
-    return {
-        "items": [_alert(row) for row in rows[:limit]],
-        "next": cursors.encode(request, (last.at_ms, last.alert)) if last else None,
-    }
+    return page_of(request, rows, limit, item=_alert, position=lambda row: (row.at_ms, row.alert))
 
 
 @router.get("/alerts/{alert}", response_model=AlertOut, responses=documented(ALERT_EXAMPLE, 404))

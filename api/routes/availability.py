@@ -114,7 +114,4 @@ def availability(
     return {"site": site, **{name: getattr(found, name) for name in _FIGURES}, "outages": outages}
 
 
-_FIGURES = (
-    "up", "degraded", "down", "unknown", "excluded", "on_backup", "availability", "lower", "upper",
-    "coverage", "sufficient", "quality_ok", "mttr_minutes", "mtbf_minutes",
-)  # fmt: skip
+_FIGURES = [name for name in AvailabilityOut.model_fields if name not in ("site", "outages")]

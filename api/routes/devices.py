@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
-from api.pages import Page
+from api.pages import Page, page_of
 from api.parameters import (
     Cursor,
     KindFilter,
@@ -122,11 +122,7 @@ def devices(
         after=after,
         limit=limit + 1,
     )
-    more = len(rows) > limit
-    return {
-        "items": [device_out(row) for row in rows[:limit]],
-        "next": cursors.encode(request, (rows[limit - 1].device,)) if more else None,
-    }
+    return page_of(request, rows, limit, item=device_out, position=lambda row: (row.device,))
 
 
 @router.get(

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
-from api.pages import Page
+from api.pages import Page, page_of
 from api.parameters import Cursor, From, Limit, To, check_order
 from api.platform import PlatformNow
 from api.problems import not_found
@@ -97,11 +97,13 @@ def incidents(
     before = cursors.decode(request, cursor, (int, str)) if cursor else None
     which = ledger.IncidentFilter(state, cause, scope, from_, to)
     rows = ledger.list_incidents(platform.ledger, which, before=before, limit=limit + 1)
-    last = rows[limit - 1] if len(rows) > limit else None
-    return {
-        "items": [_incident(row) for row in rows[:limit]],
-        "next": cursors.encode(request, (last.opened_at_ms, last.incident)) if last else None,
-    }
+    return page_of(
+        request,
+        rows,
+        limit,
+        item=_incident,
+        position=lambda row: (row.opened_at_ms, row.incident),
+    )
 
 
 @router.get(

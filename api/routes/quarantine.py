@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
-from api.pages import Page
+from api.pages import Page, page_of
 from api.parameters import Cursor, Word
 from api.platform import PlatformNow
 from api.problems import not_found
@@ -92,11 +92,7 @@ def quarantine(
     rows = ledger.list_quarantine(
         platform.ledger, which, before=before, limit=limit + 1, payloads=False
     )
-    more = len(rows) > limit
-    return {
-        "items": [_row(row) for row in rows[:limit]],
-        "next": cursors.encode(request, (rows[limit - 1].id,)) if more else None,
-    }
+    return page_of(request, rows, limit, item=_row, position=lambda row: (row.id,))
 
 
 @router.get(

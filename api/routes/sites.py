@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
-from api.pages import Page
+from api.pages import Page, page_of
 from api.parameters import WORD, Cursor, Limit, ProvinceFilter, Word, check_province
 from api.platform import PlatformNow
 from api.problems import not_found
@@ -103,11 +103,7 @@ def sites(
     after = cursors.decode(request, cursor, (str,))[0] if cursor else ""
     which = SiteFilter(province, district, agency, site_class)
     rows = list_sites(platform.ledger, which, after=after, limit=limit + 1)
-    more = len(rows) > limit
-    return {
-        "items": [_site(row) for row in rows[:limit]],
-        "next": cursors.encode(request, (rows[limit - 1].site,)) if more else None,
-    }
+    return page_of(request, rows, limit, item=_site, position=lambda row: (row.site,))
 
 
 @router.get(
