@@ -61,8 +61,9 @@ class Statistics:
         seasons = self._calendar.seasons(wave.at_ms, rules.week[row])
         before = self.cells.pick(wave.series, seasons.before)
         after = self.cells.pick(wave.series, seasons.after)
-        due = wave.gap | (rows["since"] < YOUNG) | (seasons.hour // BLOCK_H != rows["block"])
-        turned = (seasons.hour // BLOCK_H != rows["block"]) & (rows["block"] >= 0)
+        new_block = seasons.hour // BLOCK_H != rows["block"]
+        turned = new_block & (rows["block"] >= 0)
+        due = wave.gap | (rows["since"] < YOUNG) | new_block
         due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
         if due.any():
             which = due.nonzero()[0]
