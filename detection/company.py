@@ -12,7 +12,7 @@ from devices.kinds import METRICS
 
 HOUR_MS = 3_600_000
 AT_ONCE_MS = {"drift": 12 * HOUR_MS, "shift": HOUR_MS}  # how far apart onsets may lie, by rule
-LEAST, SHARE = 2, 0.05  # others that make a company: so many, and share of all that there are
+LEAST, SHARE = 2, 0.02  # others that make a company: so many, and share of all that there are
 QUANTITIES = {  # of the weather, indoors and out
     "Cel": ("environment temperature_c", "air-quality temperature_c", "cold-chain ambient_c"),
     "%RH": ("environment humidity_pct", "air-quality humidity_pct"),

@@ -54,7 +54,8 @@ class ShiftRules(NamedTuple):
     tau: how far beyond the range seen so far, as a share of that range, a statistic must be.
     least: and how far at least, on the metric's scale (noise: in usual sizes); inf where the
     channel is off. log: judged as log(value + offset). absent: up to this value there is nothing to
-    judge (no mains), -inf where every value tells something. week: whether days of rest differ from
+    judge (no mains), -inf where every value tells something. side: 1 where only a rise is worth an
+    alert, -1 where only a fall is, else 0. week: whether days of rest differ from
     working days. spiky: whether single bad readings are normal, and are passed over. floor: the
     smallest size of a jump or step that counts as usual. confirm, dwell_ms: how many readings in a
     row, and how long, until it fires. drift: how
@@ -66,6 +67,7 @@ class ShiftRules(NamedTuple):
     log: NDArray[np.bool_]
     offset: NDArray[np.float64]
     absent: NDArray[np.float64]
+    side: NDArray[np.int8]
     week: NDArray[np.bool_]
     spiky: NDArray[np.bool_]
     floor: NDArray[np.float64]
@@ -142,6 +144,7 @@ def read_shift() -> ShiftRules:
         log=np.zeros(n, np.bool_),
         offset=np.zeros(n),
         absent=np.full(n, -np.inf),
+        side=np.zeros(n, np.int8),
         week=np.zeros(n, np.bool_),
         spiky=np.zeros(n, np.bool_),
         floor=np.zeros(n),
@@ -160,6 +163,7 @@ def read_shift() -> ShiftRules:
         rules.log[row] = cells["scale"] == "log"
         rules.offset[row] = float(cells["offset"] or 0)
         rules.absent[row] = float(cells["absent"] or -np.inf)
+        rules.side[row] = {"high": 1, "low": -1, "": 0}[cells["side"]]
         rules.week[row] = cells["week"] == "yes"
         rules.spiky[row] = cells["spiky"] == "yes"
         rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2

@@ -69,6 +69,8 @@ class Shift:
         y = self._scaled(wave)
         scored, look = self._statistics.score(rows, wave, y)
         beyond = scored.over > np.maximum(scored.limit, rows["bar"])
+        if beyond.any():
+            beyond &= self._is_worse(wave, rows, scored)
         shift, noise = rows["shift"]["phase"] != CLOSED, rows["noise"]["phase"] != CLOSED
         busy = beyond.any(axis=1) | shift | noise
         self._statistics.learn(rows, wave, scored, look, ~busy)
@@ -84,6 +86,13 @@ class Shift:
         rows[which] = some
         self._statistics.bank.put(wave.series, rows)
         yield from found
+
+    def _is_worse(self, wave: Wave, rows: Rows, scored: Scored) -> NDArray[np.bool_]:
+        """bool[n, channels]: to the side that is worth an alert: a faster link is none."""
+        side = self._rules.side[wave.row][:, None]
+        above = scored.stat > rows["high"]
+        worse: NDArray[np.bool_] = (side == 0) | (above == (side > 0))
+        return worse
 
     def _scaled(self, wave: Wave) -> NDArray[np.float64]:
         rules, row = self._rules, wave.row

@@ -165,3 +165,21 @@ def test_trust_grows_with_age() -> None:
         assert fired.expected is not None
         highest.append(fired.expected[1])
     assert highest[0] > highest[1] + 2
+
+
+@pytest.mark.parametrize(("size", "fires"), [(0.6, False), (1.1, True)])
+def test_a_spike_must_stand_out_of_ordinary_outliers(size: float, fires: bool) -> None:
+    """Six deviations are not told, however quiet the sensor has been so far; eleven are."""
+    feed = Feed("cold-chain", "ambient_c")
+    feed.say(24 + np.random.default_rng(1).uniform(-0.17, 0.17, 20 * DAY))
+    assert ("firing" in shifts(feed.say([24 + size, *noisy(24, 0.05, 10)]))) == fires
+
+
+@pytest.mark.parametrize(("metric", "usual"), [("dns_ms", 40.0), ("down_mbps", 20.0)])
+def test_a_link_that_becomes_better_is_no_shift(metric: str, usual: float) -> None:
+    """Shorter times and faster links are worth no alert; the opposite is."""
+    better, worse = (usual / 4, usual * 4) if metric == "dns_ms" else (usual * 4, usual / 4)
+    for value, fires in ((better, False), (worse, True)):
+        feed = Feed("connectivity-probe", metric)
+        feed.say(noisy(usual, usual / 40, 9 * DAY))
+        assert ("firing" in shifts(feed.say(noisy(value, usual / 40, 60, 5)))) == fires
