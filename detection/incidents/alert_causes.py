@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from importlib.resources import files
-from typing import cast
+from fnmatch import fnmatchcase
+from typing import NamedTuple, cast
 
 from detection.alerts import AlertChange
 from detection.findings import PLATFORM
 from detection.incidents.changes import Cause
+from detection.rules import cells_of
 
 # The rules that judge many metrics say little by their name: the metric decides. First match wins.
 BY_METRIC: tuple[tuple[str, Cause], ...] = (
@@ -34,20 +34,40 @@ BY_NATURE: dict[str, Cause] = {
     "security": "unknown",
 }
 GENERAL = ("limits", "shift", "stuck")
-# A solar plant's battery is the facility; any other one is the sensor's own.
-BATTERY, LEVELS = "battery_v", ("limits", "shift", "drift")
-# A mains or a generator that does not hold still; no meter does that by itself.
-UNSTEADY, SWINGING = ("noise", "spread"), ("mains_v", "frequency_hz")
 
 
-def cause_of_alert(alert: AlertChange, kind: str) -> Cause:
-    """What most likely is behind an alert of a device of a kind, taken alone."""
+class MetricCause(NamedTuple):
+    """What some rules say by the metric that they find out. Patterns as of a shell; side: "high",
+    "low", or "" for both; link: of the type of the device's link."""
+
+    kind: str
+    metric: str
+    rules: tuple[str, ...]
+    side: str
+    link: str
+    cause: Cause
+
+    def fits(self, alert: AlertChange, kind: str, link: str) -> bool:
+        """Whether an alert of a device of a kind, on a link of a type, is what it speaks of."""
+        return (
+            alert.rule in self.rules
+            and fnmatchcase(alert.metric, self.metric)
+            and fnmatchcase(kind, self.kind)
+            and fnmatchcase(link, self.link or "*")
+            and self.side in ("", _side(alert))
+        )
+
+
+def cause_of_alert(alert: AlertChange, kind: str, link: str = "") -> Cause:
+    """What most likely is behind an alert of a device of a kind, taken alone.
+
+    link: the type of the link that the device is behind, where it is known.
+    """
     if alert.device == PLATFORM:
         return "platform"
-    if alert.metric == BATTERY and alert.rule in LEVELS:
-        return "facility" if kind == "solar" else "sensor"
-    if alert.rule in UNSTEADY and alert.metric in SWINGING:
-        return "power"
+    for row in BY_KIND:
+        if row.fits(alert, kind, link):
+            return row.cause
     if alert.rule in RULES and alert.rule not in GENERAL:
         by_nature = RULES[alert.rule]
         return by_nature.get(alert.nature, next(iter(by_nature.values())))
@@ -59,14 +79,33 @@ def cause_of_alert(alert: AlertChange, kind: str) -> Cause:
     return BY_NATURE[alert.nature]
 
 
+def _side(alert: AlertChange) -> str:
+    """To which side of what was expected the value lies; "" where that is not known."""
+    if alert.value is None or alert.expected is None:
+        return ""
+    return "high" if alert.value > sum(alert.expected) / 2 else "low"
+
+
+def _by_kind() -> tuple[MetricCause, ...]:
+    """The table of causes by kind and metric; the first row that fits counts."""
+    return tuple(
+        MetricCause(
+            row["kind"],
+            row["metric"],
+            tuple(row["rules"].split()),
+            row["side"],
+            row["link"],
+            cast(Cause, row["cause"]),
+        )
+        for row in cells_of("metric_causes.csv")
+    )
+
+
 def _rules() -> dict[str, dict[str, Cause]]:
-    table = files("detection") / "data" / "rule_causes.csv"
-    if not table.is_file():
-        return {}
     rules: dict[str, dict[str, Cause]] = {}
-    for row in csv.DictReader(table.read_text("utf-8").splitlines()):
+    for row in cells_of("rule_causes.csv"):
         rules.setdefault(row["rule"], {})[row["nature"]] = cast(Cause, row["cause"])
     return rules
 
 
-RULES = _rules()
+BY_KIND, RULES = _by_kind(), _rules()

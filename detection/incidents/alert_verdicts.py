@@ -19,7 +19,7 @@ STRONGEST: tuple[Cause, ...] = ("power", "blocked", "rain-fade", "radio")
 QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms")
 LONGER_WAY = "route-change"  # the shortest round trip rose with the others: no queue does that
 # Rules that judge many metrics: what they find abroad alone may come from anywhere.
-GENERAL = ("limits", "shift", "noise", "spread", "drift", "stuck")
+GENERAL = ("limits", "shift", "noise", "drift", "stuck")
 
 
 class Hint(NamedTuple):
@@ -40,9 +40,15 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     reason = Reason("alerts", {"n": len(alerts), "first": first.alert.rule})
     if group:
         return Verdict(first.cause, SURE, (reason,))
-    named = next((sign for sign in alerts if not sign.is_of_habits), first)
-    cause = _connectivity(alerts, hints) if _is_connectivity(first) else named.cause
+    cause = _connectivity(alerts, hints) if _is_connectivity(first) else _named(alerts).cause
     return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
+
+
+def _named(alerts: Sequence[Sign]) -> Sign:
+    """The first alert whose rule says more than that something is unusual, else the first that
+    tells a cause at all."""
+    ranks = [(sign.is_of_habits, sign.cause == "unknown") for sign in alerts]
+    return alerts[ranks.index(min(ranks))]
 
 
 def _is_connectivity(sign: Sign) -> bool:

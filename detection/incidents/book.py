@@ -27,7 +27,7 @@ from detection.incidents.signs import (
     sign_of_outage,
 )
 from detection.outages import Outage
-from devices.registry import Registry
+from devices.registry import Device, Registry
 
 PROBE = "connectivity-probe"
 HOLD_INTERVALS = 2  # an ordinary site waits so long for others that fail with it
@@ -121,7 +121,7 @@ class Incidents:
         """Too small for an incident; it may still tell of a cause."""
         known = self._shelf.hints.get(alert.site, {}).get(alert.alert)
         device = self._world.registry.devices.get(alert.device)
-        cause = cause_of_alert(alert, device.kind if device else "")
+        cause = cause_of_alert(alert, device.kind if device else "", self._link(device))
         if alert.state == "firing":
             hint = Hint(alert.alert, alert.rule, cause, alert.event_ms, None)
             self._shelf.hint(alert.site, hint)
@@ -144,6 +144,7 @@ class Incidents:
         sign = sign_of_alert(
             alert,
             device.kind if device else "",
+            self._link(device),
             error_ms=interval_ms,
             due_ms=now_ms,
             group_ms=now_ms + self._gather_ms(alert.site),
@@ -155,6 +156,9 @@ class Incidents:
         elif sign.is_of_habits:
             sign.due_ms = now_ms + GRADUAL_MS
         return sign
+
+    def _link(self, device: Device | None) -> str:
+        return self._groups.link_type(device.site, device.uplink) if device else ""
 
     def _gather_ms(self, site: str) -> int:
         """How long to wait for what fails with a site."""

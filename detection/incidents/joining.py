@@ -35,6 +35,11 @@ def belongs(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World)
     return _outage_of_site(sign, incident, mine)
 
 
+def is_older_trouble(signs: Sequence[Sign], start_ms: int) -> bool:
+    """Whether an incident is about a link that was in trouble long before something began."""
+    return signs[0].is_of_link and min(s.onset_ms for s in signs) < start_ms - AROUND_MS
+
+
 def is_silence(sign: Sign) -> bool:
     """Whether it says no more than that nothing is heard of a device."""
     return sign.alert is not None and sign.alert.rule == "silence"
@@ -146,6 +151,8 @@ def _outage_of_site(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bo
         if sign.family != "agents" and any(_took_with_it(s, sign) for s in signs):
             return True
         return any(set(sign.devices) == set(s.devices) and _soon_after(sign, s) for s in others)
+    if signs[0].is_of_link:
+        return False  # a link in trouble, with what fell silent on it, is not yet a dark site
     return any(_continues(sign, s) for s in others)
 
 
@@ -171,7 +178,8 @@ def _leads_to(alert: Sign, outage: Sign) -> bool:
         return set(alert.devices) <= set(outage.devices)
     if alert.cause == "power":
         return True
-    return outage.whole_site and alert.cause in LEADING
+    recent = alert.onset_ms >= outage.onset_ms - AROUND_MS
+    return outage.whole_site and alert.cause in LEADING and recent
 
 
 def _took_with_it(alert: Sign, outage: Sign) -> bool:

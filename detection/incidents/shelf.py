@@ -12,7 +12,7 @@ from detection.incidents.causes import Reason
 from detection.incidents.changes import IncidentChange
 from detection.incidents.groups import Key
 from detection.incidents.incident import Incident, World
-from detection.incidents.joining import belongs
+from detection.incidents.joining import belongs, is_older_trouble
 from detection.incidents.rates import DAY_MS
 from detection.incidents.signs import Family, Sign
 from detection.incidents.wording import say
@@ -192,6 +192,8 @@ class Shelf:
     def _is_part(self, other: Incident, into: Incident, world: World) -> bool:
         """Whether its outages, or where it has none its alerts, belong to another incident."""
         members, signs = self.of(into), self.of(other)
+        if is_older_trouble(signs, first_of(members).onset_ms):
+            return False
         main = [sign for sign in signs if sign.outage] or signs
         return all(belongs(sign, into, members, world) for sign in main)
 

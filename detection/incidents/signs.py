@@ -18,8 +18,10 @@ Family = Literal[
 FAILOVER_MS = 180_000  # a site takes over its second uplink within about so long
 GRADUAL_MS = 600_000  # how exactly rules that compare with habits know the onset, and waited for
 
+FLEETING_MS = 25 * 60_000  # five readings of a slow sensor
+
 # Rules that compare a metric with its own past. What they find has no name of its own.
-HABITS = ("shift", "noise", "spread", "drift")
+HABITS = ("shift", "noise", "drift")
 # Rules that need a while before they are sure.
 GRADUAL = (*HABITS, "loss", "international-slow", "congestion", "route-change")
 
@@ -127,13 +129,13 @@ def follow_outage(sign: Sign, outage: Outage) -> None:
 
 
 def sign_of_alert(
-    alert: AlertChange, kind: str, *, error_ms: int, due_ms: int, group_ms: int
+    alert: AlertChange, kind: str, link: str, *, error_ms: int, due_ms: int, group_ms: int
 ) -> Sign:
-    """A new sign of an alert that fires, of a device of a kind.
+    """A new sign of an alert that fires, of a device of a kind behind a link of a type.
 
     error_ms: how exactly its onset is known.
     """
-    cause = cause_of_alert(alert, kind)
+    cause = cause_of_alert(alert, kind, link)
     family = GROUPED.get(cause, "")
     if family in ("facility", "power") and alert.rule in HABITS:
         family = ""  # the weather, or a day of generator tests, moves the habits of many at once
@@ -159,8 +161,19 @@ def sign_of_alert(
 
 
 def end_alert(sign: Sign, change: AlertChange) -> None:
-    """The alert was resolved; what it said when it fired is kept."""
+    """The alert was resolved; what it said when it fired is kept.
+
+    What left its habits and was back so soon was the sensor, not what it measures: rooms, tanks
+    and air are slower. A voltage is not.
+    """
     sign.ended_ms = change.event_ms
+    fleeting = change.rule == "shift" and change.event_ms - sign.onset_ms <= FLEETING_MS
+    if fleeting and sign.cause in ("facility", "unknown") and _is_slow(change):
+        sign.cause = "sensor"
+
+
+def _is_slow(alert: AlertChange) -> bool:
+    return alert.nature != "connectivity" and not alert.metric.startswith("mains_")
 
 
 def to_json(sign: Sign) -> dict[str, Any]:

@@ -12,6 +12,7 @@ EARLY_INTERVALS = 2  # an onset is an estimate, half an interval to two before t
 EARLY_MS = 60_000
 LATE_INTERVALS = 3
 TIER_ROUND_TRIP = "_rtt_"
+OF_THE_WAY = ("platform", "last-mile", "backbone", "provider")  # causes between sensor and us
 
 
 class Faults:
@@ -66,8 +67,11 @@ def speaks_of(alarm: Alarm, fault: Fault) -> bool:
     """Whether an alarm that shares scope and time is about what the fault does.
 
     A sensor fault on one metric is found by an alarm on that metric, or on the device as a whole.
-    Conditions and connectivity show in several metrics.
+    Conditions and connectivity show in several metrics; but what only keeps rounds from arriving
+    moves nothing that a sensor measures.
     """
+    if fault.cause in OF_THE_WAY and alarm.metric and alarm.nature != "connectivity":
+        return False
     if fault.metric is None or not alarm.metric or fault.nature != "data_quality":
         return True
     return family(alarm.metric) == family(fault.metric)

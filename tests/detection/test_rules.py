@@ -16,7 +16,7 @@ from devices.kinds import KINDS, METRICS, TIERS
 from tests.project.documents import rows_of, section, text_of
 
 PROBE_ROWS = [KINDS["connectivity-probe"].metrics[name].row for name in COLUMNS]
-RULE_TABLES = ("conditions", "rate", "zero", "pairs", "periods", "rule_causes")
+RULE_TABLES = ("conditions", "rate", "zero", "pairs", "periods", "metric_causes", "rule_causes")
 TABLES = ("limits", "shift", "loss", "slow", "gap", "stuck", "silence", "platform")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from detection.incidents.alert_causes import cause_of_alert
 from detection.incidents.changes import Cause, Scope
 from detection.outages import Evidence
 from devices.registry import Registry, Site
@@ -332,3 +333,68 @@ def test_a_longer_way_is_the_provider_s() -> None:
     play.alert("probe-s00", 6, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
     play.until(200)
     assert [c.cause for c in play.latest().values()] == ["provider"]
+
+
+def test_a_link_in_trouble_for_hours_is_not_the_outage_of_its_provider() -> None:
+    """It lost packets all morning; when the provider fails, that is another incident."""
+    play = Play(registry(country()))
+    down = [s for s in play.registry.sites.values() if s.uplinks[0].provider == "LTC"]
+    play.alert(
+        "probe-" + down[0].site, 5, nature="connectivity", rule="loss", metric="isp_loss_pct"
+    )
+    play.outage(down[0].site, 200, 260, scope="device", devices=["env0-" + down[0].site])
+    for one in down:
+        play.outage(one.site, 201, 260, evidence=CUT)
+    play.until(400)
+    told = play.latest().values()
+    (group,) = [c for c in told if c.scope == Scope("provider", "LTC")]
+    assert group.started_ms > START_MS + 190 * 60_000
+    (old,) = [c for c in told if c is not group]
+    assert (old.cause, old.sites, old.state) == ("last-mile", (down[0].site,), "updated")
+
+
+@pytest.mark.parametrize(
+    ("rule", "metric", "nature", "side", "cause"),
+    [
+        ("shift", "co2_ppm", "data_quality", "high", "unknown"),
+        ("shift", "co2_ppm", "data_quality", "low", "sensor"),
+        ("drift", "co2_ppm", "data_quality", "high", "unknown"),
+        ("limits", "humidity_pct", "condition", "low", "sensor"),
+        ("limits", "temperature_c", "condition", "high", "facility"),
+        ("shift", "mains_v", "condition", "low", "unknown"),
+        ("mains-low", "mains_v", "condition", "low", "power"),
+    ],
+)
+def test_the_metric_tells_what_a_rule_means(
+    rule: str, metric: str, nature: str, side: str, cause: Cause
+) -> None:
+    """Of an environment sensor: more CO2 may be people, less cannot be."""
+    play = Play(registry([site("s00")]))
+    expected = (0.0, 0.5) if side == "high" else (2.0, 3.0)  # the value is 1
+    alert = play.alert("env0-s00", 5, 60, rule=rule, metric=metric, nature=nature)
+    assert cause_of_alert(alert._replace(expected=expected), "environment") == cause
+
+
+@pytest.mark.parametrize(
+    ("link", "metric", "cause"),
+    [
+        ("vsat-geo", "isp_loss_pct", "rain-fade"),
+        ("4g", "isp_loss_pct", "last-mile"),
+        ("4g", "nat_loss_pct", "unknown"),
+    ],
+)
+def test_where_packets_are_lost_tells_why(link: str, metric: str, cause: Cause) -> None:
+    """On the way to the provider it is the line, or the rain; beyond it nobody knows."""
+    play = Play(registry([site("s00", link=link)]))
+    play.alert("probe-s00", 5, 60, nature="connectivity", rule="loss", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(("minutes", "cause"), [(15, "sensor"), (60, "facility")])
+def test_what_comes_and_goes_within_minutes_is_the_sensor(minutes: float, cause: Cause) -> None:
+    """No pump and no tank does that; what lasts an hour may be the facility."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 5 + minutes, rule="shift", metric="pressure_bar")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]

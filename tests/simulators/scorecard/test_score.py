@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from simulators.scorecard.evaluation import score_of
@@ -144,11 +146,18 @@ def test_an_alarm_matches_in_scope_and_time(
     assert score.of("level", "everything")["false"] == false
 
 
-def test_consequences_of_a_site_fault_are_not_false() -> None:
-    """While a site is cut off, an alarm of any of its devices is explained."""
+@pytest.mark.parametrize(
+    ("said", "true"),
+    [
+        ({"rule": "silence", "metric": None, "nature": "connectivity"}, 1),
+        ({"rule": "shift", "metric": "co2_ppm", "nature": "data_quality"}, 0),
+    ],
+)
+def test_consequences_of_a_site_fault_are_not_false(said: dict[str, Any], true: int) -> None:
+    """While a site is cut off its devices are silent; the air in its rooms stays as it is."""
     made = faulty()
-    made.alerts = alert("a1", 7 * HOUR, 8 * HOUR, device="e4", site="s4", metric="co2_ppm")
-    assert score_of(made).of("level", "everything")["true"] == 1
+    made.alerts = alert("a1", 7 * HOUR, 8 * HOUR, device="e4", site="s4", **said)
+    assert score_of(made).of("level", "everything")["true"] == true
 
 
 def test_an_alarm_of_a_device_that_the_fault_spares_is_false() -> None:
