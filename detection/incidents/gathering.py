@@ -8,6 +8,7 @@ from typing import NamedTuple
 from detection.incidents.grouping import Explanation, Grouping, Onset, clusters
 from detection.incidents.groups import LINKS, ORDER, PLACES, POWER, GroupType, Key
 from detection.incidents.incident import Incident, World, incident_id
+from detection.incidents.joining import is_older_trouble
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf, first_of
 from detection.incidents.signs import Family, Sign
@@ -133,11 +134,18 @@ class Gathering:
     def _found(self, signs: Sequence[Sign], topic: Topic, now_ms: int) -> Incident:
         """The incident of a new group: the first one that was told of a single site, or its own.
 
-        Operators see the incident that they know grow, not a second one.
+        Operators see the incident that they know grow, not a second one; but not one about a
+        link that was in trouble long before.
         """
         homes = {sign.incident for sign in signs}
-        told = [o for o in self._shelf.open.values() if o.incident in homes and o.published]
         first = first_of(signs)
+        told = [
+            o
+            for o in self._shelf.open.values()
+            if o.incident in homes
+            and o.published
+            and not is_older_trouble(self._shelf.of(o), first.onset_ms)
+        ]
         if not told:
             name = incident_id(first, "group")
             return self._shelf.new(name, None, first, topic.family, now_ms)
@@ -152,11 +160,13 @@ class Gathering:
         return before <= after and (told_alike or len(after) >= WIDER * len(before))
 
     def _move(self, signs: Iterable[Sign], one: Incident, now_ms: int) -> None:
-        """Move signs into an incident; what they leave is merged into it."""
+        """Move signs into an incident; what they leave is merged into it, but for old trouble."""
         for sign in signs:
             before = self._shelf.open.get(sign.incident)
             if before is None:
                 self._shelf.assign(sign, one)
+            elif before is not one and is_older_trouble(self._shelf.of(before), sign.onset_ms):
+                self._shelf.transfer(sign, one)
             elif before is not one:
                 self._shelf.merge(before, one, now_ms)
 

@@ -91,6 +91,12 @@ class Shelf:
             self.parent_of[sign.alert.alert] = one.incident
         self.touch(one.incident)
 
+    def transfer(self, sign: Sign, one: Incident) -> None:
+        """The sign belongs to this incident from now on, and no longer to its old one."""
+        self.open[sign.incident].signs.remove(sign.sign)
+        self.touch(sign.incident)
+        self.assign(sign, one)
+
     def release(self, sign: Sign) -> None:
         """The sign belongs to no incident and will not be grouped again."""
         one = self.open[sign.incident]

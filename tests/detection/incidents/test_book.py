@@ -343,6 +343,8 @@ def test_a_link_in_trouble_for_hours_is_not_the_outage_of_its_provider() -> None
         "probe-" + down[0].site, 5, nature="connectivity", rule="loss", metric="isp_loss_pct"
     )
     play.outage(down[0].site, 200, 260, scope="device", devices=["env0-" + down[0].site])
+    env = "env0-" + down[0].site
+    play.alert(env, 202.5, 260, nature="connectivity", rule="silence", metric="")
     for one in down:
         play.outage(one.site, 201, 260, evidence=CUT)
     play.until(400)
