@@ -21,6 +21,7 @@ import numpy as np
 
 from detection.engine import Engine
 from detection.findings import Finding
+from detection.rules import read_shift
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS, Metric
 from devices.readings import Readings
@@ -30,6 +31,8 @@ from tests.detection.shapes import DAY_S, SHAPES, Shape, Values
 START_MS = 1_790_553_600_000  # a Monday
 FAULTS = ("spike", "three spikes", "step", "small step", "stuck", "out of limits", "drift")
 LIMITS = {"dns_ms": 2000.0, "nat_loss_pct": 15.0, "int_loss_pct": 15.0}  # own, not the plausible
+
+WORSE = read_shift().side  # by row of METRICS: the way that is a fault, 0 where both are
 
 
 class Life(NamedTuple):
@@ -48,12 +51,16 @@ def live(shape: Shape, *, days: int, step_s: int, rng: np.random.Generator) -> L
 
 
 def harm(life: Life, fault: str, *, step_s: int, rng: np.random.Generator) -> Life | None:
-    """The series with one fault, None where the fault makes no sense for it."""
+    """The series with one fault, None where the fault makes no sense for it.
+
+    A link that becomes faster is no fault: of its times only a rise is one, of its speeds a fall.
+    """
     shape = life.shape
     y = np.log(np.maximum(life.values, 1e-6)) if shape.log else life.values.copy()
     at = int(rng.uniform(0.3, 0.8) * len(y))
     low, high, hour = y[:at].min(), y[:at].max(), 3600 // step_s
     sign = rng.choice([-1, 1])
+    sign = WORSE[KINDS[shape.kind].metrics[shape.metric].row] or sign
     limit = LIMITS.get(shape.metric, KINDS[shape.kind].metrics[shape.metric].plausible_max)
     end = at + {"spike": 1, "three spikes": 3, "out of limits": 2 * hour, "drift": 51 * hour}.get(
         fault, 6 * hour

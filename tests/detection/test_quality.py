@@ -10,8 +10,8 @@ from tests.detection.shapes import SHAPES
 
 STEP_S = 300
 LEAST_FOUND = {
-    "three spikes": 0.65,
-    "step": 0.75,
+    "three spikes": 0.7,
+    "step": 0.85,
     "stuck": 0.9,
     "out of limits": 0.95,
     "drift": 0.9,
