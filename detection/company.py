@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from detection.findings import Finding
+from detection.findings import Finding, is_above
 from devices.catalogue import Catalogue
 from devices.kinds import METRICS
 
@@ -79,5 +79,5 @@ class Company:
         quantity = next((unit for unit, names in QUANTITIES.items() if name in names), None)
         if quantity is None or finding.value is None or finding.expected is None:
             return None
-        side = 1 if finding.value > sum(finding.expected) / 2 else -1
+        side = 1 if is_above(finding.value, finding.expected) else -1
         return Begun(quantity, finding.rule, side, finding.device, finding.onset_ms)

@@ -11,6 +11,11 @@ Nature = Literal["data_quality", "condition", "connectivity", "security"]
 Severity = Literal["info", "warning", "critical"]
 
 
+def is_above(value: float, expected: tuple[float, float]) -> bool:
+    """Whether a value lies above the middle of the range that was expected of it."""
+    return value > sum(expected) / 2
+
+
 class Finding(NamedTuple):
     """One step of one rule on one device's metric (metric "" is the device as a whole).
 

@@ -41,7 +41,7 @@ FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 TAIL_FROM, TAIL_TO = 2.5, 6.5  # what of a jump lies between these, in usual sizes, is its tail ...
 TAIL = 0.0212  # ... and this is its mean where the noise is normal
 LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
-SUDDEN = [SPIKE, JUMP]  # channels that look at one reading ...
+SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
 OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
 ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
@@ -112,11 +112,9 @@ class Statistics:
         caution = np.asfortranarray(rows["caution"])
         limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
         least = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
+        least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
         least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
         limit = np.maximum(limit, least)
-        for channel in SUDDEN:
-            nearer = np.minimum(high[:, channel], -low[:, channel])
-            limit[:, channel] = np.maximum(limit[:, channel], OUTLIER - nearer)
         over = np.maximum(stat - high, low - stat)
         centre = np.zeros((len(y), N), order="F")
         centre[:, JUMP], centre[:, STEP] = season + means[:, SHORT], season + means[:, LEVEL]

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, cast
 
 from detection.alerts import AlertChange
-from detection.findings import PLATFORM
+from detection.findings import PLATFORM, is_above
 from detection.incidents.changes import Cause
 from detection.rules import cells_of
 
@@ -83,7 +83,7 @@ def _side(alert: AlertChange) -> str:
     """To which side of what was expected the value lies; "" where that is not known."""
     if alert.value is None or alert.expected is None:
         return ""
-    return "high" if alert.value > sum(alert.expected) / 2 else "low"
+    return "high" if is_above(alert.value, alert.expected) else "low"
 
 
 def _by_kind() -> tuple[MetricCause, ...]:

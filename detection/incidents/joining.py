@@ -151,9 +151,8 @@ def _outage_of_site(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bo
         if sign.family != "agents" and any(_took_with_it(s, sign) for s in signs):
             return True
         return any(set(sign.devices) == set(s.devices) and _soon_after(sign, s) for s in others)
-    if signs[0].is_of_link:
-        return False  # a link in trouble, with what fell silent on it, is not yet a dark site
-    return any(_continues(sign, s) for s in others)
+    # A link in trouble, with what fell silent on it, is not yet a dark site.
+    return not signs[0].is_of_link and any(_continues(sign, s) for s in others)
 
 
 def _continues(sign: Sign, other: Sign) -> bool:

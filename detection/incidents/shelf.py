@@ -93,18 +93,15 @@ class Shelf:
 
     def transfer(self, sign: Sign, one: Incident) -> None:
         """The sign belongs to this incident from now on, and no longer to its old one."""
-        self.open[sign.incident].signs.remove(sign.sign)
-        self.touch(sign.incident)
+        self._leave(sign)
         self.assign(sign, one)
 
     def release(self, sign: Sign) -> None:
         """The sign belongs to no incident and will not be grouped again."""
-        one = self.open[sign.incident]
-        one.signs.remove(sign.sign)
+        self._leave(sign)
         sign.incident, sign.alone = "", True
         if sign.alert:
             self.parent_of.pop(sign.alert.alert, None)
-        self.touch(one.incident)
 
     def touch(self, incident: str) -> None:
         """Something about it changed."""
@@ -194,6 +191,10 @@ class Shelf:
         self._gone = list(state["gone"])
         self._done = dict(state["done"])
         self.touched, self.changes = {}, []
+
+    def _leave(self, sign: Sign) -> None:
+        self.open[sign.incident].signs.remove(sign.sign)
+        self.touch(sign.incident)
 
     def _is_part(self, other: Incident, into: Incident, world: World) -> bool:
         """Whether its outages, or where it has none its alerts, belong to another incident."""

@@ -17,7 +17,6 @@ Family = Literal[
 
 FAILOVER_MS = 180_000  # a site takes over its second uplink within about so long
 GRADUAL_MS = 600_000  # how exactly rules that compare with habits know the onset, and waited for
-
 FLEETING_MS = 25 * 60_000  # five readings of a slow sensor
 
 # Rules that compare a metric with its own past. What they find has no name of its own.
