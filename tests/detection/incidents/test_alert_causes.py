@@ -1,0 +1,120 @@
+"""The cause that alerts speak for, alone and together, where no outage tells of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from detection.incidents.alert_causes import cause_of_alert
+from detection.incidents.changes import Cause, Scope
+from tests.detection.incidents.world import Play, registry, site
+
+
+def test_a_full_queue_is_congestion_and_a_longer_way_is_not() -> None:
+    """The median rises alone: congestion. The minimum rises with it: not known from here."""
+    sites = [site("s00"), site("s01", "LA-SV", provider="LTC")]
+    play = Play(registry(sites))
+    play.alert("probe-s00", 5, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
+    play.alert("probe-s00", 40, 60, nature="connectivity", rule="limits", metric="nat_jitter_ms")
+    for metric in ("nat_rtt_p50_ms", "nat_rtt_min_ms"):
+        play.alert("probe-s01", 5, 60, nature="connectivity", rule="shift", metric=metric)
+    play.until(200)
+    said = {c.scope: c.cause for c in play.latest().values()}
+    assert said == {Scope("site", "s00"): "congestion", Scope("site", "s01"): "unknown"}
+
+
+@pytest.mark.parametrize(("metric", "cause"), [("frequency_hz", "power"), ("level_m", "sensor")])
+def test_a_mains_that_does_not_hold_still_is_power(metric: str, cause: Cause) -> None:
+    """Noise of a frequency is the grid's; of a level it is the sensor's."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 60, nature="data_quality", rule="noise", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "cause"),
+    [(["int_loss_pct"], "international"), (["int_loss_pct", "nat_loss_pct"], "unknown")],
+)
+def test_loss_abroad_alone_is_international(metrics: list[str], cause: Cause) -> None:
+    """What the country's own network loses too says nothing of the way abroad."""
+    play = Play(registry([site("s00")]))
+    for metric in metrics:
+        play.alert("probe-s00", 5, 60, nature="connectivity", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+def test_what_two_rules_find_in_one_metric_is_one_incident() -> None:
+    """A turbid river is noisy too: the rule that has a name says the cause."""
+    play = Play(registry([site("s00")]))
+    noise = play.alert("env0-s00", 5, 30, nature="data_quality", rule="noise")
+    turbid = play.alert("env0-s00", 20, 90, rule="water-turbid")
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.cause == "facility"
+    assert set(play.parents) == {noise.alert, turbid.alert}
+
+
+def test_a_low_battery_is_the_sensor_s_trouble() -> None:
+    """Of a thermometer the battery is its own."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 60, metric="battery_v")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == ["sensor"]
+
+
+def test_a_longer_way_is_the_provider_s() -> None:
+    """The median rises, and a change of route is told as information: no congestion."""
+    play = Play(registry([site("s00")]))
+    play.alert("probe-s00", 5, 300, nature="connectivity", rule="route-change", severity="info",
+               metric="nat_rtt_min_ms")  # fmt: skip
+    play.alert("probe-s00", 6, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == ["provider"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "metric", "nature", "side", "cause"),
+    [
+        ("shift", "co2_ppm", "data_quality", "high", "unknown"),
+        ("shift", "co2_ppm", "data_quality", "low", "sensor"),
+        ("drift", "co2_ppm", "data_quality", "high", "unknown"),
+        ("limits", "humidity_pct", "condition", "low", "sensor"),
+        ("limits", "temperature_c", "condition", "high", "facility"),
+        ("shift", "mains_v", "condition", "low", "unknown"),
+        ("mains-low", "mains_v", "condition", "low", "power"),
+    ],
+)
+def test_the_metric_tells_what_a_rule_means(
+    rule: str, metric: str, nature: str, side: str, cause: Cause
+) -> None:
+    """Of an environment sensor: more CO2 may be people, less cannot be."""
+    play = Play(registry([site("s00")]))
+    expected = (0.0, 0.5) if side == "high" else (2.0, 3.0)  # the value is 1
+    alert = play.alert("env0-s00", 5, 60, rule=rule, metric=metric, nature=nature)
+    assert cause_of_alert(alert._replace(expected=expected), "environment") == cause
+
+
+@pytest.mark.parametrize(
+    ("link", "metric", "cause"),
+    [
+        ("vsat-geo", "isp_loss_pct", "rain-fade"),
+        ("4g", "isp_loss_pct", "last-mile"),
+        ("4g", "nat_loss_pct", "unknown"),
+    ],
+)
+def test_where_packets_are_lost_tells_why(link: str, metric: str, cause: Cause) -> None:
+    """On the way to the provider it is the line, or the rain; beyond it nobody knows."""
+    play = Play(registry([site("s00", link=link)]))
+    play.alert("probe-s00", 5, 60, nature="connectivity", rule="loss", metric=metric)
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(("minutes", "cause"), [(15, "sensor"), (60, "facility")])
+def test_what_comes_and_goes_within_minutes_is_the_sensor(minutes: float, cause: Cause) -> None:
+    """No pump and no tank does that; what lasts an hour may be the facility."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 5 + minutes, rule="shift", metric="pressure_bar")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
