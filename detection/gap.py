@@ -14,7 +14,7 @@ from devices.catalogue import Catalogue
 from devices.readings import Readings
 
 LOOK_MS = 60_000
-ROUNDS = 3  # without it that fire
+ROUNDS = 2  # without it that fire
 USUAL = 1.5  # intervals: a metric that is said more rarely than that has gaps of its own
 NEVER = -1
 

@@ -24,7 +24,8 @@ SAME_SHARE, SAME_MS = 0.25, 5.0  # the shortest trip is where it was
 BACK = 0.4  # of what makes it slow
 ACCEPT = 192  # quarters after which a longer way is the usual one
 BUSY_FACTOR, BUSY_MS = 1.5, 15.0  # above the busiest quarter of the days before, and of the way
-CALM_FACTOR = 1.2
+MORE_WAITING = 1.0  # or above the busiest, of its waiting: a long way hides that from a factor
+CALM_SHARE = 0.4  # of the way from the busiest quarter to there is calm again
 LEARN_DAYS = 1  # working days, of which so many working quarters must have been heard
 LEARN_QUARTERS = 16
 DAYS = 7
@@ -131,17 +132,25 @@ class LinkRules:
         return abs(way.past[0] - way.mean) <= max(SAME_SHARE * way.mean, SAME_MS)
 
     def _busy(self, period: Period, floor: int) -> Iterator[Step]:
-        """Slower than in the busiest quarter of the days before, on the same way."""
+        """Slower than in the busiest quarter of the days before, on the same way.
+
+        What is remembered of a quarter is the waiting, so that it stays right on another way.
+        """
         held = self.open.setdefault((period.series, "busy"), Memory())
         if held.day != period.day:
             if held.mean >= LEARN_QUARTERS:
                 held.past = [*held.past, max(held.today)][-DAYS:]
             held.day, held.today, held.mean = period.day, [], 0.0
-        if len(held.past) < LEARN_DAYS:
-            _busiest(held, period)
+        way = self.open.get((floor, "way"))
+        if way is None:
             return
-        most, shortest = max(held.past), self.open[floor, "way"].mean
-        limit = max(BUSY_FACTOR * most, shortest + BUSY_MS)
+        shortest, waiting = way.mean, max(period.mean - way.mean, 0.0)
+        if len(held.past) < LEARN_DAYS:
+            _busiest(held, period, waiting)
+            return
+        usual = max(held.past)
+        most = shortest + usual
+        limit = max(min(BUSY_FACTOR * most, most + MORE_WAITING * usual), shortest + BUSY_MS)
         if period.mean > limit and self._same(floor):
             held.count += 1
             if held.count == 1:
@@ -150,12 +159,12 @@ class LinkRules:
                 held.firing = True
                 yield step_of(held, period, BUSY, "firing", period.mean, (0.0, limit))
             return
-        if held.firing and period.mean <= max(CALM_FACTOR * most, shortest + BUSY_MS / 2):
+        if held.firing and period.mean <= most + CALM_SHARE * (limit - most):
             held.firing = False
             yield step_of(held, period, BUSY, "clear", period.mean, (0.0, limit))
         held.count = 0
         if not held.firing:
-            _busiest(held, period)
+            _busiest(held, period, waiting)
 
 
 def _learn(way: Memory, low: float) -> None:
@@ -163,8 +172,8 @@ def _learn(way: Memory, low: float) -> None:
     way.mean += (low - way.mean) / min(way.count, MEMORY)
 
 
-def _busiest(held: Memory, period: Period) -> None:
-    """Remember the busiest quarter of a working day, and (in `mean`) how many there were."""
+def _busiest(held: Memory, period: Period, waiting: float) -> None:
+    """Remember the most waiting of a working day, ms, and (in `mean`) of how many quarters."""
     if period.working:
         held.mean += 1
-        held.today = [max([*held.today, period.mean])]
+        held.today = [max([*held.today, waiting])]

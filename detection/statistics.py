@@ -41,6 +41,8 @@ FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 TAIL_FROM, TAIL_TO = 2.5, 6.5  # what of a jump lies between these, in usual sizes, is its tail ...
 TAIL = 0.0212  # ... and this is its mean where the noise is normal
 LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
+LEVELS = slice(JUMP, STEP + 1)  # channels in which a link that became slower stands out
+ENOUGH, ENOUGH_SHARE = 1.5, 0.5  # of the least change, and of the slowest so far: see `_enough`
 SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
 OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
@@ -111,9 +113,15 @@ class Statistics:
             tails[:, channel] *= heavy
         caution = np.asfortranarray(rows["caution"])
         limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
-        least = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
+        size = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
+        least = size.copy(order="F")
         least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
         least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
+        worse = rules.side[row] > 0
+        if worse.any():
+            enough = _enough(size[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
+            enough[~worse] = np.inf
+            limit[:, LEVELS] = np.minimum(limit[:, LEVELS], enough)
         limit = np.maximum(limit, least)
         over = np.maximum(stat - high, low - stat)
         centre = np.zeros((len(y), N), order="F")
@@ -278,3 +286,14 @@ class Statistics:
         judges[:, RECORD] = (n >= SURE_N) & grown
         judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
         rows["bar"] = np.where(judges, 0, np.inf)
+
+
+def _enough(
+    size: NDArray[np.float64], high: NDArray[np.float64], caution: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What is always enough beyond the range: the most that a limit of a link may be.
+
+    Waiting times have such heavy tails that a limit made of tails and range alone would let a
+    round trip double unsaid. size: the least change worth an alert, in usual sizes.
+    """
+    return np.maximum(ENOUGH * size - high, ENOUGH_SHARE * high * caution)

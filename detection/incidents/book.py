@@ -123,7 +123,7 @@ class Incidents:
         device = self._world.registry.devices.get(alert.device)
         cause = cause_of_alert(alert, device.kind if device else "", self._link(device))
         if alert.state == "firing":
-            hint = Hint(alert.alert, alert.rule, cause, alert.event_ms, None)
+            hint = Hint(alert.alert, alert.rule, cause, alert.event_ms, None, alert.metric)
             self._shelf.hint(alert.site, hint)
         elif alert.state == "resolved" and known is not None:
             self._shelf.hint(alert.site, known._replace(ended_ms=alert.event_ms))

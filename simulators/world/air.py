@@ -14,6 +14,8 @@ from simulators.world.effects import Place
 DEEP_NORTH_LAT = 18.5
 ROOM_LAG_S = 2.5 * 3600
 AIR_CHANGE_S = 3600.0
+# Denser dust hides itself from an optical sensor, whose noise goes on.
+SATURATED_UGM3, SATURATED_COARSE_UGM3 = 440.0, 740.0
 WET_PCT = 85.0  # above, water on the dust makes an optical sensor read too much
 
 
@@ -96,8 +98,10 @@ class AirQuality:
         fine = self._dust(at_ms, dt_s, now.get("smoke", 0.0))
         if humidity > WET_PCT:
             fine *= 1.0 + 0.8 * ((humidity - WET_PCT) / (100.0 - WET_PCT)) ** 1.5
-        fine = min(480.0, max(1.5, fine * self._random.gauss(1.0, 0.03)))
-        coarse = min(780.0, fine * self._coarse * self._random.gauss(1.0, 0.02) + 2.0)
+        fine = max(1.5, min(fine, SATURATED_UGM3) * self._random.gauss(1.0, 0.03))
+        coarse = (
+            min(SATURATED_COARSE_UGM3, fine * self._coarse) * self._random.gauss(1.0, 0.02) + 2.0
+        )
         if "fan-stall" in now:
             fine = self._stalled_ugm3 + abs(flicker(self._random, 0.12))
             coarse = fine * 1.3

@@ -1,4 +1,4 @@
-"""Gap: a metric that is missing is told once the device has gone on without it for three rounds."""
+"""Gap: a metric that is missing is told once the device has gone on without it for two rounds."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def say(talk: Talk, n: int, values: dict[str, float]) -> list[Finding]:
     return found
 
 
-def test_a_missing_metric_is_told_with_the_third_round() -> None:
-    """Two rounds without it are chance; the onset is when it should have been said."""
+def test_a_missing_metric_is_told_with_the_second_round() -> None:
+    """One round without it is chance; the onset is when it should have been said."""
     talk = room()
     last_ms = talk.at_ms
-    assert say(talk, 2, WITHOUT) == []
+    assert say(talk, 1, WITHOUT) == []
     (fired,) = say(talk, 1, WITHOUT)
     assert (fired.metric, fired.phase, fired.onset_ms) == ("co2_ppm", "firing", last_ms + 300_000)
     assert say(talk, 20, WITHOUT) == []
@@ -49,7 +49,7 @@ def test_a_silent_device_has_no_gaps() -> None:
     talk = room()
     talk.pause(5 * 3600)
     assert told(talk) == []
-    assert say(talk, 2, WITHOUT) == []
+    assert say(talk, 1, WITHOUT) == []
     assert steps(say(talk, 1, WITHOUT)) == ["firing"]
 
 

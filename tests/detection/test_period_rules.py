@@ -161,3 +161,20 @@ def test_congestion_moves_the_median_alone() -> None:
     assert links(days(probe, 3.3, trips(), rng)) == []
     assert links(days(probe, 0.3, trips(wait_ms=60), rng)) == [("congestion", "firing")]
     assert links(days(probe, 1, trips(), rng)) == [("congestion", "clear")]
+
+
+def test_waiting_counts_on_a_long_way() -> None:
+    """A satellite's half second does not hide that packets wait three times as long."""
+    rng, probe = np.random.default_rng(10), talk("connectivity-probe")
+    assert links(days(probe, 3.3, trips(nat_ms=540), rng)) == []
+    assert links(days(probe, 0.3, trips(nat_ms=540, wait_ms=40), rng)) == [("congestion", "firing")]
+    assert links(days(probe, 1, trips(nat_ms=540), rng)) == [("congestion", "clear")]
+
+
+def test_another_way_is_not_congested() -> None:
+    """What was learned of waiting stays right when the way becomes longer, and short again."""
+    rng, probe = np.random.default_rng(11), talk("connectivity-probe")
+    days(probe, 3.3, trips(), rng)
+    for nat_ms in (82, 12):
+        found = links(days(probe, 1.2, trips(nat_ms=nat_ms, int_ms=50 + nat_ms), rng))
+        assert found == [("route-change", "firing"), ("route-change", "clear")]

@@ -101,6 +101,15 @@ def test_a_doubled_round_trip_fires_with_the_fourth_round() -> None:
         assert shifts(feed.say([2.05 * level])) == ["firing"]
 
 
+def test_a_restless_link_that_doubles_fires() -> None:
+    """Slow rounds now and then make tails heavy and ranges wide; a doubling is said anyway."""
+    feed = Feed("connectivity-probe", "nat_rtt_p50_ms", interval_s=300)
+    n, rng = 5 * 288, np.random.default_rng(5)
+    slow = np.where(np.arange(n) % 40 < 3, rng.uniform(1.0, 1.35, n), 1.0)
+    assert "firing" not in shifts(feed.say(45 * slow * np.exp(0.003 * rng.normal(size=n))))
+    assert shifts(feed.say([95] * 6)) == ["pending", "firing"]
+
+
 def test_a_gap_is_no_jump() -> None:
     """After hours unheard the level may be another one; it is taken up afresh."""
     feed = Feed("environment", "temperature_c")

@@ -63,14 +63,27 @@ def test_a_low_battery_is_the_sensor_s_trouble() -> None:
     assert [c.cause for c in play.latest().values()] == ["sensor"]
 
 
-def test_a_longer_way_is_the_provider_s() -> None:
-    """The median rises, and a change of route is told as information: no congestion."""
+@pytest.mark.parametrize("rule", ["route-change", "shift"])
+def test_a_longer_way_is_the_provider_s(rule: str) -> None:
+    """The median rises, and the shortest trip, told as information, with it: no congestion."""
     play = Play(registry([site("s00")]))
-    play.alert("probe-s00", 5, 300, nature="connectivity", rule="route-change", severity="info",
+    play.alert("probe-s00", 5, 300, nature="connectivity", rule=rule, severity="info",
                metric="nat_rtt_min_ms")  # fmt: skip
+    for metric in ("nat_rtt_p50_ms", "http_total_ms"):
+        play.alert("probe-s00", 6, 60, nature="connectivity", rule="shift", metric=metric)
+    play.until(200)
+    assert {c.cause for c in play.latest().values()} == {"provider"}
+
+
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_full_line_is_congestion(lossy: bool) -> None:
+    """The median rises, the shortest trip does not; what is lost then is lost by the queue."""
+    play = Play(registry([site("s00")]))
+    if lossy:
+        play.alert("probe-s00", 5, 60, nature="connectivity", rule="loss", metric="isp_loss_pct")
     play.alert("probe-s00", 6, 60, nature="connectivity", rule="shift", metric="nat_rtt_p50_ms")
     play.until(200)
-    assert [c.cause for c in play.latest().values()] == ["provider"]
+    assert {c.cause for c in play.latest().values()} == {"congestion"}
 
 
 @pytest.mark.parametrize(
