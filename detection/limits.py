@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Rows, some_of
 from detection.episodes import CLOSED, FIELDS, PHASES, advance
 from detection.rules import HIGH, LOW, read_limits
 from detection.waves import Step, Wave
@@ -37,7 +37,7 @@ class Limits:
         which, wave = wave.where(out | (rows["phase"] != CLOSED))
         if not len(which):
             return
-        rows, out = rows[which], out[which]
+        rows, out = some_of(rows, which), out[which]
         side = np.where(out, np.where(high[which], HIGH, LOW), rows["side"])
         rows["side"] = side
         clear = rules.clear[wave.row]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
@@ -80,10 +80,10 @@ class Shift:
             yield from found
             return
         which, wave_some = wave.where(busy)
-        some, beyond = rows[which], beyond[which]
+        some, beyond = some_of(rows, which), beyond[which]
         scored = Scored(*(column[which] for column in scored))
         found += list(self._follow(places[which], wave_some, some, scored, beyond))
-        rows[which] = some
+        replace_some(rows, which, some)
         self._statistics.bank.put(wave.series, rows)
         yield from found
 
@@ -103,9 +103,9 @@ class Shift:
         self, places: NDArray[np.intp], wave: Wave, rows: Rows, look: Look
     ) -> Iterator[Step]:
         which, wave = wave.where(look.turned)
-        some = rows[which]
+        some = some_of(rows, which)
         steps, bound, accepted = follow(some, wave, self._rules.drift[wave.row])
-        rows[which] = some
+        replace_some(rows, which, some)
         for n in steps.nonzero()[0].tolist():
             phase, metric = PHASES[int(steps[n])], int(wave.row[n])
             verdict = self._rules.verdicts[metric]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Cells, Rows
+from detection.bank import Bank, Cells, Rows, replace_some, some_of
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
 from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
@@ -69,10 +69,10 @@ class Statistics:
         due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
         if due.any():
             which = due.nonzero()[0]
-            some, part = rows[which], wave.where(due)[1]
+            some, part = some_of(rows, which), wave.where(due)[1]
             part_seasons = Seasons(*(column[which] for column in seasons))
             before[which], after[which] = self._pass(some, part, part_seasons, y[which])
-            rows[which] = some
+            replace_some(rows, which, some)
         near_after = seasons.share >= 0.5
         blend = before + seasons.share[:, None] * (after - before)
         season = rows["ready"] * blend[:, MEAN]
@@ -169,10 +169,11 @@ class Statistics:
         cell *= sure[:, None]  # what a young series has seen is not kept for the hour
         self.cells.place(wave.series, look.near, cell)
         away = ((scored.over > 0).any(axis=1) | (rows["away"] != 0)) & quiet
-        if away.any():
-            some = rows[away]
-            widen(some, scored.stat[away], wave.at_ms[away])
-            rows[away] = some
+        which = away.nonzero()[0]
+        if len(which):
+            some = some_of(rows, which)
+            widen(some, scored.stat[which], wave.at_ms[which])
+            replace_some(rows, which, some)
 
     def _pass(
         self, rows: Rows, wave: Wave, seasons: Seasons, y: NDArray[np.float64]
@@ -212,9 +213,10 @@ class Statistics:
         rows["since"] = np.where(afresh, 0, rows["since"])
         rows["fresh"] = np.where(afresh, wave.at_ms, rows["fresh"])
         if turned.any():
-            some = rows[turned]
-            forget(some, y[turned])
-            rows[turned] = some
+            which = turned.nonzero()[0]
+            some = some_of(rows, which)
+            forget(some, y[which])
+            replace_some(rows, which, some)
             enough = (count >= FEW) & (rows["ready"] > 0)
             mean = np.where(enough, rows["total"] / np.maximum(count, 1), np.nan)
             rows["block_mean"] = np.where(turned, mean, rows["block_mean"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Rows, some_of
 from detection.episodes import CLOSED, FIRING
 from detection.findings import Phase
 from detection.rules import read_stuck
@@ -97,7 +97,7 @@ class Stuck:
         which: NDArray[np.intp] = long.nonzero()[0]
         if not len(which):
             return which
-        rows, value, least = rows[which], wave.value[which], least[which]
+        rows, value, least = some_of(rows, which), wave.value[which], least[which]
         changes, repeats = rows["changes"], rows["repeats"]
         share = (repeats + 0.3) / (repeats + changes + 1)
         by_chance = np.log(CHANCE) / np.log(share)
