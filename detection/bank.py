@@ -27,7 +27,7 @@ class Bank:
 
     def take(self, series: NDArray[np.intp]) -> Rows:
         """A copy of the rows of these series, in that order."""
-        return self._blocks.take(series).view(self._blank.dtype)
+        return _rows(self._blocks.take(series), self._blank.dtype)
 
     def row(self, number: int) -> np.void:
         """The row of one series, to read."""
@@ -61,13 +61,18 @@ class Bank:
 
 def some_of(rows: Rows, which: NDArray[np.intp]) -> Rows:
     """A copy of these rows of a structured array, each moved as one block of bytes."""
-    return rows.view((np.void, rows.itemsize)).take(which).view(rows.dtype)
+    return _rows(rows.view((np.void, rows.itemsize)).take(which), rows.dtype)
 
 
 def replace_some(rows: Rows, which: NDArray[np.intp], others: Rows) -> None:
     """Put others, of the same layout, in the place of these rows, likewise."""
     block = np.dtype((np.void, rows.itemsize))
     rows.view(block)[which] = others.view(block)
+
+
+def _rows(blocks: NDArray[np.void], layout: np.dtype[Any]) -> Rows:
+    """Blocks of bytes as rows; `view` looks at each field of the layout to do the same."""
+    return np.ndarray(len(blocks), layout, blocks)
 
 
 class Cells(Bank):
@@ -80,17 +85,23 @@ class Cells(Bank):
         """Every cell starts as zeros."""
         super().__init__(np.zeros(1, [("cells", "f4", (k, columns))]))
         self._k, self._columns = k, columns
+        self._flat = self._cells()
+
+    def grow(self, n: int) -> None:
+        """Have tables for the series 0 to n - 1, with room for more."""
+        super().grow(n)
+        self._flat = self._cells()
 
     def pick(self, series: NDArray[np.intp], cell: NDArray[np.int64]) -> NDArray[np.float64]:
         """float64[n, columns]: a copy of one cell of each of n series."""
-        values = self._flat().take(series * self._k + cell, axis=0)
+        values = self._flat.take(series * self._k + cell, axis=0)
         return values.astype(np.float64, order="F")
 
     def place(
         self, series: NDArray[np.intp], cell: NDArray[np.int64], values: NDArray[np.float64]
     ) -> None:
         """Replace one cell of each of n series."""
-        self._flat()[series * self._k + cell] = values
+        self._flat[series * self._k + cell] = values
 
-    def _flat(self) -> NDArray[np.float32]:
+    def _cells(self) -> NDArray[np.float32]:
         return self._blocks.view(np.float32).reshape(-1, self._columns)
