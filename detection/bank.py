@@ -61,18 +61,22 @@ class Bank:
 
 def some_of(rows: Rows, which: NDArray[np.intp]) -> Rows:
     """A copy of these rows of a structured array, each moved as one block of bytes."""
-    return _rows(rows.view((np.void, rows.itemsize)).take(which), rows.dtype)
+    return _rows(_blocks(rows).take(which), rows.dtype)
 
 
 def replace_some(rows: Rows, which: NDArray[np.intp], others: Rows) -> None:
     """Put others, of the same layout, in the place of these rows, likewise."""
-    block = np.dtype((np.void, rows.itemsize))
-    rows.view(block)[which] = others.view(block)
+    _blocks(rows)[which] = _blocks(others)
 
 
 def _rows(blocks: NDArray[np.void], layout: np.dtype[Any]) -> Rows:
     """Blocks of bytes as rows; `view` looks at each field of the layout to do the same."""
     return np.ndarray(len(blocks), layout, blocks)
+
+
+def _blocks(rows: Rows) -> NDArray[np.void]:
+    """Rows as blocks of bytes, likewise."""
+    return np.ndarray(len(rows), (np.void, rows.itemsize), rows)
 
 
 class Cells(Bank):
