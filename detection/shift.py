@@ -65,6 +65,7 @@ class Shift:
     def __init__(self) -> None:
         self._rules = read_shift()
         self._statistics = Statistics(self._rules)
+        self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
         self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
 
     @property
@@ -74,18 +75,17 @@ class Shift:
 
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these readings."""
-        rules = self._rules
-        places, wave = wave.where(rules.applies[wave.row] & (wave.value > rules.absent[wave.row]))
+        places, wave = wave.where(wave.value > self._above[wave.row])
         if not len(places):
             return
         rows = self._statistics.bank.take(wave.series)
         y = self._scaled(wave)
         scored, look = self._statistics.score(rows, wave, y)
         busy = self._busy(rows, wave, scored)
-        quiet = np.ones(len(rows), np.bool_)
+        out = np.zeros(len(rows), np.bool_)
         if busy:
-            quiet[busy.which] = False
-        self._statistics.learn(rows, wave, scored, look, quiet)
+            out[busy.which] = True
+        self._statistics.learn(rows, wave, scored, look, ~out)
         turned = np.count_nonzero(look.turned)
         found = list(self._drift(places, wave, rows, look)) if turned else []
         if busy:

@@ -66,10 +66,10 @@ class Statistics:
         new_block = seasons.hour // BLOCK_H != rows["block"]
         turned = new_block & (rows["block"] >= 0)
         due = wave.gap | (rows["since"] < YOUNG) | new_block
-        due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
-        if np.count_nonzero(due):
-            which = due.nonzero()[0]
-            some, part = some_of(rows, which), wave.where(due)[1]
+        due |= np.minimum(before[:, TIME], after[:, TIME]) == 0
+        which = due.nonzero()[0]
+        if len(which):
+            some, part = some_of(rows, which), wave.take(which)
             part_seasons = Seasons(*(column[which] for column in seasons))
             before[which], after[which] = self._pass(some, part, part_seasons, y[which])
             replace_some(rows, which, some)
@@ -81,7 +81,8 @@ class Statistics:
         short, level = means[:, SHORT], means[:, LEVEL]
         old, older = past[:, 0].copy(), past[:, 1]
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
-        unit = np.ones((len(y), N), order="F")
+        unit = np.empty((len(y), N), order="F")
+        unit[:, RECORD:] = 1
         floor = rules.floor[row]
         usual = np.asfortranarray(rows["usual"])
         sizes = np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * usual[:, :2])
@@ -165,7 +166,7 @@ class Statistics:
         sure = rows["n"] > SURE_N
         seen[:, 0], seen[:, 1] = look.jump, look.step
         seen[:, 2] = np.maximum(far, 0) / TAIL
-        seen[rows["n"] <= 2 * SURE_N, 2] = 1.5
+        np.copyto(seen[:, 2], 1.5, where=rows["n"] <= 2 * SURE_N)
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
         usual = np.asfortranarray(rows["usual"])
         rows["usual"] = usual + (quiet * weight)[:, None] * (seen - usual)

@@ -96,8 +96,8 @@ class Stuck:
 
     def _fires(self, rows: Rows, wave: Wave) -> NDArray[np.intp]:
         least = self._rules.least_run[wave.row]
-        run = rows["run"]
-        long = (run >= least) & (run > 2 * rows["longest"]) & (rows["phase"] == CLOSED)
+        normal = np.maximum(least - 1, 2 * rows["longest"])
+        long = (rows["run"] > normal) & (rows["phase"] == CLOSED)
         which: NDArray[np.intp] = long.nonzero()[0]
         if not len(which):
             return which
