@@ -76,7 +76,7 @@ def _rows(blocks: NDArray[np.void], layout: np.dtype[Any]) -> Rows:
 
 def _blocks(rows: Rows) -> NDArray[np.void]:
     """Rows as blocks of bytes, likewise."""
-    return np.ndarray(len(rows), (np.void, rows.itemsize), rows)
+    return np.ndarray(len(rows), f"V{rows.itemsize}", rows)
 
 
 class Cells(Bank):
