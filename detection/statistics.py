@@ -22,9 +22,9 @@ from detection.statistics_rows import (
 from detection.waves import Wave
 
 MINUTE_MS = 60_000
-MEMORY_MS = np.array([1.0, 15 * MINUTE_MS, 4 * HOUR_MS, 30 * MINUTE_MS])
-LEAST_WEIGHT = np.array([0.3, 0.04, 0.0, 0.03])
-MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.15])
+MEMORY_MS = np.array([[1.0], [15 * MINUTE_MS], [4 * HOUR_MS], [30 * MINUTE_MS]])
+LEAST_WEIGHT = np.array([[0.3], [0.04], [0.0], [0.03]])
+MOST_WEIGHT = np.array([[0.3], [0.35], [0.1], [0.15]])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
 PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
@@ -97,9 +97,9 @@ class Statistics:
         said[:, SHORT] = said[:, LEVEL] = tame
         said[:, FAST] = middle
         said[:, SPREAD] = np.minimum(np.abs(residual - old) / jumps, NOISY)
-        dt = wave.dt_ms[:, None]
+        dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
-        moved = means + weight * (said - means)
+        moved = means + weight.T * (said - means)
         step = moved[:, FAST] - level
         stat = np.empty((len(y), N), order="F")
         stat[:, JUMP], stat[:, STEP] = jump / jumps, step / steps
