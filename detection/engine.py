@@ -48,6 +48,7 @@ class Engine:
         self._company = Company(catalogue)
         self._gap = Gap(catalogue, self._clock)
         self._silence = Silence(catalogue.devices)
+        self._row = np.zeros(0, np.intp)
         self._scale = np.ones(0)
         self._scaled: list[int] = []
         self._ended: list[Finding] = []
@@ -58,7 +59,7 @@ class Engine:
         refused: live readings of the same messages that have impossible values. A batch holds
         whole rounds: all that a device said with one event time. A reading that is not newer than
         the last one scored of its series is skipped. Cost per reading falls with the number of
-        series in the batch: about 3 us at 64, under 1 at 1,000.
+        series in the batch: about 5 us at 64, under 1 at 1,000.
         """
         self._grow()
         findings, self._ended = self._ended, []
@@ -67,9 +68,9 @@ class Engine:
         if refused is not None and len(refused):
             self._gap.refused(refused)
         steps: list[tuple[int, int, Finding]] = []
-        devices = self._catalogue.device_number[readings.series]
-        for places in waves(readings.series, devices, readings.at_ms):
-            self._score_wave(readings.take(places), places, steps)
+        for places in waves(readings.series, self._catalogue.device_number, readings.at_ms):
+            whole = len(places) == len(readings)
+            self._score_wave(readings if whole else readings.take(places), places, steps)
         steps.sort(key=lambda step: step[:2])
         told = (finding for _, _, finding in steps)
         findings.extend(finding for finding in told if not self._company.keeps_back(finding))
@@ -168,20 +169,19 @@ class Engine:
         if len(newer) < len(series):
             readings, series, rows = readings.take(newer), series[newer], rows[newer]
         dt = (readings.at_ms - rows["at"]).astype(np.float64)
-        first = rows["at"] < 0
-        spacing = rows["spacing"]
+        first, spacing = rows["at"] < 0, rows["spacing"]
         gap = first | ((spacing > 0) & (dt > GAP * spacing))
         pull = np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
-        rows["spacing"] = np.where(first, 0, np.where(spacing == 0, dt, spacing + pull))
+        np.copyto(spacing, np.where(spacing == 0, dt, spacing + pull), where=~first)
         value, before = readings.value / self._scale[series], rows["value"].copy()
         rows["at"], rows["value"] = readings.at_ms, value
         self._clock.put(series, rows)
         wave = Wave(
             series=series,
-            row=self._catalogue.metric_row[series].astype(np.intp),
+            row=self._row[series],
             at_ms=readings.at_ms,
             gap=gap,
-            dt_ms=np.where(gap, 0, dt),
+            dt_ms=dt * ~gap,
             value=value,
             before=before,
         )
@@ -219,8 +219,8 @@ class Engine:
         if self._rules is not None:
             self._rules.grow()
         self._scale = np.concatenate([self._scale, np.ones(n - known)])
-        rows = self._catalogue.metric_row[known:]
-        self._scaled += (known + np.flatnonzero(np.isin(rows, SCALED))).tolist()
+        self._row = self._catalogue.metric_row.astype(np.intp)
+        self._scaled += (known + np.flatnonzero(np.isin(self._row[known:], SCALED))).tolist()
         self._rescale(self._scaled)
 
     def _rescale(self, numbers: list[int]) -> None:

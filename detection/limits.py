@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Rows, some_of
 from detection.episodes import CLOSED, FIELDS, PHASES, advance
 from detection.rules import HIGH, LOW, read_limits
 from detection.waves import Step, Wave
@@ -21,6 +21,7 @@ class Limits:
     def __init__(self) -> None:
         self.bank = Bank(np.zeros(1, [*FIELDS, ("side", "i1")]))
         self._rules = read_limits()
+        self._low, self._high = self._rules.limit.T.copy()  # infinite where a metric has none
 
     @property
     def banks(self) -> dict[str, Bank]:
@@ -30,15 +31,15 @@ class Limits:
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these readings."""
         rules = self._rules
-        places, wave = wave.where(rules.applies[wave.row])
         rows = self.bank.take(wave.series)
-        high = wave.value > rules.limit[wave.row, HIGH]
-        out = high | (wave.value < rules.limit[wave.row, LOW])
-        which, wave = wave.where(out | (rows["phase"] != CLOSED))
-        if not len(which):
+        high = wave.value > self._high[wave.row]
+        out = high | (wave.value < self._low[wave.row])
+        busy = out | (rows["phase"] != CLOSED)
+        if not np.count_nonzero(busy):
             return
-        rows, out = rows[which], out[which]
-        side = np.where(out, np.where(high[which], HIGH, LOW), rows["side"])
+        places, wave = wave.where(busy)
+        rows, out = some_of(rows, places), out[places]
+        side = np.where(out, np.where(high[places], HIGH, LOW), rows["side"])
         rows["side"] = side
         clear = rules.clear[wave.row]
         steps = advance(
@@ -52,7 +53,7 @@ class Limits:
             good=rules.good[wave.row, side],
         )
         self.bank.put(wave.series, rows)
-        yield from self._steps(places[which], wave, rows, steps)
+        yield from self._steps(places, wave, rows, steps)
 
     def _steps(
         self, places: NDArray[np.intp], wave: Wave, rows: Rows, steps: NDArray[np.int8]

@@ -70,9 +70,10 @@ class Periods:
         rows = self.bank.take(series)
         number = wave.at_ms[places] // length
         fresh = number != rows["number"]
-        ended = (fresh & (rows["n"] > 0)).nonzero()[0]
-        old = rows[ended]
-        if fresh.any():
+        ended, old = places[:0], rows[:0]
+        if np.count_nonzero(fresh):
+            ended = (fresh & (rows["n"] > 0)).nonzero()[0]
+            old = rows[ended]
             rows[fresh] = BLANK[0]
             rows["number"] = number
         rows["n"] += 1

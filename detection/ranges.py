@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from detection.bank import Rows
 from detection.rules import NOISE, RECORD, STEP
 from detection.seasons import HOUR_MS
-from detection.statistics_rows import N
 
 DAY_MS = 24 * HOUR_MS
 SURE_N = 50  # readings from which on the whole series' usual sizes are known
@@ -23,20 +22,21 @@ def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> No
     A statistic that moves slowly would otherwise carry its range along and never leave it.
     """
     age = at_ms - rows["first"]
-    share = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], N, axis=1)
-    share[:, STEP:] = np.where(rows["bar"][:, STEP:] > 0, 1.0, share[:, STEP:])
+    young = np.where(age < SEASON_MS, 0.1, 0.0)[:, None]
+    share = np.where(rows["bar"] > 0, 1.0, young)
+    share[:, :STEP] = young
     burn_in = rows["n"] < SURE_N
     share[burn_in] = [0, 0, 0, 1, 0]
     low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
     up, down = stat > high, stat < low
     kept = ~burn_in[:, None]
-    most[:] = np.where(up & kept, np.fmax(most, stat), most)
-    least[:] = np.where(down & kept, np.fmin(least, stat), least)
+    np.fmax(most, stat, out=most, where=up & kept)
+    np.fmin(least, stat, out=least, where=down & kept)
     high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
     low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
-    most[~up] = np.nan
-    least[~down] = np.nan
-    rows["away"] = (up | down).any(axis=1)
+    np.copyto(most, np.nan, where=~up)
+    np.copyto(least, np.nan, where=~down)
+    rows["away"] = np.logical_or.reduce(up | down, axis=1)
 
 
 def forget(rows: Rows, y: NDArray[np.float64]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank
+from detection.bank import Bank, some_of
 from detection.findings import Finding
 from detection.periods import Periods
 from detection.quality_clock import Clocks
@@ -134,7 +134,7 @@ class Rules:
 
     def _screen(self, wave: Wave) -> NDArray[np.bool_]:
         """Which readings any rule may have to do with."""
-        screens, value = self._screens.take(wave.series), wave.value
+        screens, value = some_of(self._screens, wave.series), wave.value
         change = value - wave.before
         over_ms = np.minimum(np.maximum(wave.dt_ms, LEAST_MS), MOST_MS)
         found: NDArray[np.bool_] = (

@@ -143,17 +143,18 @@ class Probes:
 
     def _odd(self, series: NDArray[np.intp], at_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which rounds lack something usual or have a value that may mean something."""
-        partners = self._partners[series]
+        partners = self._partners.take(series, axis=0)
         rows = self._clock.take(partners.ravel()).reshape(partners.shape)
         said = rows["at"] == at_ms[:, None]
         value = rows["value"]
-        strange = said & ((value < LOW) | (value > HIGH))
-        own = self._clock.take(series)["spacing"]
-        usual = (rows["spacing"] > 0) & (rows["spacing"] <= USUAL * own[:, None])
-        found: NDArray[np.bool_] = (
-            (strange | (~said & usual & ABSENT)) & self._exists[series]
-        ).any(axis=1)
-        return found
+        found = said & ((value < LOW) | (value > HIGH))
+        lacking = ABSENT & ~said
+        if np.count_nonzero(lacking):
+            own = self._clock.take(series)["spacing"]
+            found |= lacking & (rows["spacing"] > 0) & (rows["spacing"] <= USUAL * own[:, None])
+        found &= self._exists.take(series, axis=0)
+        odd: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
+        return odd
 
     def _read(self, told: Told) -> Iterator[Step]:
         rule = self._signature(told)

@@ -37,19 +37,17 @@ class Calendar:
 
     def __init__(self) -> None:
         self._first_hour = (FIRST - EPOCH).days * HOURS
-        self._cells = _cells()
+        cells = _cells()
+        self._hours, self._cells = cells.shape[1], cells.ravel()
 
     def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
         """Event times in milliseconds; week: whether days of rest are told from working days."""
         place = at_ms * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
         hour = place.astype(np.int64)
-        n = hour - self._first_hour
-        which = week.astype(np.int64)
-        last = self._cells.shape[1] - 2
-        if len(n) and (n.min() < 0 or n.max() > last):
-            n = np.clip(n, 0, last)
+        n = np.maximum(np.minimum(hour - self._first_hour, self._hours - 2), 0)
+        n += week * self._hours
         share = np.subtract(place, hour, dtype=np.float64)
-        return Seasons(hour, share, self._cells[which, n], self._cells[which, n + 1])
+        return Seasons(hour, share, self._cells[n], self._cells[n + 1])
 
 
 def holidays() -> list[date]:

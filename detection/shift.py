@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
@@ -36,6 +36,19 @@ class _Turn(NamedTuple):
     fired: NDArray[np.bool_]
 
 
+class _Busy(NamedTuple):
+    """The k readings of a wave that are out, or whose series has an episode.
+
+    which: intp[k], places in the wave. limit: float64[k, channels], see `Statistics.limit`.
+    beyond: bool[k, channels], what is out.
+    """
+
+    which: NDArray[np.intp]
+    scored: Scored
+    limit: NDArray[np.float64]
+    beyond: NDArray[np.bool_]
+
+
 class Shift:
     """Records on four statistics of each series, after the range that each has had so far.
 
@@ -52,6 +65,7 @@ class Shift:
     def __init__(self) -> None:
         self._rules = read_shift()
         self._statistics = Statistics(self._rules)
+        self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
         self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
 
     @property
@@ -61,35 +75,47 @@ class Shift:
 
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these readings."""
-        rules = self._rules
-        places, wave = wave.where(rules.applies[wave.row] & (wave.value > rules.absent[wave.row]))
+        places, wave = wave.where(wave.value > self._above[wave.row])
         if not len(places):
             return
         rows = self._statistics.bank.take(wave.series)
         y = self._scaled(wave)
         scored, look = self._statistics.score(rows, wave, y)
-        beyond = scored.over > np.maximum(scored.limit, rows["bar"])
-        if beyond.any():
-            beyond &= self._is_worse(wave, rows, scored)
-        shift, noise = rows["shift"]["phase"] != CLOSED, rows["noise"]["phase"] != CLOSED
-        busy = beyond.any(axis=1) | shift | noise
-        self._statistics.learn(rows, wave, scored, look, ~busy)
-        found = list(self._drift(places, wave, rows, look)) if look.turned.any() else []
-        if not busy.any():
-            self._statistics.bank.put(wave.series, rows)
-            yield from found
-            return
-        which, wave_some = wave.where(busy)
-        some, beyond = rows[which], beyond[which]
-        scored = Scored(*(column[which] for column in scored))
-        found += list(self._follow(places[which], wave_some, some, scored, beyond))
-        rows[which] = some
+        busy = self._busy(rows, wave, scored)
+        out = np.zeros(len(rows), np.bool_)
+        if busy:
+            out[busy.which] = True
+        self._statistics.learn(rows, wave, scored, look, ~out)
+        turned = np.count_nonzero(look.turned)
+        found = list(self._drift(places, wave, rows, look)) if turned else []
+        if busy:
+            some = some_of(rows, busy.which)
+            found += self._follow(places[busy.which], wave.take(busy.which), some, busy)
+            replace_some(rows, busy.which, some)
         self._statistics.bank.put(wave.series, rows)
         yield from found
 
-    def _is_worse(self, wave: Wave, rows: Rows, scored: Scored) -> NDArray[np.bool_]:
+    def _busy(self, rows: Rows, wave: Wave, scored: Scored) -> _Busy | None:
+        """None where nothing is.
+
+        Nothing is out within its range, where nearly every reading is: no limit is asked of those.
+        """
+        opened = (rows["shift"]["phase"] != CLOSED) | (rows["noise"]["phase"] != CLOSED)
+        over = scored.over > np.asfortranarray(rows["bar"])
+        which = (np.logical_or.reduce(over, axis=1) | opened).nonzero()[0]
+        if not len(which):
+            return None
+        rows, row, scored = some_of(rows, which), wave.row[which], scored.take(which)
+        limit = self._statistics.limit(rows, row, scored.unit)
+        beyond = (scored.over > np.maximum(limit, rows["bar"])) & self._is_worse(row, rows, scored)
+        some = (beyond.any(axis=1) | opened[which]).nonzero()[0]
+        if not len(some):
+            return None
+        return _Busy(which[some], scored.take(some), limit[some], beyond[some])
+
+    def _is_worse(self, row: NDArray[np.intp], rows: Rows, scored: Scored) -> NDArray[np.bool_]:
         """bool[n, channels]: to the side that is worth an alert: a faster link is none."""
-        side = self._rules.side[wave.row][:, None]
+        side = self._rules.side[row][:, None]
         above = scored.stat > rows["high"]
         worse: NDArray[np.bool_] = (side == 0) | (above == (side > 0))
         return worse
@@ -103,9 +129,9 @@ class Shift:
         self, places: NDArray[np.intp], wave: Wave, rows: Rows, look: Look
     ) -> Iterator[Step]:
         which, wave = wave.where(look.turned)
-        some = rows[which]
+        some = some_of(rows, which)
         steps, bound, accepted = follow(some, wave, self._rules.drift[wave.row])
-        rows[which] = some
+        replace_some(rows, which, some)
         for n in steps.nonzero()[0].tolist():
             phase, metric = PHASES[int(steps[n])], int(wave.row[n])
             verdict = self._rules.verdicts[metric]
@@ -130,14 +156,14 @@ class Shift:
         places: NDArray[np.intp],
         wave: Wave,
         rows: Rows,
-        scored: Scored,
-        beyond: NDArray[np.bool_],
+        busy: _Busy,
     ) -> Iterator[Step]:
+        scored, beyond = busy.scored, busy.beyond
         closed = (rows["shift"]["phase"] == CLOSED) & (rows["noise"]["phase"] == CLOSED)
         side = np.where(scored.stat > rows["high"], 1, -1).astype(np.int8)
         rows["side"] = np.where(closed[:, None], 0, rows["side"])
         rows["side"] = np.where(beyond, side, rows["side"])
-        inside = scored.over <= CLEAR_SHARE * scored.limit
+        inside = scored.over <= CLEAR_SHARE * busy.limit
         smooth = beyond[:, STEP] & ~beyond[:, JUMP]
         confirm = self._rules.confirm[wave.row]
         need = np.where(smooth, np.maximum(confirm // 2, 2), confirm)
@@ -149,10 +175,10 @@ class Shift:
         spiked = beyond[:, SPIKE] & (turns["shift"].steps == FIRING) & closed
         onset = rows["shift"]["onset"]
         onset -= np.where(spiked, wave.dt_ms, 0).astype(np.int64)  # it was the reading before
-        _settle(rows, scored, turns, wave)
+        _settle(rows, busy, turns, wave)
         for name, turn in turns.items():
             for n in turn.steps.nonzero()[0].tolist():
-                yield self._step(name, n, places, wave, rows, scored, turn)
+                yield self._step(name, n, places, wave, rows, busy, turn)
 
     def _turn(
         self,
@@ -184,9 +210,10 @@ class Shift:
         places: NDArray[np.intp],
         wave: Wave,
         rows: Rows,
-        scored: Scored,
+        busy: _Busy,
         turn: _Turn,
     ) -> Step:
+        scored = busy.scored
         phase = PHASES[int(turn.steps[n])]
         metric = int(wave.row[n])
         verdict = self._rules.verdicts[metric]
@@ -197,14 +224,14 @@ class Shift:
         elif name == "noise":
             facts["times"] = round(float(scored.stat[n, NOISE] / rows["high"][n, NOISE]), 1)
         else:
-            limit = np.maximum(scored.limit[n, :NOISE], rows["bar"][n, :NOISE])
+            limit = np.maximum(busy.limit[n, :NOISE], rows["bar"][n, :NOISE])
             share = scored.over[n, :NOISE] / limit
             channel = int(np.nanargmax(share))
             facts["channel"] = CHANNELS[channel]
-            expected = self._expected(metric, channel, n, rows, scored)
+            expected = self._expected(metric, channel, n, rows, busy)
             if channel in (SPIKE, STEP):
                 seen = scored.stat[n, channel] * scored.unit[n, channel]
-                value = self._plain(metric, scored.centre[n, channel] + seen)
+                value = self._plain(metric, scored.centre(n, channel) + seen)
         return Step(
             place=int(places[n]),
             phase=phase,
@@ -218,10 +245,10 @@ class Shift:
         )
 
     def _expected(
-        self, metric: int, channel: int, n: int, rows: Rows, scored: Scored
+        self, metric: int, channel: int, n: int, rows: Rows, busy: _Busy
     ) -> tuple[float, float]:
-        limit, unit = scored.limit[n, channel], scored.unit[n, channel]
-        centre = scored.centre[n, channel]
+        limit, unit = busy.limit[n, channel], busy.scored.unit[n, channel]
+        centre = busy.scored.centre(n, channel)
         low = centre + (rows["low"][n, channel] - limit) * unit
         high = centre + (rows["high"][n, channel] + limit) * unit
         return self._plain(metric, float(low)), self._plain(metric, float(high))
@@ -234,13 +261,13 @@ class Shift:
         return float(min(max(y, low), high))
 
 
-def _settle(rows: Rows, scored: Scored, turns: dict[str, _Turn], wave: Wave) -> None:
+def _settle(rows: Rows, busy: _Busy, turns: dict[str, _Turn], wave: Wave) -> None:
     """Widen the ranges by what an episode that ends has shown, however far out it was.
 
     What recurs (a door that opens every day) is thereby normal after a few times, and one wild
     value does not blind the detector.
     """
-    limit = np.where(np.isfinite(scored.limit), scored.limit, 0)
+    limit = np.where(np.isfinite(busy.limit), busy.limit, 0)
     for name, turn in turns.items():
         of = slice(NOISE, NOISE + 1) if name == "noise" else slice(NOISE)
         ended = (turn.steps == CLEAR)[:, None]
@@ -260,6 +287,6 @@ def _settle(rows: Rows, scored: Scored, turns: dict[str, _Turn], wave: Wave) -> 
     rows["means"][:, SPREAD] = np.where(noisy, rows["high"][:, NOISE], rows["means"][:, SPREAD])
     rows["since"] = np.where(accepted, 0, rows["since"])
     rows["fresh"] = np.where(accepted, wave.at_ms, rows["fresh"])
-    y = np.where(accepted, scored.stat[:, RECORD], np.nan)
+    y = np.where(accepted, busy.scored.stat[:, RECORD], np.nan)
     rows["low"][:, RECORD] = np.fmin(rows["low"][:, RECORD], y)
     rows["high"][:, RECORD] = np.fmax(rows["high"][:, RECORD], y)

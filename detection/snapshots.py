@@ -35,7 +35,7 @@ def pack(
     notes: what the rules with sparse state know, as JSON can say it.
     """
     series = np.arange(len(catalogue))
-    parts = [bank.take(series).tobytes() for bank in banks.values()]
+    parts = [bank.pack(series) for bank in banks.values()]
     parts.append(silence.rows.tobytes())
     header = {
         "series": [(name, metric) for _, name, metric in catalogue.added(0)],
@@ -65,8 +65,8 @@ def unpack(
     series = np.array([number for number in numbers if number is not None], np.intp)
     at = 0
     for bank in banks.values():
-        rows = np.frombuffer(body, bank.dtype, len(numbers), at)
-        bank.put(series, rows[known])
+        rows = np.frombuffer(body, bank.packed, len(numbers), at)
+        bank.unpack(series, rows[known])
         at += rows.nbytes
     rows = np.frombuffer(body, silence.rows.dtype, len(header["devices"]), at)
     silence.grow()
@@ -91,5 +91,5 @@ def _open(state: bytes) -> tuple[dict[str, Any], memoryview]:
 
 
 def _layouts(banks: Mapping[str, Bank], silence: Silence) -> dict[str, str]:
-    layouts = {name: str(bank.dtype) for name, bank in banks.items()}
+    layouts = {name: str(bank.packed) for name, bank in banks.items()}
     return {**layouts, "silence": str(silence.rows.dtype)}

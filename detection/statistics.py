@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Cells, Rows
+from detection.bank import Bank, Cells, Rows, replace_some, some_of
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
 from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
@@ -22,9 +22,9 @@ from detection.statistics_rows import (
 from detection.waves import Wave
 
 MINUTE_MS = 60_000
-MEMORY_MS = np.array([1.0, 15 * MINUTE_MS, 4 * HOUR_MS, 30 * MINUTE_MS])
-LEAST_WEIGHT = np.array([0.3, 0.04, 0.0, 0.03])
-MOST_WEIGHT = np.array([0.3, 0.35, 0.1, 0.15])
+MEMORY_MS = np.array([[1.0], [15 * MINUTE_MS], [4 * HOUR_MS], [30 * MINUTE_MS]])
+LEAST_WEIGHT = np.array([[0.3], [0.04], [0.0], [0.03]])
+MOST_WEIGHT = np.array([[0.3], [0.35], [0.1], [0.15]])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
 PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
@@ -68,21 +68,23 @@ class Statistics:
         new_block = seasons.hour // BLOCK_H != rows["block"]
         turned = new_block & (rows["block"] >= 0)
         due = wave.gap | (rows["since"] < YOUNG) | new_block
-        due |= (before[:, TIME] == 0) | (after[:, TIME] == 0)
-        if due.any():
-            which = due.nonzero()[0]
-            some, part = rows[which], wave.where(due)[1]
+        due |= np.minimum(before[:, TIME], after[:, TIME]) == 0
+        which = due.nonzero()[0]
+        if len(which):
+            some, part = some_of(rows, which), wave.take(which)
             part_seasons = Seasons(*(column[which] for column in seasons))
             before[which], after[which] = self._pass(some, part, part_seasons, y[which])
-            rows[which] = some
+            replace_some(rows, which, some)
         near_after = seasons.share >= 0.5
         blend = before + seasons.share[:, None] * (after - before)
         season = rows["ready"] * blend[:, MEAN]
         residual = y - season
         past, means = rows["past"], np.asfortranarray(rows["means"])  # columns are worked on
+        short, level = means[:, SHORT], means[:, LEVEL]
         old, older = past[:, 0].copy(), past[:, 1]
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
-        unit = np.ones((len(y), N), order="F")
+        unit = np.empty((len(y), N), order="F")
+        unit[:, RECORD:] = 1
         floor = rules.floor[row]
         usual = np.asfortranarray(rows["usual"])
         sizes = np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * usual[:, :2])
@@ -90,43 +92,23 @@ class Statistics:
         jumps, steps = sizes[:, 0], sizes[:, 1]
         unit[:, SPIKE] = unit[:, JUMP] = jumps
         unit[:, STEP] = steps
-        jump = np.where(rules.spiky[row], middle, residual) - means[:, SHORT]
+        jump = np.where(rules.spiky[row], middle, residual) - short
         wild = WILD * jumps
-        tame = np.maximum(np.minimum(residual - means[:, SHORT], wild), -wild) + means[:, SHORT]
+        tame = np.maximum(np.minimum(residual - short, wild), -wild) + short
         said = np.empty((len(y), 4), order="F")
         said[:, SHORT] = said[:, LEVEL] = tame
         said[:, FAST] = middle
         said[:, SPREAD] = np.minimum(np.abs(residual - old) / jumps, NOISY)
-        dt = wave.dt_ms[:, None]
+        dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
-        moved = means + weight * (said - means)
-        step = moved[:, FAST] - means[:, LEVEL]
+        moved = means + weight.T * (said - means)
+        step = moved[:, FAST] - level
         stat = np.empty((len(y), N), order="F")
         stat[:, JUMP], stat[:, STEP] = jump / jumps, step / steps
         stat[:, SPIKE] = (old - middle) / jumps
         stat[:, RECORD], stat[:, NOISE] = y, moved[:, SPREAD]
         low, high = np.asfortranarray(rows["low"]), np.asfortranarray(rows["high"])
-        width = high - low
-        tails = np.maximum(width / ORDINARY, 1)
-        heavy = np.maximum(np.minimum(usual[:, 2], HEAVY), LIGHT) / LIGHT
-        for channel in RARE:
-            tails[:, channel] *= heavy
-        caution = np.asfortranarray(rows["caution"])
-        limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
-        size = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
-        least = size.copy(order="F")
-        least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
-        least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
-        worse = rules.side[row] > 0
-        if worse.any():
-            enough = _enough(size[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
-            enough[~worse] = np.inf
-            limit[:, LEVELS] = np.minimum(limit[:, LEVELS], enough)
-        limit = np.maximum(limit, least)
         over = np.maximum(stat - high, low - stat)
-        centre = np.zeros((len(y), N), order="F")
-        centre[:, JUMP], centre[:, STEP] = season + means[:, SHORT], season + means[:, LEVEL]
-        centre[:, SPIKE] = season + middle
         past[:, 1], past[:, 0] = old, residual
         look = Look(
             y=y,
@@ -140,14 +122,41 @@ class Statistics:
             blend=blend[:, MEAN],
             turned=turned,
         )
-        return Scored(stat, over, limit, unit, centre), look
+        return Scored(stat, over, unit, season, short, level, middle), look
+
+    def limit(
+        self, rows: Rows, row: NDArray[np.intp], unit: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How far beyond its range each channel of some readings must be; never less than 0.
+
+        rows: as `score` left them. row: of their metrics. unit: what `score` said of them.
+        """
+        low, high = np.asfortranarray(rows["low"]), np.asfortranarray(rows["high"])
+        width = high - low
+        tails = np.maximum(width / ORDINARY, 1)
+        usual = np.asfortranarray(rows["usual"])
+        heavy = np.maximum(np.minimum(usual[:, 2], HEAVY), LIGHT) / LIGHT
+        for channel in RARE:
+            tails[:, channel] *= heavy
+        caution = np.asfortranarray(rows["caution"])
+        limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
+        size = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
+        worse = self._rules.side[row] > 0
+        enough = _enough(size[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
+        enough[~worse] = np.inf
+        limit[:, LEVELS] = np.minimum(limit[:, LEVELS], enough)
+        least = size.copy(order="F")
+        least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
+        least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
+        far: NDArray[np.float64] = np.maximum(np.maximum(limit, least), 0)
+        return far
 
     def learn(
         self, rows: Rows, wave: Wave, scored: Scored, look: Look, quiet: NDArray[np.bool_]
     ) -> None:
         """Take quiet readings into everything that is learned; of others only fast and spread."""
         means = rows["means"]
-        if quiet.all():
+        if np.count_nonzero(quiet) == len(quiet):
             means[:] = look.means
         else:
             means[:, FAST], means[:, SPREAD] = look.means[:, FAST], look.means[:, SPREAD]
@@ -155,32 +164,36 @@ class Statistics:
                 means[:, mean] = np.where(quiet, look.means[:, mean], means[:, mean])
         rows["since"] += 1
         rows["n"] += quiet
-        rows["total"] += np.where(quiet, look.tame, 0)
+        rows["total"] += look.tame * quiet
         rows["count"] += quiet
         seen = np.empty((len(quiet), 3), order="F")
         size = np.maximum(np.maximum(scored.unit[:, JUMP], rows["usual"][:, 0]), 1e-12)
         far = np.minimum(look.jump / size, TAIL_TO) - TAIL_FROM
         sure = rows["n"] > SURE_N
         seen[:, 0], seen[:, 1] = look.jump, look.step
-        seen[:, 2] = np.where(rows["n"] > 2 * SURE_N, np.maximum(far, 0) / TAIL, 1.5)
+        seen[:, 2] = np.maximum(far, 0) / TAIL
+        np.copyto(seen[:, 2], 1.5, where=rows["n"] <= 2 * SURE_N)
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
         usual = np.asfortranarray(rows["usual"])
         rows["usual"] = usual + (quiet * weight)[:, None] * (seen - usual)
         dt = np.minimum(wave.dt_ms / 1000, 3600)
         known = np.minimum(look.cell[:, TIME:] + PRIOR_S, CELL_MEMORY_S)
-        weight = quiet[:, None] * np.maximum(dt, 1)[:, None] / (known + dt[:, None])
+        weight = (quiet * np.maximum(dt, 1))[:, None] / (known + dt[:, None])
         cell = look.cell.copy(order="F")
-        cell[:, MEAN] += weight[:, 0] * (look.tame + look.season - look.blend)
-        sizes = cell[:, JUMPS:TIME]
-        sizes += weight[:, 1:] * (seen[:, :2] - sizes)
+        change = np.empty((len(quiet), TIME), order="F")
+        change[:, MEAN] = look.tame + look.season - look.blend
+        change[:, JUMPS:] = seen[:, :2] - cell[:, JUMPS:TIME]
+        cell[:, :TIME] += weight * change
         cell[:, TIME] += quiet * dt
         cell *= sure[:, None]  # what a young series has seen is not kept for the hour
         self.cells.place(wave.series, look.near, cell)
-        away = ((scored.over > 0).any(axis=1) | (rows["away"] != 0)) & quiet
-        if away.any():
-            some = rows[away]
-            widen(some, scored.stat[away], wave.at_ms[away])
-            rows[away] = some
+        beyond = np.logical_or.reduce(scored.over > 0, axis=1)
+        away = (beyond | (rows["away"] != 0)) & quiet
+        which = away.nonzero()[0]
+        if len(which):
+            some = some_of(rows, which)
+            widen(some, scored.stat[which], wave.at_ms[which])
+            replace_some(rows, which, some)
 
     def _pass(
         self, rows: Rows, wave: Wave, seasons: Seasons, y: NDArray[np.float64]
@@ -220,9 +233,10 @@ class Statistics:
         rows["since"] = np.where(afresh, 0, rows["since"])
         rows["fresh"] = np.where(afresh, wave.at_ms, rows["fresh"])
         if turned.any():
-            some = rows[turned]
-            forget(some, y[turned])
-            rows[turned] = some
+            which = turned.nonzero()[0]
+            some = some_of(rows, which)
+            forget(some, y[which])
+            replace_some(rows, which, some)
             enough = (count >= FEW) & (rows["ready"] > 0)
             mean = np.where(enough, rows["total"] / np.maximum(count, 1), np.nan)
             rows["block_mean"] = np.where(turned, mean, rows["block_mean"])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.episodes import FIELDS
-from detection.rules import CHANNELS
+from detection.rules import CHANNELS, JUMP, SPIKE, STEP
 
 N = len(CHANNELS)
 SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
@@ -60,15 +60,26 @@ class Scored(NamedTuple):
     """n readings against their series' past; [n, channels] each.
 
     stat: in usual sizes (jump, step, noise) or as it is (record). over: how far beyond its range.
-    limit: how far beyond it must be to be out, inf where a channel is off. unit: what one of
-    stat is on the metric's scale. centre: where stat is 0, on that scale.
+    unit: what one of stat is on the metric's scale. season, short, level, middle: [n] each, see
+    `centre`.
     """
 
     stat: NDArray[np.float64]
     over: NDArray[np.float64]
-    limit: NDArray[np.float64]
     unit: NDArray[np.float64]
-    centre: NDArray[np.float64]
+    season: NDArray[np.float64]
+    short: NDArray[np.float64]  # means before this reading
+    level: NDArray[np.float64]
+    middle: NDArray[np.float64]  # residual of the last three
+
+    def take(self, which: NDArray[np.intp]) -> Scored:
+        """Some of the readings."""
+        return Scored(*(column[which] for column in self))
+
+    def centre(self, n: int, channel: int) -> float:
+        """Where a channel's stat of the n-th reading is 0, on the metric's scale."""
+        above = {SPIKE: self.middle, JUMP: self.short, STEP: self.level}.get(channel)
+        return 0.0 if above is None else float(self.season[n] + above[n])
 
 
 class Look(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Rows, some_of
 from detection.episodes import CLOSED, FIRING
 from detection.findings import Phase
 from detection.rules import read_stuck
@@ -47,7 +47,8 @@ class Stuck:
         self.bank = Bank(BLANK)
         self._rules = read_stuck()
         self._half = np.array([metric.resolution / 2 for metric in METRICS])
-        self._ends = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
+        self._lowest = np.array([metric.hard_min for metric in METRICS])
+        self._highest = np.array([metric.hard_max for metric in METRICS])
 
     @property
     def banks(self) -> dict[str, Bank]:
@@ -59,13 +60,14 @@ class Stuck:
         places, wave = wave.where(self._rules.applies[wave.row])
         rows = self.bank.take(wave.series)
         same = np.abs(wave.value - rows["value"]) < self._half[wave.row]
-        ends = ~same & (rows["phase"] == FIRING)
-        began = rows["since"].copy()
-        self._learn(rows, wave, ~same & (rows["run"] > 0))
+        other, began = ~same, rows["since"].copy()
+        ends = other & (rows["phase"] == FIRING)
+        self._learn(rows, wave, other & (rows["run"] > 0))
         rows["phase"][ends] = CLOSED
-        rows["run"] = np.where(same, rows["run"] + 1, 1)
-        rows["since"] = np.where(same, began, wave.at_ms)
-        rows["value"] = np.where(same, rows["value"], wave.value)
+        rows["run"] *= same
+        rows["run"] += 1
+        np.copyto(rows["since"], wave.at_ms, where=other)
+        np.copyto(rows["value"], wave.value, where=other)
         fires = self._fires(rows, wave)
         rows["phase"][fires] = FIRING
         self.bank.put(wave.series, rows)
@@ -84,20 +86,22 @@ class Stuck:
         longest, run = rows["longest"], rows["run"]
         ended = ended & self._movable(rows["value"], wave.row)
         fired = rows["phase"] == FIRING
-        bound = np.maximum(self._rules.least_run[wave.row], 2 * longest + 1)
-        normal = np.where(fired, np.minimum(run, bound), run)
-        rows["longest"] = np.where(ended, np.maximum(longest, normal), longest)
-        rows["repeats"] += np.where(ended & ~fired, run - 1, 0)
+        normal = run
+        if np.count_nonzero(fired):
+            bound = np.maximum(self._rules.least_run[wave.row], 2 * longest + 1)
+            normal = np.where(fired, np.minimum(run, bound), run)
+        rows["repeats"] += (run - 1) * (ended & ~fired)
+        np.copyto(longest, np.maximum(longest, normal), where=ended)
         rows["changes"] += ended
 
     def _fires(self, rows: Rows, wave: Wave) -> NDArray[np.intp]:
         least = self._rules.least_run[wave.row]
-        run = rows["run"]
-        long = (run >= least) & (run > 2 * rows["longest"]) & (rows["phase"] == CLOSED)
+        normal = np.maximum(least - 1, 2 * rows["longest"])
+        long = (rows["run"] > normal) & (rows["phase"] == CLOSED)
         which: NDArray[np.intp] = long.nonzero()[0]
         if not len(which):
             return which
-        rows, value, least = rows[which], wave.value[which], least[which]
+        rows, value, least = some_of(rows, which), wave.value[which], least[which]
         changes, repeats = rows["changes"], rows["repeats"]
         share = (repeats + 0.3) / (repeats + changes + 1)
         by_chance = np.log(CHANCE) / np.log(share)
@@ -109,7 +113,7 @@ class Stuck:
 
     def _movable(self, value: NDArray[np.float64], row: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Which values are not at an end of their metric's hard range."""
-        inside: NDArray[np.bool_] = (value != self._ends[row, 0]) & (value != self._ends[row, 1])
+        inside: NDArray[np.bool_] = (value != self._lowest[row]) & (value != self._highest[row])
         return inside
 
 

@@ -31,9 +31,11 @@ class Wave(NamedTuple):
     def where(self, mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Wave]:
         """The places in this wave where the mask is true, and the wave of these alone."""
         places = mask.nonzero()[0]
-        if len(places) == len(self.series):
-            return places, self
-        return places, Wave(
+        return places, self if len(places) == len(self.series) else self.take(places)
+
+    def take(self, places: NDArray[np.intp]) -> Wave:
+        """The wave of the readings at these places alone."""
+        return Wave(
             self.series[places],
             self.row[places],
             self.at_ms[places],
@@ -63,10 +65,11 @@ class Step(NamedTuple):
 
 
 def waves(
-    series: NDArray[np.int32], device: NDArray[np.int32], at_ms: NDArray[np.int64]
+    series: NDArray[np.int32], device_number: NDArray[np.int32], at_ms: NDArray[np.int64]
 ) -> Iterator[NDArray[np.intp]]:
     """Places in the batch, wave by wave; the n-th wave holds the n-th round of each device.
 
+    device_number: of every series that there is, by its number.
     A round is a run of readings of one device and time. A wave thereby never knows more of one
     metric of a device than of another. Sorting makes it O(n log n); a batch without repeats is
     one wave in order of arrival.
@@ -74,6 +77,7 @@ def waves(
     if not _repeats(series):
         yield np.arange(len(series))
         return
+    device = device_number[series]
     starts = np.concatenate(
         [[True], (device[1:] != device[:-1]) | (at_ms[1:] != at_ms[:-1])]
     ).nonzero()[0]
@@ -87,7 +91,7 @@ def waves(
 
 def _repeats(keys: NDArray[Any]) -> bool:
     ordered = np.sort(keys)
-    return bool((ordered[1:] == ordered[:-1]).any())
+    return bool(np.count_nonzero(ordered[1:] == ordered[:-1]))
 
 
 def _nth(keys: NDArray[Any]) -> NDArray[np.intp]:
