@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.world import World
 
-STREAMS = ("/api/v1/events", "/metrics")
+STREAMS = ("/api/v1/events", "/metrics", "/public/v1/status.atom")  # no JSON
 PLACES = {"device": "p0", "site": "office", "alert": "a001", "incident": "i1", "id": "1"}
 
 
