@@ -7,7 +7,6 @@ import threading
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.path.platform import one_office, reading, running
@@ -22,6 +21,7 @@ def test_what_a_pending_device_sent_is_stored_exactly_once(tmp_path: Path) -> No
     """Published unregistered, seen as pending, accepted while it goes on publishing."""
     with (
         running(tmp_path, one_office()) as platform,
+        platform.client as api,
         Client().connected(platform.port) as client,
     ):
         base = time.time_ns() // 1_000_000
@@ -36,11 +36,10 @@ def test_what_a_pending_device_sent_is_stored_exactly_once(tmp_path: Path) -> No
 
         client.publish(f"{TOPIC}/status", BIRTH, retain=True)
         publish(20)
-        wait_for(lambda: platform.items("/enrolment") != [], "the device is pending")
-        wait_for(lambda: platform.get("/enrolment/newcomer")["messages"] == 21, "all is held")
-        (pending,) = platform.items("/enrolment")
-        assert pending["said"]["kind"] == "connectivity-probe"
-        assert pending["metrics"] == ["dns_ms"]
+        wait_for(lambda: [one.messages for one in api.enrolment()] == [21], "all is held")
+        pending = api.newcomer("newcomer")
+        assert pending.said.kind == "connectivity-probe"
+        assert pending.metrics == ["dns_ms"]
 
         enough = threading.Event()
 
@@ -51,25 +50,17 @@ def test_what_a_pending_device_sent_is_stored_exactly_once(tmp_path: Path) -> No
         publisher = threading.Thread(target=go_on)
         publisher.start()
         try:
-            accepted = httpx.post(
-                f"http://127.0.0.1:{platform.http_port}/api/v1/enrolment/newcomer/accept",
-                json={"site": "office", "kind": "connectivity-probe", "interval_s": 60},
-                timeout=10,
-                trust_env=False,
-            )
-            assert accepted.status_code == 200, accepted.text
-            wait_for(
-                lambda: platform.get("/stats")["readings_stored"] >= 20, "what was held is stored"
-            )
+            api.accept("newcomer", site="office", kind="connectivity-probe", interval_s=60)
+            wait_for(lambda: api.stats().readings_stored >= 20, "what was held is stored")
         finally:
             enough.set()
             publisher.join()
-        wait_for(lambda: platform.get("/stats")["readings_stored"] == sent, "all is stored")
-        assert platform.items("/enrolment") == []
-        assert platform.items("/quarantine", device="newcomer", state="held") == []
+        wait_for(lambda: api.stats().readings_stored == sent, "all is stored")
+        assert list(api.enrolment()) == []
+        assert list(api.quarantine(device="newcomer", state="held")) == []
         counts = platform.metrics()
         assert counts["govsense_messages_quarantined_total"] == 0
-        assert platform.get("/devices/newcomer")["state"] == "online"
+        assert api.device("newcomer").state == "online"
         platform.stop("ingest")
         with sqlite3.connect(tmp_path / "series.db") as series:
             assert series.execute("SELECT count(*) FROM raw").fetchone() == (sent,)
