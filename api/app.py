@@ -1,4 +1,4 @@
-"""The application: every route under /api/v1, /metrics, /live, and the page at /."""
+"""The application: every route under /api/v1, /public/v1, /metrics, /live, and the page at /."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from api.routes import (
     alerts,
     availability,
     devices,
+    enrolment,
     events,
     geography,
     health,
@@ -28,6 +29,7 @@ from api.routes import (
     live,
     metrics,
     page,
+    public,
     quarantine,
     sequences,
     sites,
@@ -53,6 +55,7 @@ RESOURCES = (
     incidents,
     availability,
     quarantine,
+    enrolment,
     accounting,
     sequences,
     events,
@@ -91,15 +94,18 @@ def create_app(
         ledger, series, now_ms, STALE_AFTER_MS * clock_speed, loops, clock_speed, disks
     )
     app.state.feed = events.feed_of(ledger)
+    app.state.public = public.counter_of(app.state.platform)
     problems.install(app)
     strict = [Depends(check_parameters)]
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX, dependencies=strict)
     app.include_router(metrics.router, dependencies=strict)
+    app.include_router(public.router, dependencies=strict)
     app.include_router(live.router, dependencies=strict, include_in_schema=False)
     app.include_router(page.router)
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
-    complete(app, [*described, *(("", route) for route in metrics.router.routes)])
+    unprefixed = [*metrics.router.routes, *public.router.routes]
+    complete(app, [*described, *(("", route) for route in unprefixed)])
     app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
     return app
 

@@ -14,3 +14,17 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+PUBLIC = "/public/v1/"  # what everybody may read, also from pages of other origins
+PUBLIC_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag, Retry-After",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+
+
+def headers_of(method: str, path: str) -> dict[str, str]:
+    """The headers that the answer to a request carries unless its route says otherwise."""
+    if method == "GET" and path.startswith(PUBLIC):
+        return {**SECURITY_HEADERS, **PUBLIC_HEADERS}
+    return SECURITY_HEADERS

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.headers import SECURITY_HEADERS
+from api.headers import headers_of
 from api.problems import FieldError, ProblemError, respond
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -45,7 +45,7 @@ class Protection:
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in headers_of(scope["method"], scope["path"]).items():
                     headers.setdefault(name, value)
             await send(message)
 

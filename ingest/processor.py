@@ -31,7 +31,7 @@ from ingest.latest import Latest
 from ingest.replaying import records_of, replayed_facts
 from ingest.sequences import Downlink, Sequences
 from storage.influx.spool import SpoolFullError
-from storage.ledger import quarantine
+from storage.ledger import enrolment, quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
@@ -73,6 +73,7 @@ class Processor:
         ledger: Ledger,
         series: SeriesStore,
         registry: Registry,
+        registry_version: int,
         catalogue: Catalogue,
         now_ms: Callable[[], int],
         limits: Limits,
@@ -88,7 +89,8 @@ class Processor:
         self._ledger = ledger
         self._series = series
         self._registry = registry
-        self._registry_version = ledger_registry.registry_version(ledger)
+        self._registry_version = registry_version
+        self._may_know_more = True  # than when accepted devices were last looked for
         self._known_series = len(catalogue)
         self._now_ms = now_ms
         self._limits = limits
@@ -167,13 +169,21 @@ class Processor:
         if version != self._registry_version:
             self._registry = ledger_registry.load_registry(self._ledger)
             self._registry_version = version
+            self._may_know_more = True
             self.intake.use(self._registry)
             self.judge.use(self._registry)
             self._series.forget_names()
             log.info("registry reloaded: %d devices", len(self._registry.devices))
 
     def replay_requested(self) -> int:
-        """Judge again what an operator asked to replay from quarantine; returns how many."""
+        """Judge again what an operator asked to replay from quarantine; returns how many.
+
+        That is also what a device sent before the registry that is used now knew it, where it was
+        accepted since: nothing more of it is refused as unknown.
+        """
+        if self._may_know_more:
+            enrolment.request_accepted(self._ledger, registry_version=self._registry_version)
+            self._may_know_more = False
         held = quarantine.requested(
             self._ledger, limit=self._limits.batch_messages, max_bytes=REPLAY_BYTES
         )

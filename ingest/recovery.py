@@ -19,7 +19,7 @@ from storage.ledger import device_states, progress
 from storage.ledger import incidents as ledger_incidents
 from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import Ledger, LedgerError
-from storage.ledger.registry import load_registry
+from storage.ledger.registry import load_registry, registry_version
 from storage.ledger.series import load_series
 from storage.series.store import SeriesStore
 
@@ -43,6 +43,7 @@ def recover(
     whose readings were stored, but whose facts were not committed, is processed as it was.
     Raises LedgerError where the ledger contradicts itself or the telemetry.
     """
+    version = registry_version(ledger)  # first, so that a change meanwhile is seen later
     registry = load_registry(ledger)
     catalogue = _load_catalogue(ledger, registry)
     if series.highest() >= len(catalogue):
@@ -55,6 +56,7 @@ def recover(
         ledger=ledger,
         series=series,
         registry=registry,
+        registry_version=version,
         catalogue=catalogue,
         now_ms=now_ms,
         limits=limits,

@@ -27,7 +27,16 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from storage import wal
 from storage.faults import is_away
-from storage.ledger.schema import bins, incident_changes, incidents, meta, metadata, sequences
+from storage.ledger.schema import (
+    bins,
+    enrolments,
+    incident_changes,
+    incidents,
+    meta,
+    metadata,
+    quarantine,
+    sequences,
+)
 
 Step = Callable[[Connection], None]
 
@@ -42,8 +51,15 @@ def add_detection(connection: Connection) -> None:
     )
 
 
+def add_enrolments(connection: Connection) -> None:
+    """What is decided of devices that are not registered, and a quick way to who they are."""
+    enrolments.create(connection)
+    (by_sender,) = (one for one in quarantine.indexes if one.name == "quarantine_by_sender")
+    by_sender.create(connection)
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
-STEPS: tuple[Step, ...] = (sequences.create, add_detection)
+STEPS: tuple[Step, ...] = (sequences.create, add_detection, add_enrolments)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.

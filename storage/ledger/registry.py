@@ -28,8 +28,28 @@ def add_registry(ledger: Ledger, added: Registry) -> int:
         _refuse_other_kinds(connection, known, added)
         upsert(connection, sites, [_site_row(site) for site in added.sites.values()])
         upsert(connection, devices, [asdict(device) for device in added.devices.values()])
-        version = int(connection.execute(select(meta.c.value).where(IS_VERSION)).scalar_one()) + 1
-        connection.execute(update(meta).where(IS_VERSION).values(value=str(version)))
+        return _raise_version(connection)
+
+
+def add_device(connection: Connection, device: Device) -> int:
+    """Add a device of a new id within a transaction; returns the new version of the registry.
+
+    Raises RegistryError where anything of it is not valid, or the id is taken.
+    """
+    known = _load(connection)
+    if device.device in known.devices:
+        taken = (
+            f"an id that is not taken; {device.device} is at {known.devices[device.device].site}"
+        )
+        raise RegistryError([Problem("", 0, "device", repr(device.device), taken)])
+    Registry(known.sites, {device.device: device})
+    upsert(connection, devices, [asdict(device)])
+    return _raise_version(connection)
+
+
+def _raise_version(connection: Connection) -> int:
+    version = int(connection.execute(select(meta.c.value).where(IS_VERSION)).scalar_one()) + 1
+    connection.execute(update(meta).where(IS_VERSION).values(value=str(version)))
     return version
 
 

@@ -184,7 +184,21 @@ quarantine = Table(  # one row per message of which anything was refused
     Column("whole", Boolean, nullable=False),  # nothing of the message could be used
     Column("state", String, nullable=False),  # held, requested (for replay), replayed
     Column("replayed_ms", BigInteger),
+    Index("quarantine_by_sender", "reason", "state", "device", "received_ms"),  # version 4
     sqlite_autoincrement=True,
+)
+
+enrolments = Table(  # version 4: what was decided of devices that sent without being registered
+    "enrolments",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("state", String, nullable=False),  # accepted, refused
+    Column("at_ms", BigInteger, nullable=False),
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False),  # of a refusal
+    Column("shown_again_ms", BigInteger, nullable=False),  # of a refusal: what comes later is news
+    Column("registry_version", Integer, nullable=False),  # that knows the accepted device
+    Column("replay_due", Boolean, nullable=False, index=True),  # of what was sent before that
 )
 
 accounting = Table(  # rounds per device and hour of event time

@@ -33,7 +33,8 @@ names = st.sampled_from(
 ) | st.text(max_size=8)  # fmt: skip
 paths = st.sampled_from(
     ["/alerts", "/alerts/{}", "/incidents", "/incidents/{}", "/sites/office/availability",
-     "/sites/{}/availability", "/quarantine", "/quarantine/{}", "/devices", "/devices/{}",
+     "/sites/{}/availability", "/quarantine", "/quarantine/{}", "/enrolment",
+     "/enrolment/{}", "/devices", "/devices/{}",
      "/devices/{}/latest", "/devices/{}/telemetry", "/devices/p0/telemetry",
      "/devices/p0/accounting", "/accounting", "/sites", "/sites/{}", "/districts", "/provinces",
      "/kinds", "/stats", "/ready"]

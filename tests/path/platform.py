@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
+from api.client import Client as ApiClient
 from devices.registry import Device, Registry, Site, Uplink
 from storage.ledger.migrations import open_ledger
 from storage.ledger.registry import add_registry
@@ -147,6 +148,11 @@ class Platform:
             if page["next"] is None:
                 return found
             cursor = {"cursor": page["next"]}
+
+    @property
+    def client(self) -> ApiClient:
+        """A client of the API, as an agency has it; close it."""
+        return ApiClient(f"http://127.0.0.1:{self.http_port}", timeout_s=10, trust_env=False)
 
     def metrics(self) -> dict[str, float]:
         """The plain counters and gauges of one Prometheus scrape."""
