@@ -17,12 +17,14 @@ from api.platform import Platform
 from api.protection import Protection, host_names
 from api.routes import (
     accounting,
+    alert_actions,
     alerts,
     availability,
     devices,
     events,
     geography,
     health,
+    incident_actions,
     incidents,
     kinds,
     live,
@@ -33,6 +35,7 @@ from api.routes import (
     sites,
     stats,
     telemetry,
+    windows,
 )
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
@@ -50,7 +53,10 @@ RESOURCES = (
     devices,
     telemetry,
     alerts,
+    alert_actions,
     incidents,
+    incident_actions,
+    windows,
     availability,
     quarantine,
     accounting,
