@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.ledger.actions import Deed, StaleError, Subject, add_action, digest_of, was_done
@@ -99,7 +99,8 @@ def status_of(row: WindowRow, now_ms: int) -> str:
     if row.state == "withdrawn":
         return "withdrawn"
     if row.state == "proposed":
-        return "expired" if row.end_ms <= now_ms else "proposed"
+        until_ms = row.created_at_ms + REVISED_MS if row.is_late else row.end_ms
+        return "expired" if until_ms <= now_ms else "proposed"
     if row.end_ms <= now_ms:
         return "over"
     return "planned" if row.start_ms > now_ms else "active"
@@ -324,10 +325,11 @@ def _conditions(which: WindowFilter) -> list[ColumnElement[bool]]:
 def _status(status: str, now_ms: int) -> list[ColumnElement[bool]]:
     """The conditions of `status_of`."""
     state, start, last = windows.c.state, windows.c.start_ms, windows.c.end_ms
+    until = case((windows.c.is_late, windows.c.created_at_ms + REVISED_MS), else_=last)
     return {
         "withdrawn": [state == "withdrawn"],
-        "expired": [state == "proposed", last <= now_ms],
-        "proposed": [state == "proposed", last > now_ms],
+        "expired": [state == "proposed", until <= now_ms],
+        "proposed": [state == "proposed", until > now_ms],
         "over": [state == "approved", last <= now_ms],
         "planned": [state == "approved", last > now_ms, start > now_ms],
         "active": [state == "approved", last > now_ms, start <= now_ms],
