@@ -17,6 +17,7 @@ from api.platform import Platform
 from api.protection import Protection, host_names
 from api.routes import (
     accounting,
+    alert_actions,
     alerts,
     availability,
     devices,
@@ -24,6 +25,7 @@ from api.routes import (
     events,
     geography,
     health,
+    incident_actions,
     incidents,
     kinds,
     live,
@@ -35,6 +37,7 @@ from api.routes import (
     sites,
     stats,
     telemetry,
+    windows,
 )
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
@@ -52,7 +55,10 @@ RESOURCES = (
     devices,
     telemetry,
     alerts,
+    alert_actions,
     incidents,
+    incident_actions,
+    windows,
     availability,
     quarantine,
     enrolment,

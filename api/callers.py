@@ -1,4 +1,4 @@
-"""Who calls."""
+"""Who calls: the author of what is written, and what of the country they may see."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 
+Role = Literal["viewer", "operator", "admin", "auditor"]
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """id: of a key or the subject of a token, "" for nobody. name: shown as author.
+    """Somebody who calls. id "": nobody. name: for people, shown as author.
 
-    provinces, agencies: which it may see; None is all.
+    provinces, as ISO 3166-2 codes, and agencies: that they may see; None: all.
     """
 
     id: str
     name: str
-    role: Literal["viewer", "operator", "admin", "auditor"]
+    role: Role
     provinces: frozenset[str] | None
     agencies: frozenset[str] | None
 
     def sees(self, province: str, agency: str) -> bool:
-        """Whether what is of this province and agency may be shown to it."""
-        return (self.provinces is None or province in self.provinces) and (
-            self.agencies is None or agency in self.agencies
-        )
+        """Whether a site of that province and agency is theirs to see."""
+        if self.provinces is not None and province not in self.provinces:
+            return False
+        return self.agencies is None or agency in self.agencies
 
 
 LOCAL = Caller("local", "local", "admin", None, None)
 
 
 async def caller_of(request: Request) -> Caller:
-    """The caller of a request."""
+    """Who sent a request."""
     caller: Caller = getattr(request.state, "caller", LOCAL)
     return caller
 

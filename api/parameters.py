@@ -23,6 +23,14 @@ Cursor = Annotated[
 From = Annotated[TimeIn | None, Query(alias="from", description="first instant, included")]
 To = Annotated[TimeIn | None, Query(alias="to", description="end, excluded")]
 ProvinceFilter = Annotated[str | None, Query(description="ISO 3166-2 code", examples=["LA-LP"])]
+TextFilter = Annotated[
+    str | None,
+    Query(
+        min_length=2,
+        pattern=WORD,
+        description="words that their text holds, in either language; large and small are one",
+    ),
+]
 KindFilter = Annotated[str | None, Query(examples=["connectivity-probe"])]
 SiteFilter = Annotated[str | None, Query(pattern=f"^{SITE_ID.pattern}$", description="a site's id")]
 DeviceFilter = Annotated[

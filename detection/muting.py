@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from detection.alerts import AlertChange
-from detection.incidents.changes import Scope
 from devices.registry import Device, Site
 
 Reason = Literal["not-public", "backfilled", "maintenance", "silenced", "part-of-incident"]
+
+
+ReachType = Literal[
+    "country", "province", "district", "site", "device", "provider", "agency", "feeder", "rule"
+]
+
+
+class Reach(NamedTuple):
+    """What a window is about. id: of a district "LA-LP/xieng-ngeun"; of the country ""."""
+
+    type: ReachType
+    id: str
+
+
+COUNTRY = Reach("country", "")
+
+
+class Excluded(NamedTuple):
+    """A time that does not count, [start_ms, end_ms), at some sites; sites None: at every one."""
+
+    window: str
+    start_ms: int
+    end_ms: int
+    sites: tuple[str, ...] | None
 
 
 class Window(NamedTuple):
@@ -20,7 +43,7 @@ class Window(NamedTuple):
 
     window: str
     kind: Literal["maintenance", "silence"]
-    scope: Scope
+    scope: Reach
     start_ms: int
     end_ms: int
     author: str
@@ -32,7 +55,7 @@ def may_notify(
     windows: Iterable[Window],
     now_ms: int,
     *,
-    scopes: Collection[Scope],
+    scopes: Collection[Reach],
     muted_by: str | None = None,
 ) -> Reason | None:
     """Why nobody is told of a change; None where it is to be told.
@@ -44,7 +67,8 @@ def may_notify(
         return "not-public"
     if change.backfilled:
         return "backfilled"
-    open_now = {w.kind for w in windows if w.start_ms <= now_ms < w.end_ms and w.scope in scopes}
+    around = {*scopes, Reach("rule", change.rule)}
+    open_now = {w.kind for w in windows if w.start_ms <= now_ms < w.end_ms and w.scope in around}
     if "maintenance" in open_now:
         return "maintenance"
     if "silence" in open_now:
@@ -52,15 +76,45 @@ def may_notify(
     return "part-of-incident" if muted_by is not None else None
 
 
-def scopes_of(device: Device, site: Site) -> frozenset[Scope]:
+def scopes_of(device: Device, site: Site) -> frozenset[Reach]:
     """Every scope that a device at a site lies in."""
     uplink = site.uplinks[min(device.uplink, len(site.uplinks)) - 1]
+    return frozenset(
+        {Reach("device", device.device), Reach("provider", uplink.provider), *_around(site)}
+    )
+
+
+def planned_work(windows: Iterable[Window], sites: Mapping[str, Site]) -> list[Excluded]:
+    """What maintenance leaves out of the account of which sites, in order of its windows.
+
+    That of a device or a rule leaves out nothing, and that of a provider only the sites that have
+    no uplink of another one: the rest is expected to be reached all the time.
+    """
+    excluded = []
+    for window in windows:
+        if window.kind != "maintenance":
+            continue
+        if window.scope == COUNTRY:
+            excluded.append(Excluded(window.window, window.start_ms, window.end_ms, None))
+            continue
+        inside = tuple(sorted(name for name, site in sites.items() if _lies_in(site, window.scope)))
+        if inside:
+            excluded.append(Excluded(window.window, window.start_ms, window.end_ms, inside))
+    return excluded
+
+
+def _lies_in(site: Site, scope: Reach) -> bool:
+    if scope.type == "provider":
+        return {uplink.provider for uplink in site.uplinks} == {scope.id}
+    return scope in _around(site)
+
+
+def _around(site: Site) -> set[Reach]:
     scopes = {
-        Scope("device", device.device),
-        Scope("site", site.site),
-        Scope("district", f"{site.province}/{site.district}"),
-        Scope("province", site.province),
-        Scope("provider", uplink.provider),
-        Scope("platform", ""),
+        COUNTRY,
+        Reach("site", site.site),
+        Reach("district", f"{site.province}/{site.district}"),
+        Reach("province", site.province),
+        Reach("agency", site.agency),
     }
-    return frozenset(scopes | ({Scope("feeder", site.feeder)} if site.feeder else set()))
+    return scopes | ({Reach("feeder", site.feeder)} if site.feeder else set())

@@ -75,10 +75,14 @@ class Outage:
 
 
 class Bin(NamedTuple):
-    """Five minutes of one site. revision: 1 when it was published first."""
+    """Five minutes of one site. revision: 1 when it was published first.
+
+    excluded_by: the window for which it is EXCLUDED, None where it is not.
+    """
 
     site: str
     start_ms: int
     state: BinState
     on_backup: bool
     revision: int
+    excluded_by: str | None = None

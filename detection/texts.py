@@ -157,3 +157,4 @@ def _by_tier(names: dict[str, Words]) -> Iterator[tuple[str, Words]]:
 
 TEXTS: dict[str, Words] = _read("texts.csv")
 NAMES: dict[str, Words] = dict(_by_tier(_read("metric_names.csv")))
+RULES = frozenset(name.split(".")[0] for name in TEXTS if name.endswith(".firing")) - {"any"}

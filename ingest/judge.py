@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from detection.findings import Finding
 from detection.heard import Heard
 from detection.incidents.book import Incidents
 from detection.incidents.changes import IncidentChange
+from detection.muting import COUNTRY, Reason, Window, may_notify, planned_work, scopes_of
 from detection.outages import Bin, Outage
 from detection.past import Past
 from devices.catalogue import Catalogue
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TICK_MS = 10_000  # what time alone brings about is looked for at whole multiples of this
 STATES = ("pending", "firing", "resolved", "dropped")
+Muted = dict[tuple[str, str], Reason]
 CORRECTED_MS = 7 * 86_400_000  # late readings may tell of alerts that were over for so long
 
 
@@ -72,6 +75,7 @@ class Judge:
         self._connectivity = Connectivity(catalogue, registry)
         self._incidents = Incidents(registry)
         self._registry = registry
+        self._windows: list[Window] = []
         self._time_ms = 0
         self._next_tick_ms = 0
         self._episodes: list[Episode] = []
@@ -86,6 +90,30 @@ class Judge:
         self._registry = registry
         self._connectivity.use(registry)
         self._incidents.use(registry)
+        self.plan(self._windows)
+
+    def plan(self, windows: list[Window]) -> None:
+        """Go by exactly these silences and maintenance windows from now on.
+
+        None of them touches an alert. Bins within maintenance do not count, past ones neither.
+        """
+        self._windows = windows
+        self._connectivity.plan(planned_work(windows, self._registry.sites))
+
+    def muted(self, changes: Iterable[AlertChange], now_ms: int) -> Muted:
+        """Why nobody is told of changes of alerts, by alert and state; of the rest they are.
+
+        What govsense says of itself is never muted.
+        """
+        found: Muted = {}
+        for change in changes:
+            device = self._registry.devices.get(change.device)
+            site = self._registry.sites.get(change.site)
+            scopes = scopes_of(device, site) if device and site else {COUNTRY}
+            why = may_notify(change, self._windows, now_ms, scopes=scopes, muted_by=change.incident)
+            if why is not None:
+                found[change.alert, change.state] = why
+        return found
 
     def hear(self, heard: Heard) -> list[Finding]:
         """Findings on the live readings of a batch; each of its rounds is a sign of life.

@@ -91,6 +91,7 @@ class Processing:
         if now >= self._chores_at:
             self._chores_at = now + CHORES_S
             self._processor.reload_registry()
+            self._processor.reload_windows()
             with suppress(SpoolFullError):  # it stays requested
                 self._processor.replay_requested()
             if self._messenger.is_connected:

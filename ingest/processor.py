@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import msgspec
 
 from detection.alerts import AlertChange
 from detection.findings import Finding
+from detection.muting import Reach, Window
 from devices.catalogue import Catalogue
 from devices.registry import Registry
 from devices.wire import reasons
@@ -34,6 +36,7 @@ from storage.influx.spool import SpoolFullError
 from storage.ledger import enrolment, quarantine
 from storage.ledger import registry as ledger_registry
 from storage.ledger import series as ledger_series
+from storage.ledger import windows as ledger_windows
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
 from storage.ledger.migrations import Ledger
 from storage.ledger.sequences import find_sequence
@@ -91,6 +94,7 @@ class Processor:
         self._registry = registry
         self._registry_version = registry_version
         self._may_know_more = True  # than when accepted devices were last looked for
+        self._windows_version = 0
         self._known_series = len(catalogue)
         self._now_ms = now_ms
         self._limits = limits
@@ -175,6 +179,16 @@ class Processor:
             self._series.forget_names()
             log.info("registry reloaded: %d devices", len(self._registry.devices))
 
+    def reload_windows(self) -> None:
+        """Go by the silences and maintenance windows of the ledger if any was changed."""
+        version = ledger_windows.version(self._ledger)
+        if version != self._windows_version:
+            since_ms = self._now_ms() - ledger_windows.REVISED_MS
+            found = ledger_windows.in_force(self._ledger, since_ms)
+            self.judge.plan([_window(row) for row in found])
+            self._windows_version = version
+            log.info("windows reloaded: %d", len(found))
+
     def replay_requested(self) -> int:
         """Judge again what an operator asked to replay from quarantine; returns how many.
 
@@ -251,6 +265,7 @@ class Processor:
         verdict = self.judge.conclude(findings, now_ms)
         facts.alert_changes, facts.incident_changes = verdict.alerts, verdict.incidents
         facts.bins, facts.incident_of = verdict.bins, verdict.parts
+        facts.muted = self.judge.muted(verdict.alerts, now_ms)
         if self._snapshot_due or time.monotonic() - self._snapshot_at > self._limits.snapshot_s:
             state = Snapshot(self.judge.state(), self.sequences.state())
             facts.snapshot = (facts.position, msgspec.msgpack.encode(state))
@@ -315,6 +330,12 @@ def _quarantined(batch: Batch) -> list[Quarantined]:
         )
         for n, refusals in sorted(batch.refusals.items())
     ]
+
+
+def _window(row: ledger_windows.WindowRow) -> Window:
+    reach = Reach(row.scope_type, row.scope_id)  # type: ignore[arg-type]  # as the API took it
+    kind: Any = row.kind
+    return Window(row.window, kind, reach, row.start_ms, row.end_ms, row.author, row.reason)
 
 
 def _damage(totals: dict[str, int], damaged: int) -> dict[str, int]:

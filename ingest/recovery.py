@@ -67,6 +67,7 @@ def recover(
     kept = progress.load_snapshot(ledger)
     if kept is not None:
         _restore(processor, kept.state)
+    processor.reload_windows()
     _rebuild(processor, kept.position if kept else 0, cursor, now_ms)
     _resolve_orphans(processor, ledger, now_ms())
     _resolve_orphaned_incidents(processor, ledger, now_ms())

@@ -1,14 +1,24 @@
-"""/alerts: what is wrong, and what operators say about it."""
+"""/alerts: what is wrong, what it was seen by, and what became of it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel
 
-from api import cursors
+from api import cursors, evidence
 from api.documentation import documented
+from api.evidence import EvidenceOut
+from api.muted import muted_now
+from api.operators import (
+    ACTION_EXAMPLE,
+    MOST_ACTIONS,
+    ActionOut,
+    CloseReason,
+    history_of,
+    is_id,
+)
 from api.pages import Page, page_of
 from api.parameters import (
     Cursor,
@@ -17,17 +27,22 @@ from api.parameters import (
     Limit,
     ProvinceFilter,
     SiteFilter,
+    TextFilter,
     To,
+    Word,
     check_kind,
     check_order,
     check_province,
 )
 from api.platform import PlatformNow
-from api.problems import ProblemError, not_found
+from api.problems import not_found
 from api.times import EXAMPLE, TimeOut, iso, iso_or_none
 from detection.findings import PLATFORM, Nature, Severity
+from detection.incidents.changes import Cause
+from detection.muting import Reason
 from devices.registry import DEVICE_ID
 from storage.ledger import alerts as ledger
+from storage.ledger.actions import Subject, actions_on
 
 router = APIRouter(tags=["alerts"])
 
@@ -39,14 +54,10 @@ AlertDeviceFilter = Annotated[
     ),
 ]
 
-State = Literal["pending", "firing", "acknowledged", "resolved"]
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+IncidentFilter = Annotated[
+    str | None, Query(pattern=r"^[a-zA-Z0-9]{1,40}$", description="of which they are parts")
 ]
-Comment = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=r"^[^\x00]+$")
-]
+State = Literal["pending", "firing", "acknowledged", "closed", "resolved"]
 
 
 class AlertOut(BaseModel):
@@ -56,7 +67,8 @@ class AlertOut(BaseModel):
 
     at: when the platform knew. event_time: when it happened. expected: lowest and highest value
     that would have been no alert. incident: of which it is a part. backfilled: readings that came
-    late opened and closed it in the past.
+    late opened and closed it in the past. closed: an operator put it away while its condition goes
+    on. cause: of the incident. revision: how often operators have acted on it.
     """
 
     alert: str
@@ -82,18 +94,25 @@ class AlertOut(BaseModel):
     comment: str | None
     incident: str | None
     backfilled: bool
+    agency: str | None
+    cause: Cause | None
+    assigned_to: str | None
+    closed_at: TimeOut | None
+    closed_by: str | None
+    close_reason: CloseReason | None
+    revision: int
 
 
-class Acknowledgement(BaseModel):
-    """Who has seen an alert, and what they say."""
+class AlertDetails(AlertOut):
+    """An alert with what it was seen by and what became of it.
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"by": "S. Vong", "comment": "Technician is on the way."}]},
-    )
+    muted: why nobody is told of it now, null where they are. history: its last 500 actions, and
+    when it fired and was resolved.
+    """
 
-    by: Name
-    comment: Comment
+    muted: Reason | None
+    evidence: EvidenceOut
+    history: list[ActionOut]
 
 
 ALERT_EXAMPLE = {
@@ -120,13 +139,19 @@ ALERT_EXAMPLE = {
     "comment": None,
     "incident": "i4db4c652be66",
     "backfilled": False,
+    "agency": "Ministry of Health",
+    "cause": "power",
+    "assigned_to": None,
+    "closed_at": None,
+    "closed_by": None,
+    "close_reason": None,
+    "revision": 1,
 }
-ACKNOWLEDGED_EXAMPLE = {
+DETAILS_EXAMPLE = {
     **ALERT_EXAMPLE,
-    "state": "acknowledged",
-    "acknowledged_at": "2026-10-05T01:35:00.000Z",
-    "acknowledged_by": "S. Vong",
-    "comment": "Technician is on the way.",
+    "muted": "part-of-incident",
+    "evidence": evidence.EXAMPLE,
+    "history": [{**ACTION_EXAMPLE, "action": "firing", "by": None, "text": ""}, ACTION_EXAMPLE],
 }
 
 
@@ -146,6 +171,11 @@ def alerts(
     site: SiteFilter = None,
     device: AlertDeviceFilter = None,
     kind: KindFilter = None,
+    agency: Word = None,
+    rule: Word = None,
+    cause: Annotated[Cause | None, Query(description="of its incident")] = None,
+    incident: IncidentFilter = None,
+    text: TextFilter = None,
     from_: From = None,
     to: To = None,
     limit: Limit = 100,
@@ -165,45 +195,38 @@ def alerts(
         kind=kind,
         from_ms=from_,
         to_ms=to,
+        agency=agency,
+        rule=rule,
+        cause=cause,
+        incident=incident,
+        text=text,
     )
     rows = ledger.list_alerts(platform.ledger, which, before=before, limit=limit + 1)
-    return page_of(request, rows, limit, item=_alert, position=lambda row: (row.at_ms, row.alert))
+    return page_of(
+        request, rows, limit, item=alert_out, position=lambda row: (row.at_ms, row.alert)
+    )
 
 
-@router.get("/alerts/{alert}", response_model=AlertOut, responses=documented(ALERT_EXAMPLE, 404))
+@router.get(
+    "/alerts/{alert}", response_model=AlertDetails, responses=documented(DETAILS_EXAMPLE, 404)
+)
 def alert_details(alert: str, platform: PlatformNow) -> dict[str, Any]:
-    """One alert."""
-    row = ledger.get_alert(platform.ledger, alert) if _is_id(alert) else None
+    """One alert, the readings around its onset, and what became of it."""
+    row = ledger.get_alert(platform.ledger, alert) if is_id(alert) else None
     if row is None:
         raise not_found("alert", alert)
-    return _alert(row)
+    actions = actions_on(platform.ledger, Subject("alert", alert), limit=MOST_ACTIONS)
+    opened = "pending" if row.state == "pending" else "firing"
+    return {
+        **alert_out(row),
+        "muted": muted_now(platform, row),
+        "evidence": evidence.evidence_of(platform, row),
+        "history": history_of([(row.at_ms, opened), (row.resolved_at_ms, "resolved")], actions),
+    }
 
 
-@router.post(
-    "/alerts/{alert}/acknowledge",
-    response_model=AlertOut,
-    responses=documented(ACKNOWLEDGED_EXAMPLE, 403, 404, 409, 413, 415),
-)
-def acknowledge(alert: str, body: Acknowledgement, platform: PlatformNow) -> dict[str, Any]:
-    """Say that somebody has seen a firing alert. It stays open until it is resolved."""
-    if not _is_id(alert):
-        raise not_found("alert", alert)
-    try:
-        row = ledger.acknowledge(
-            platform.ledger, alert, by=body.by, comment=body.comment, now_ms=platform.now_ms()
-        )
-    except KeyError as exc:
-        raise not_found("alert", alert) from exc
-    except ledger.NotFiringError as exc:
-        raise ProblemError(409, str(exc), extra={"state": exc.state}) from exc
-    return _alert(row)
-
-
-def _is_id(alert: str) -> bool:
-    return alert.isascii() and alert.isalnum()
-
-
-def _alert(row: ledger.AlertRow) -> dict[str, Any]:
+def alert_out(row: ledger.AlertRow) -> dict[str, Any]:
+    """An alert as it is answered."""
     known = row.expected_low is not None or row.expected_high is not None
     return {
         **{name: getattr(row, name) for name in _AS_THEY_ARE},
@@ -214,10 +237,12 @@ def _alert(row: ledger.AlertRow) -> dict[str, Any]:
         "resolved_event_time": iso_or_none(row.resolved_event_ms),
         "expected": (row.expected_low, row.expected_high) if known else None,
         "acknowledged_at": iso_or_none(row.acknowledged_at_ms),
+        "closed_at": iso_or_none(row.closed_at_ms),
     }
 
 
 _AS_THEY_ARE = (
     "alert", "state", "device", "site", "province", "kind", "rule", "nature", "severity", "value",
     "text_en", "text_lo", "acknowledged_by", "comment", "incident", "backfilled",
+    "agency", "cause", "assigned_to", "closed_by", "close_reason", "revision",
 )  # fmt: skip

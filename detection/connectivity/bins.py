@@ -17,6 +17,7 @@ from detection.connectivity.masks import (
     Masks,
     Numbers,
 )
+from detection.muting import Excluded
 from detection.outages import BIN_MS, WHOLE_SITE, Bin, BinState
 
 STATES: tuple[BinState, ...] = ("UNKNOWN", "UP", "DEGRADED", "DOWN", "EXCLUDED")
@@ -40,14 +41,6 @@ class Dark(NamedTuple):
     end_ms: int | None
 
 
-class Excluded(NamedTuple):
-    """A time that does not count, from start_ms to before end_ms; site "": for every site."""
-
-    site: str
-    start_ms: int
-    end_ms: int
-
-
 class BinBook:
     """Published bins by site. Their states follow from masks, dark times and exclusions only."""
 
@@ -60,6 +53,7 @@ class BinBook:
         self.following = np.zeros(0, np.int64)  # next bin to publish; 0: site not heard yet
         self.dark: list[list[Dark]] = []
         self.excluded: list[Excluded] = []
+        self._places: list[NDArray[np.bool_]] = []  # of `excluded`: which sites each is about
         self.stale: set[tuple[int, int]] = set()  # (site, bin) to judge anew
         self.changed: list[Bin] = []
 
@@ -116,14 +110,14 @@ class BinBook:
             end_ms = one.end_ms if one.end_ms is not None else self._masks.newest * BIN_MS
             self._stale_range(site, one.good_ms // BIN_MS, end_ms // BIN_MS)
 
-    def exclude(self, excluded: Excluded) -> None:
-        """Leave a time out, of one site or of all; also when it has passed already."""
-        if excluded in self.excluded:
-            return
-        self.excluded.append(excluded)
-        for site, name in enumerate(self._fleet.sites):
-            if excluded.site in ("", name):
-                self._stale_range(site, excluded.start_ms // BIN_MS, excluded.end_ms // BIN_MS)
+    def plan(self, excluded: Iterable[Excluded]) -> None:
+        """Leave out exactly these times, also such as have passed already."""
+        new = [one for one in excluded if one.end_ms > self.oldest_ms]
+        before, self.excluded, self._places = self.excluded, new, []
+        for one in {*before} ^ {*new}:
+            first, last = one.start_ms // BIN_MS, one.end_ms // BIN_MS
+            for site in self._place_of(one).nonzero()[0].tolist():
+                self._stale_range(site, first, last)
 
     def tick(self, now_ms: int) -> None:
         """Publish the bins that are complete, and those that have changed."""
@@ -149,7 +143,7 @@ class BinBook:
             codes[(first == code) | (second == code)] = code
         reached = (codes == UP) | (codes == DEGRADED)
         alone = (first == DOWN) & ((second == UP) | (second == DEGRADED))
-        codes[self._is_excluded(sites, bins)] = EXCLUDED
+        codes[self._excluded_by(sites, bins) >= 0] = EXCLUDED
         return codes, (alone | primary_backup) & reached
 
     def _judge_uplink(
@@ -196,17 +190,31 @@ class BinBook:
                     before[:, uplink] |= lead
         return {"lasts": lasts, "before": before}
 
-    def _is_excluded(self, sites: Numbers, bins: Numbers) -> NDArray[np.bool_]:
-        """A bin that an exclusion covers by more than half does not count."""
-        out = np.zeros(len(sites), np.bool_)
-        for one in self.excluded:
-            start = np.maximum(bins * BIN_MS, one.start_ms)
-            end = np.minimum((bins + 1) * BIN_MS, one.end_ms)
-            covered = end - start > BIN_MS // 2
-            if one.site:
-                covered &= sites == self._fleet.site_number(one.site)
-            out |= covered
-        return out
+    def _excluded_by(self, sites: Numbers, bins: Numbers) -> Numbers:
+        """Which of `excluded` covers each bin by more than half, so that it does not count; or -1.
+
+        Of several it is the first.
+        """
+        found = np.full(len(sites), -1, np.int64)
+        if not self.excluded or not len(sites):
+            return found
+        if not self._places or len(self._places[0]) != len(self._fleet.sites):
+            self._places = [self._place_of(one) for one in self.excluded]
+        first_ms, last_ms = int(bins.min()) * BIN_MS, (int(bins.max()) + 1) * BIN_MS
+        for number, one in enumerate(self.excluded):
+            if one.start_ms < last_ms and one.end_ms > first_ms:
+                start = np.maximum(bins * BIN_MS, one.start_ms)
+                end = np.minimum((bins + 1) * BIN_MS, one.end_ms)
+                covered = (end - start > BIN_MS // 2) & self._places[number][sites]
+                found[covered & (found < 0)] = number
+        return found
+
+    def _place_of(self, one: Excluded) -> NDArray[np.bool_]:
+        """Which sites, by number, an exclusion is about."""
+        if one.sites is None:
+            return np.ones(len(self._fleet.sites), np.bool_)
+        inside = set(one.sites)
+        return np.array([name in inside for name in self._fleet.sites], np.bool_)
 
     def _due(self, now_ms: int) -> list[tuple[int, int]]:
         """Bins that are complete: every round that speaks for them had the time to come."""
@@ -239,12 +247,16 @@ class BinBook:
             codes[which].tolist(),
             backup[which].tolist(),
             (revision[which] + 1).tolist(),
+            self._excluded_by(sites, bins[which]).tolist(),
             strict=True,
         )
         self.changed += [
-            Bin(names[site], start * BIN_MS, STATES[code], on_backup, number)
-            for site, start, code, on_backup, number in rows
+            Bin(names[site], start * BIN_MS, STATES[code], on_backup, number, self._window(by))
+            for site, start, code, on_backup, number, by in rows
         ]
+
+    def _window(self, number: int) -> str | None:
+        return None if number < 0 else self.excluded[number].window
 
     def _stale_range(self, site: int, first: int, last: int) -> None:
         """Published bins among these must be judged anew."""
@@ -256,7 +268,9 @@ class BinBook:
     def _forget(self) -> None:
         """Let go of times that no kept bin needs."""
         oldest_ms = self._masks.oldest * BIN_MS
-        self.excluded = [one for one in self.excluded if one.end_ms > oldest_ms]
+        kept = [one for one in self.excluded if one.end_ms > oldest_ms]
+        if len(kept) < len(self.excluded):
+            self.excluded, self._places = kept, []
         for site, dark in enumerate(self.dark):
             if dark:
                 self.dark[site] = [d for d in dark if d.end_ms is None or d.end_ms > oldest_ms]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.connectivity.bins import BinBook, Excluded
+from detection.connectivity.bins import BinBook
 from detection.connectivity.book import CaseBook
 from detection.connectivity.fleet import Fleet
 from detection.connectivity.masks import Masks
@@ -23,6 +24,7 @@ from detection.connectivity.sessions import Sessions
 from detection.connectivity.snapshot import State, open_snapshot
 from detection.connectivity.witnesses import FLAPS
 from detection.heard import Heard, StatusHeard
+from detection.muting import Excluded
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
 from devices.registry import Registry
@@ -93,10 +95,13 @@ class Connectivity:
         received = self._sessions.rows["received"]
         self._sessions.rows["received"] = np.minimum(received, now_ms)
 
-    def exclude(self, site: str, start_ms: int, end_ms: int) -> None:
-        """Leave a time out of the account of a site, of every site where it is ""."""
+    def plan(self, excluded: Iterable[Excluded]) -> None:
+        """Leave exactly these times out of the account of their sites.
+
+        Published bins that this changes are published anew by the next tick.
+        """
         self._grow()
-        self._bins.exclude(Excluded(site, start_ms, end_ms))
+        self._bins.plan(excluded)
 
     def take_outages(self) -> list[Outage]:
         """Outages that changed by the ticks since the last call, each as it is now."""

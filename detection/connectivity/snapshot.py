@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.connectivity.bins import BinBook, Dark, Excluded
+from detection.connectivity.bins import BinBook, Dark
 from detection.connectivity.book import CaseBook
 from detection.connectivity.cases import Case
 from detection.connectivity.fleet import UPLINKS, Fleet
 from detection.connectivity.masks import RING, Masks
 from detection.connectivity.sessions import RECALLED, STATE, Sessions, Signal
+from detection.muting import Excluded
 from detection.outages import Bin, Evidence, Outage
 from detection.snapshots import SnapshotError
 
@@ -132,7 +133,7 @@ class State:
         for old, number in enumerate(sites):
             if number is not None:
                 bins.dark[number] = [Dark(*dark) for dark in tree["dark"][old]]
-        bins.excluded = [Excluded(*excluded) for excluded in tree["excluded"]]
+        bins.excluded = [_excluded(*one) for one in tree["excluded"]]
         pairs = [(sites[site], number) for site, number in tree["stale"]]
         bins.stale = {(site, number) for site, number in pairs if site is not None}
         bins.changed = [Bin(*one) for one in tree["changed"]]
@@ -234,3 +235,7 @@ def open_snapshot(state: bytes) -> tuple[dict[str, Any], bytes]:
 
 def _layout() -> str:
     return f"{STATE} {RING} {sorted(Case.__slots__)}"
+
+
+def _excluded(window: str, start_ms: int, end_ms: int, sites: list[str] | None) -> Excluded:
+    return Excluded(window, start_ms, end_ms, None if sites is None else tuple(sites))

@@ -1,9 +1,9 @@
-"""Alerts in the ledger: what ingest writes, what operators read and acknowledge."""
+"""Alerts in the ledger: what ingest writes and operators read."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     or_,
     select,
     tuple_,
@@ -24,14 +25,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from detection.alerts import AlertChange
 from storage.ledger.events import Event, add_events
 from storage.ledger.migrations import Ledger
-from storage.ledger.schema import alerts, devices, sites
-from storage.ledger.transactions import in_transaction
+from storage.ledger.schema import alerts, devices, handling, incidents, sites
 from storage.ledger.upsert import upsert
 
 log = logging.getLogger(__name__)
 
-OPEN = ("pending", "firing", "acknowledged")
+OPEN = ("pending", "firing", "acknowledged", "closed")  # its condition goes on
 STATES = (*OPEN, "resolved")
+NOBODY: Mapping[tuple[str, str], str] = {}  # is kept from hearing
 IDS_AT_ONCE = 10_000  # SQLite takes 32,766 parameters in a statement
 
 
@@ -62,10 +63,20 @@ class AlertRow(NamedTuple):
     backfilled: bool
     province: str | None
     kind: str | None
+    agency: str | None
+    cause: str | None  # of its incident
+    revision: int  # how often operators have acted on it
+    assigned_to: str | None
+    closed_at_ms: int | None
+    closed_by: str | None
+    close_reason: str | None
 
 
 class AlertFilter(NamedTuple):
-    """Which alerts; None does not restrict. Times are of `at`, [from_ms, to_ms)."""
+    """Which alerts; None does not restrict. Times are of `at`, [from_ms, to_ms).
+
+    cause: of their incident. text: that theirs holds, in either language, in any case of letters.
+    """
 
     state: str | None = None  # one of STATES, or "open": firing or acknowledged
     severity: str | None = None
@@ -75,24 +86,26 @@ class AlertFilter(NamedTuple):
     kind: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    agency: str | None = None
+    rule: str | None = None
+    cause: str | None = None
+    incident: str | None = None
+    text: str | None = None
 
 
-class NotFiringError(Exception):
-    """Only a firing alert can be acknowledged; `state` is what this one is."""
-
-    def __init__(self, alert: str, state: str) -> None:
-        super().__init__(f"alert {alert} is {state}; only a firing alert can be acknowledged")
-        self.alert = alert
-        self.state = state
-
-
-def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> list[Event]:
+def apply_changes(
+    connection: Connection,
+    changes: Sequence[AlertChange],
+    muted: Mapping[tuple[str, str], str] = NOBODY,
+) -> list[Event]:
     """Apply changes in their order and return the events of those that fired or resolved one.
 
     A change that was applied before, or that comes after a later state, changes nothing. An alert
     that ends while it is pending leaves no trace. Where another alert is open for the same device,
     metric and rule, as another writer may have opened it, ours stays out, and so does its end.
     One that was opened and closed in the past is in nobody's way.
+
+    muted: why nobody is told of a change, by alert and state; the event says it.
     """
     before = _states(connection, {change.alert for change in changes})
     states = dict(before)
@@ -109,13 +122,14 @@ def apply_changes(connection: Connection, changes: Sequence[AlertChange]) -> lis
         elif state == "pending":
             opened.pop(alert, None)
             del states[alert]
-        elif change.state == "resolved" and state in ("firing", "acknowledged"):
+        elif change.state == "resolved" and state in OPEN:
             (opened if alert in opened else ended).setdefault(alert, {}).update(_end(change))
             states[alert] = "resolved"
         else:
             continue
         if states.get(alert) in ("firing", "resolved"):
-            events.append((alert, Event(change.at_ms, "alert", _as_event(change))))
+            why = {"muted": muted.get((alert, change.state))}
+            events.append((alert, Event(change.at_ms, "alert", _as_event(change) | why)))
     gone = [alert for alert, state in before.items() if state == "pending" and alert not in states]
     _end_alerts(connection, gone, ended)
     upsert(connection, alerts, [row for alert, row in opened.items() if alert in before])
@@ -228,7 +242,7 @@ def list_alerts(
 def get_alert(ledger: Ledger, alert: str) -> AlertRow | None:
     """One alert, None where there is none of that id."""
     with ledger.read() as connection:
-        return _get(connection, alert)
+        return get_in(connection, alert)
 
 
 def open_alerts(ledger: Ledger) -> list[AlertRow]:
@@ -239,7 +253,7 @@ def open_alerts(ledger: Ledger) -> list[AlertRow]:
 
 
 def change_of(row: AlertRow) -> AlertChange:
-    """The change that opened an alert; an acknowledged one is firing."""
+    """The change that opened an alert; one that was acknowledged or closed is firing."""
     expected = None
     if row.expected_low is not None and row.expected_high is not None:
         expected = (row.expected_low, row.expected_high)
@@ -259,35 +273,15 @@ def open_of_device(ledger: Ledger, device: str) -> list[AlertRow]:
     return [row for row in open_alerts(ledger) if row.device == device]
 
 
-def acknowledge(ledger: Ledger, alert: str, *, by: str, comment: str, now_ms: int) -> AlertRow:
-    """Mark a firing alert as seen by somebody. Raises KeyError, NotFiringError."""
-
-    def put(connection: Connection) -> AlertRow:
-        changed = connection.execute(
-            update(alerts)
-            .where(alerts.c.alert == alert, alerts.c.state == "firing")
-            .values(
-                state="acknowledged", acknowledged_at_ms=now_ms, acknowledged_by=by, comment=comment
-            )
-        ).rowcount
-        row = _get(connection, alert)
-        if row is None:
-            raise KeyError(alert)
-        if not changed:
-            raise NotFiringError(alert, row.state)
-        add_events(connection, [Event(now_ms, "alert", _acknowledged(row))])
-        return row
-
-    return in_transaction(ledger, put)
-
-
-def _acknowledged(row: AlertRow) -> dict[str, Any]:
-    shared = {name: getattr(row, name) for name in _SHARED}
+def event_of(row: AlertRow) -> dict[str, Any]:
+    """An alert as an event tells of it, in the state that it has; the action is to be added."""
+    state = {"state": row.state}
     expected = None if row.expected_low is None else (row.expected_low, row.expected_high)
-    return shared | {"expected": expected, "by": row.acknowledged_by, "comment": row.comment}
+    return {name: getattr(row, name) for name in _SHARED} | state | {"expected": expected}
 
 
-def _get(connection: Connection, alert: str) -> AlertRow | None:
+def get_in(connection: Connection, alert: str) -> AlertRow | None:
+    """One alert as the transaction sees it, None where there is none of that id."""
     row: RowMapping | None = (
         connection.execute(_alerts().where(alerts.c.alert == alert)).mappings().one_or_none()
     )
@@ -295,11 +289,19 @@ def _get(connection: Connection, alert: str) -> AlertRow | None:
 
 
 def _alerts() -> Select[Any]:
-    return select(alerts, sites.c.province, devices.c.kind).select_from(
-        alerts.outerjoin(sites, alerts.c.site == sites.c.site).outerjoin(
-            devices, alerts.c.device == devices.c.device
-        )
+    work = [handling.c[name] for name in _WORK]
+    revision = func.coalesce(handling.c.revision, 0).label("revision")
+    return select(
+        alerts, sites.c.province, sites.c.agency, devices.c.kind, incidents.c.cause, revision, *work
+    ).select_from(
+        alerts.outerjoin(sites, alerts.c.site == sites.c.site)
+        .outerjoin(devices, alerts.c.device == devices.c.device)
+        .outerjoin(incidents, alerts.c.incident == incidents.c.incident)
+        .outerjoin(handling, and_(handling.c.type == "alert", handling.c.subject == alerts.c.alert))
     )
+
+
+_WORK = ("assigned_to", "closed_at_ms", "closed_by", "close_reason")
 
 
 def _conditions(which: AlertFilter) -> list[ColumnElement[bool]]:
@@ -309,12 +311,19 @@ def _conditions(which: AlertFilter) -> list[ColumnElement[bool]]:
         "site": alerts.c.site,
         "device": alerts.c.device,
         "kind": devices.c.kind,
+        "agency": sites.c.agency,
+        "rule": alerts.c.rule,
+        "cause": incidents.c.cause,
+        "incident": alerts.c.incident,
     }
     conditions = [
         column == getattr(which, name)
         for name, column in columns.items()
         if getattr(which, name) is not None
     ]
+    if which.text is not None:
+        texts = (alerts.c.text_en, alerts.c.text_lo)
+        conditions.append(or_(*(text.icontains(which.text, autoescape=True) for text in texts)))
     if which.state == "open":
         conditions.append(alerts.c.state.in_(("firing", "acknowledged")))
     elif which.state is not None:

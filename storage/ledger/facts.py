@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -82,6 +82,7 @@ class Facts:
     sequences: list[SequenceRow] = field(default_factory=list)
     snapshot: tuple[int, bytes] | None = None
     incident_changes: list[IncidentChange] = field(default_factory=list)
+    muted: Mapping[tuple[str, str], str] = field(default_factory=dict)  # why, by alert and state
     incident_of: dict[str, str] = field(default_factory=dict)  # by alert
     bins: list[Bin] = field(default_factory=list)
 
@@ -90,7 +91,7 @@ def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
     """Commit facts, all or none. Applying the same alert changes again changes nothing."""
 
     def put(connection: Connection) -> None:
-        events = apply_changes(connection, facts.alert_changes)
+        events = apply_changes(connection, facts.alert_changes, facts.muted)
         events += apply_incidents(connection, facts.incident_changes)
         attach_alerts(connection, facts.incident_of)
         put_bins(connection, facts.bins)

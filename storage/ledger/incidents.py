@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from detection.incidents.changes import IncidentChange, Scope
 from storage.ledger.events import Event
 from storage.ledger.migrations import Ledger
-from storage.ledger.schema import alerts, incident_changes, incidents
+from storage.ledger.schema import (
+    alerts,
+    handling,
+    incident_changes,
+    incident_sites,
+    incidents,
+    sites,
+)
 from storage.ledger.upsert import upsert
 
 
@@ -32,16 +53,32 @@ class IncidentRow(NamedTuple):
     devices: list[str]
     evidence: list[str]
     evidence_lo: list[str]
+    revision: int = 0  # how often operators have acted on it
+    assigned_to: str | None = None
+    closed_at_ms: int | None = None
+    closed_by: str | None = None
+    close_reason: str | None = None
 
 
 class IncidentFilter(NamedTuple):
-    """Which incidents; None: any. state: "open" or "resolved". Times are about opening."""
+    """Which incidents; None: any. Times are about opening.
+
+    state: "open", "closed" by an operator and not over, or "resolved". site: that is in it, and so
+    province and agency. rule, severity: of an alert that is a part of it. text: that its evidence
+    holds, in either language.
+    """
 
     state: str | None = None
     cause: str | None = None
     scope: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    site: str | None = None
+    province: str | None = None
+    agency: str | None = None
+    rule: str | None = None
+    severity: str | None = None
+    text: str | None = None
 
 
 def apply_incidents(connection: Connection, changes: Sequence[IncidentChange]) -> list[Event]:
@@ -65,6 +102,8 @@ def apply_incidents(connection: Connection, changes: Sequence[IncidentChange]) -
     if new:
         rows = [{"incident": r["incident"], "at_ms": r["at_ms"], "data": r} for r in new]
         connection.execute(insert(incident_changes), rows)
+        places = {(site, row["incident"]) for row in new for site in row["sites"]}
+        upsert(connection, incident_sites, [dict(zip(_PLACE, one, strict=True)) for one in places])
     return [Event(row["at_ms"], "incident", _as_event(row)) for row in new]
 
 
@@ -93,18 +132,7 @@ def list_incidents(
 ) -> list[IncidentRow]:
     """At most `limit` incidents, the newest first, beginning behind (opened_at_ms, incident)."""
     opened, name = incidents.c.opened_at_ms, incidents.c.incident
-    query = select(incidents)
-    if which.state is not None:
-        is_over = incidents.c.state == "resolved"
-        query = query.where(is_over if which.state == "resolved" else ~is_over)
-    if which.cause is not None:
-        query = query.where(incidents.c.cause == which.cause)
-    if which.scope is not None:
-        query = query.where(incidents.c.scope_type == which.scope)
-    if which.from_ms is not None:
-        query = query.where(opened >= which.from_ms)
-    if which.to_ms is not None:
-        query = query.where(opened < which.to_ms)
+    query = _incidents().where(*_conditions(which))
     if before is not None:
         at_ms, last = before
         query = query.where(or_(opened < at_ms, and_(opened == at_ms, name < last)))
@@ -115,7 +143,7 @@ def list_incidents(
 
 def get_incident(ledger: Ledger, incident: str) -> IncidentRow | None:
     """One incident, None where there is none of that id."""
-    query = select(incidents).where(incidents.c.incident == incident)
+    query = _incidents().where(incidents.c.incident == incident)
     with ledger.read() as connection:
         row = connection.execute(query).mappings().one_or_none()
     return None if row is None else IncidentRow(**row)
@@ -148,6 +176,58 @@ def change_of(row: IncidentRow) -> IncidentChange:
     )
 
 
+def _incidents() -> Select[Any]:
+    work = [handling.c[name] for name in _WORK]
+    revision = func.coalesce(handling.c.revision, 0).label("revision")
+    mine = and_(handling.c.type == "incident", handling.c.subject == incidents.c.incident)
+    return select(incidents, revision, *work).select_from(incidents.outerjoin(handling, mine))
+
+
+_WORK = ("assigned_to", "closed_at_ms", "closed_by", "close_reason")
+
+
+def _conditions(which: IncidentFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    is_over, is_closed = incidents.c.state == "resolved", handling.c.closed_at_ms.is_not(None)
+    if which.state is not None:
+        states = {"resolved": is_over, "closed": and_(~is_over, is_closed)}
+        conditions.append(states.get(which.state, and_(~is_over, ~is_closed)))
+    if which.cause is not None:
+        conditions.append(incidents.c.cause == which.cause)
+    if which.scope is not None:
+        conditions.append(incidents.c.scope_type == which.scope)
+    if which.from_ms is not None:
+        conditions.append(incidents.c.opened_at_ms >= which.from_ms)
+    if which.to_ms is not None:
+        conditions.append(incidents.c.opened_at_ms < which.to_ms)
+    if which.text is not None:
+        held = [_held(incidents.c.evidence, which.text), _held(incidents.c.evidence_lo, which.text)]
+        conditions.append(or_(*held))
+    return conditions + _parts(which)
+
+
+def _parts(which: IncidentFilter) -> list[ColumnElement[bool]]:
+    """Conditions on the sites and the alerts of an incident."""
+    conditions: list[ColumnElement[bool]] = []
+    places = {"site": sites.c.site, "province": sites.c.province, "agency": sites.c.agency}
+    asked = [column == getattr(which, n) for n, column in places.items() if getattr(which, n)]
+    if asked:
+        there = select(incident_sites.c.site).join(sites, incident_sites.c.site == sites.c.site)
+        mine = incident_sites.c.incident == incidents.c.incident
+        conditions.append(there.where(mine, *asked).exists())
+    facts = {"rule": alerts.c.rule, "severity": alerts.c.severity}
+    asked = [column == getattr(which, n) for n, column in facts.items() if getattr(which, n)]
+    if asked:
+        mine = alerts.c.incident == incidents.c.incident
+        conditions.append(select(alerts.c.alert).where(mine, *asked).exists())
+    return conditions
+
+
+def _held(column: Column[Any], words: str) -> ColumnElement[bool]:
+    """Whether the sentences of a JSON column hold these words."""
+    return cast(column, String).icontains(words, autoescape=True)
+
+
 def _known(connection: Connection, names: set[str]) -> dict[str, dict[str, Any]]:
     if not names:
         return {}
@@ -170,6 +250,9 @@ def _same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [row["incident"] for row in rows]
+
+
+_PLACE = ("site", "incident")
 
 
 def _as_event(row: Mapping[str, Any]) -> dict[str, Any]:

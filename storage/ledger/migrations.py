@@ -28,14 +28,19 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from storage import wal
 from storage.faults import is_away
 from storage.ledger.schema import (
+    actions,
+    alerts,
     bins,
     enrolments,
+    handling,
     incident_changes,
+    incident_sites,
     incidents,
     meta,
     metadata,
     quarantine,
     sequences,
+    windows,
 )
 
 Step = Callable[[Connection], None]
@@ -58,8 +63,29 @@ def add_enrolments(connection: Connection) -> None:
     by_sender.create(connection)
 
 
+def add_operators_work(connection: Connection) -> None:
+    """What people do with alerts and incidents, windows, and the indexes of a long history."""
+    for table in (handling, actions, windows, incident_sites):
+        table.create(connection)
+    if "excluded_by" not in {one["name"] for one in inspect(connection).get_columns(bins.name)}:
+        connection.execute(text("ALTER TABLE bins ADD COLUMN excluded_by VARCHAR"))
+    there = {one["name"] for one in inspect(connection).get_indexes(alerts.name)}
+    for index in alerts.indexes:
+        if index.name not in there:
+            index.create(connection)
+    known = connection.execute(select(incidents.c.incident, incidents.c.sites)).all()
+    rows = [{"incident": name, "site": site} for name, sites in known for site in set(sites)]
+    if rows:
+        connection.execute(insert(incident_sites), rows)
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
-STEPS: tuple[Step, ...] = (sequences.create, add_detection, add_enrolments)
+STEPS: tuple[Step, ...] = (
+    sequences.create,
+    add_detection,
+    add_enrolments,
+    add_operators_work,
+)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.

@@ -87,7 +87,7 @@ alerts = Table(
     "alerts",
     metadata,
     Column("alert", String, primary_key=True),
-    Column("state", String, nullable=False),  # pending, firing, acknowledged, resolved
+    Column("state", String, nullable=False),  # pending, firing, acknowledged, closed, resolved
     Column("device", String, nullable=False),
     Column("site", String, nullable=False),
     Column("metric", String, nullable=False),  # "" for a rule on the device as a whole
@@ -118,6 +118,11 @@ alerts = Table(
         postgresql_where=text("state <> 'resolved'"),
     ),
     Index("alerts_by_time", "at_ms", "alert"),
+    Index("alerts_by_site", "site", "at_ms", "alert"),  # of operators' work, as all below
+    Index("alerts_by_rule", "rule", "at_ms", "alert"),
+    Index("alerts_by_state", "state", "at_ms", "alert"),
+    Index("alerts_by_severity", "severity", "at_ms", "alert"),
+    Index("alerts_by_incident", "incident", "at_ms", "alert"),
 )
 
 incidents = Table(  # version 3: each as it is now
@@ -158,7 +163,82 @@ bins = Table(  # version 3: five minutes of a site, the last revision
     Column("state", String, nullable=False),  # UP, DEGRADED, DOWN, UNKNOWN, EXCLUDED
     Column("on_backup", Boolean, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("excluded_by", String),  # the window for which it is EXCLUDED
     Index("bins_by_time", "start_ms"),
+)
+
+incident_sites = Table(  # by which sites incidents are found
+    "incident_sites",
+    metadata,
+    Column("site", String, primary_key=True),
+    Column("incident", String, primary_key=True),
+)
+
+handling = Table(  # what operators have made of an alert or an incident
+    "handling",
+    metadata,
+    Column("type", String, primary_key=True),  # alert, incident
+    Column("subject", String, primary_key=True),  # its id
+    Column("revision", Integer, nullable=False),  # how many actions there were
+    Column("assigned_to", String),
+    Column("closed_at_ms", BigInteger),
+    Column("closed_by", String),
+    Column("close_reason", String),
+    Column("close_text", Text),
+)
+
+windows = Table(  # silences and maintenance, each as it is now
+    "windows",
+    metadata,
+    Column("window", String, primary_key=True),
+    Column("kind", String, nullable=False),  # silence, maintenance
+    Column("scope_type", String, nullable=False),
+    Column("scope_id", String, nullable=False),
+    Column("province", String),  # in which it lies as a whole; null: in none
+    Column("agency", String),  # whose it is as a whole; null: of none
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("state", String, nullable=False),  # proposed, approved, withdrawn
+    Column("is_late", Boolean, nullable=False),  # began before it was announced
+    Column("reason", Text, nullable=False),
+    Column("author_id", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("approved_by", String),
+    Column("approved_at_ms", BigInteger),
+    Column("ended_by", String),
+    Column("ended_at_ms", BigInteger),
+    Column("revision", Integer, nullable=False),
+    Index("windows_by_time", "start_ms", "window"),
+    Index("windows_by_end", "end_ms"),
+)
+
+actions = Table(  # what people did, appended only
+    "actions",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("type", String, nullable=False),  # alert, incident, window
+    Column("subject", String, nullable=False),  # its id
+    Column("action", String, nullable=False),
+    Column("author_id", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("key", String),  # Idempotency-Key of the request
+    Column("digest", String, nullable=False),  # of what was asked
+    Index("actions_by_subject", "type", "subject", "id"),
+    Index(
+        "one_action_a_key",
+        "type",
+        "subject",
+        "author_id",
+        "key",
+        unique=True,
+        sqlite_where=text("key IS NOT NULL"),
+        postgresql_where=text("key IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
 )
 
 events = Table(  # what happened, in the order in which it was committed: the source of SSE

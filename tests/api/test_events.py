@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from api.feed import BACKLOG, PAGE, Feed, Frame
-from storage.ledger.alerts import acknowledge
+from storage.ledger.actions import Deed
 from storage.ledger.events import Event, add_events, last_id, trim
 from storage.ledger.facts import Facts, commit
+from storage.ledger.handling import acknowledge
 from tests.api.world import NOW_MS, World, change, problem_of
 from tests.project.broker import wait_for
 
@@ -61,7 +62,7 @@ def test_an_alert_arrives_while_one_listens(own_world: World) -> None:
     """Firing, acknowledging and resolving are events, with the names of the alerts' own route."""
     with listening(own_world) as stream:
         fire(own_world, 10)
-        acknowledge(own_world.ledger, "a010", by="S", comment="seen", now_ms=NOW_MS)
+        acknowledge(own_world.ledger, "a010", Deed("s", "S", NOW_MS), by="S", comment="seen")
         done = Facts(position=249, alert_changes=[change(10, state="resolved")])
         commit(own_world.ledger, done, now_ms=NOW_MS)
         said = [next(stream) for _ in range(3)]

@@ -29,12 +29,13 @@ values = times | words | st.text(max_size=20)
 names = st.sampled_from(
     ["from", "to", "metric", "bucket", "agg", "limit", "cursor", "state", "severity", "province",
      "site", "device", "kind", "lifecycle", "reason", "class", "agency", "district", "cause",
-     "scope"]
+     "scope", "text", "rule", "incident", "status", "id"]
 ) | st.text(max_size=8)  # fmt: skip
 paths = st.sampled_from(
-    ["/alerts", "/alerts/{}", "/incidents", "/incidents/{}", "/sites/office/availability",
-     "/sites/{}/availability", "/quarantine", "/quarantine/{}", "/enrolment",
-     "/enrolment/{}", "/devices", "/devices/{}",
+    ["/windows", "/windows/{}", "/alerts", "/alerts/{}",
+     "/incidents", "/incidents/{}", "/sites/office/availability",
+     "/sites/{}/availability", "/quarantine", "/quarantine/{}",
+      "/enrolment", "/enrolment/{}", "/devices", "/devices/{}",
      "/devices/{}/latest", "/devices/{}/telemetry", "/devices/p0/telemetry",
      "/devices/p0/accounting", "/accounting", "/sites", "/sites/{}", "/districts", "/provinces",
      "/kinds", "/stats", "/ready"]

@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from api.callers import LOCAL, Caller, Role, caller_of
 from api.feed import Feed
 from detection.alerts import AlertChange
 from detection.incidents.changes import IncidentChange, IncidentState, Scope
@@ -22,10 +23,12 @@ from devices.readings import Readings
 from devices.registry import Device, Registry, Site, Uplink
 from devices.wire.message import Refusal
 from storage.ledger import stats
+from storage.ledger.actions import Deed
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.registry import add_registry
 from storage.ledger.series import add_series
+from storage.ledger.windows import Plan, Terms, propose
 from storage.series.sqlite import SqliteSeries
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -48,6 +51,7 @@ class World:
     now_ms: int = NOW_MS
     client: httpx.Client = field(default_factory=httpx.Client)
     feed: Feed | None = None
+    caller: Caller = LOCAL  # who calls from now on
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a GET below /api/v1 that succeeds; `from_` is sent as `from`."""
@@ -66,9 +70,36 @@ class World:
                 return found
             cursor = {"cursor": page["next"]}
 
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        """POST JSON below /api/v1; `if_match` is sent as If-Match."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.post(f"/api/v1{path}", json=body, headers=named)
+
+    def done(self, path: str, body: Any, **headers: str) -> Any:
+        """The JSON of a POST that succeeds."""
+        answer = self.post(path, body, **headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     def problem(self, status: int, path: str, **parameters: Any) -> dict[str, Any]:
         """The problem object of a GET that fails with this status."""
         return problem_of(self.client.get(f"/api/v1{path}", params=_named(parameters)), status)
+
+
+def somebody(
+    name: str,
+    role: Role = "operator",
+    provinces: set[str] | None = None,
+    agencies: set[str] | None = None,
+) -> Caller:
+    """A caller of that name, who sees everything unless it is said otherwise."""
+    return Caller(
+        f"key-{name}",
+        name,
+        role,
+        None if provinces is None else frozenset(provinces),
+        None if agencies is None else frozenset(agencies),
+    )
 
 
 def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -106,6 +137,7 @@ def serving(world: World, *, port: int = 0, disks: tuple[Path, ...] = ()) -> Ite
         allowed_hosts="localhost,127.0.0.1,[::1]",
         disks=disks,
     )
+    app.dependency_overrides[caller_of] = lambda: world.caller
     world.feed = app.state.feed
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -179,6 +211,8 @@ def fill(ledger: Ledger, series: SqliteSeries) -> None:
         "series": 3,
         "resident_bytes": 5e7,
     }
+    plan = Plan("silence", "site", "clinic", None, NOW_MS + HOUR_MS, "The fridge is moved.")
+    propose(ledger, plan, Terms("LA-VT", "Health", NOW_MS, False, False), Deed("s", "S", NOW_MS))
     stats.beat(ledger, "ingest", NOW_MS - 500, gauges | _latencies())
 
 

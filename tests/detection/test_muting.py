@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detection.alerts import AlertBook, AlertChange
-from detection.incidents.changes import Scope
-from detection.muting import Reason, Window, may_notify, scopes_of
+from detection.muting import Reach, Reason, Window, may_notify, scopes_of
 from tests.detection.test_alerts import finding, site_of
 from tests.path.platform import one_office
 
@@ -22,7 +21,7 @@ def fired() -> AlertChange:
     return change
 
 
-def window(kind: str, scope: Scope) -> Window:
+def window(kind: str, scope: Reach) -> Window:
     """From noon for a minute."""
     return Window("w1", kind, scope, NOON, NOON + 60_000, "S. Vong", "new router")  # type: ignore[arg-type]
 
@@ -30,18 +29,18 @@ def window(kind: str, scope: Scope) -> Window:
 @pytest.mark.parametrize(
     ("scope", "inside"),
     [
-        (Scope("device", "p0"), True),
-        (Scope("device", "p1"), False),
-        (Scope("site", "office"), True),
-        (Scope("district", "LA-LP/luangprabang"), True),
-        (Scope("province", "LA-LP"), True),
-        (Scope("province", "LA-VT"), False),
-        (Scope("provider", "LTC"), True),
-        (Scope("feeder", ""), False),
-        (Scope("platform", ""), True),
+        (Reach("device", "p0"), True),
+        (Reach("device", "p1"), False),
+        (Reach("site", "office"), True),
+        (Reach("district", "LA-LP/luangprabang"), True),
+        (Reach("province", "LA-LP"), True),
+        (Reach("province", "LA-VT"), False),
+        (Reach("provider", "LTC"), True),
+        (Reach("feeder", ""), False),
+        (Reach("country", ""), True),
     ],
 )
-def test_a_window_mutes_what_lies_in_its_scope(scope: Scope, inside: bool) -> None:
+def test_a_window_mutes_what_lies_in_its_scope(scope: Reach, inside: bool) -> None:
     """Whichever way its scope holds the device."""
     said = may_notify(fired(), [window("maintenance", scope)], NOON, scopes=SCOPES)
     assert said == ("maintenance" if inside else None)
@@ -49,7 +48,7 @@ def test_a_window_mutes_what_lies_in_its_scope(scope: Scope, inside: bool) -> No
 
 def test_a_window_holds_from_its_start_to_before_its_end() -> None:
     """The first millisecond is in it, the one at its end is not."""
-    windows = [window("silence", Scope("device", "p0"))]
+    windows = [window("silence", Reach("device", "p0"))]
     times = (NOON - 1, NOON, NOON + 59_999, NOON + 60_000)
     said = [may_notify(fired(), windows, now, scopes=SCOPES) for now in times]
     assert said == [None, "silenced", "silenced", None]

@@ -13,14 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from detection.alerts import AlertBook, AlertChange
 from detection.engine import Engine
-from detection.incidents.changes import Scope
-from detection.muting import Window, may_notify
+from detection.muting import Reach, Window, may_notify
 from detection.past import SETTLE_MS, Past
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
 from devices.readings import Readings
-from storage.ledger.alerts import AlertFilter, NotFiringError, acknowledge, list_alerts
+from storage.ledger.actions import Deed, Subject
+from storage.ledger.alerts import AlertFilter, list_alerts
 from storage.ledger.facts import Facts, commit
+from storage.ledger.handling import NotPossibleError, acknowledge, close
 from storage.ledger.migrations import Ledger, open_ledger
 from tests.cases import LONGEST_S, cases
 from tests.detection.feed import START_MS, device
@@ -136,7 +137,7 @@ class Life(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(["maintenance", "silence"]), minutes=st.integers(1, 9))
     def window(self, kind: str, minutes: int) -> None:
         """Somebody does not want to be told for some minutes."""
-        scope = Scope("device", self.name)
+        scope = Reach("device", self.name)
         end_ms = self.now_ms + minutes * MINUTE_MS
         self.windows.append(Window("w", kind, scope, self.now_ms, end_ms, "a", "b"))  # type: ignore[arg-type]
 
@@ -144,12 +145,21 @@ class Life(RuleBasedStateMachine):
     @rule()
     def acknowledge(self) -> None:
         """Somebody has seen the last alert, which is possible once, while it fires."""
+        first, second = Deed("me", "me", self.now_ms), Deed("you", "you", self.now_ms)
         if self.states.get(self.current) == "firing":
-            acknowledge(self.ledger, self.current, by="me", comment="", now_ms=self.now_ms)
+            acknowledge(self.ledger, self.current, first, by="me", comment="")
             self.states[self.current] = "acknowledged"
         else:
-            with pytest.raises((NotFiringError, KeyError)):
-                acknowledge(self.ledger, self.current, by="me", comment="", now_ms=self.now_ms)
+            with pytest.raises((NotPossibleError, KeyError)):
+                acknowledge(self.ledger, self.current, second, by="you", comment="")
+
+    @precondition(lambda self: self.states.get(self.current) in ("firing", "acknowledged"))
+    @rule()
+    def close(self) -> None:
+        """Somebody puts the last alert away; its room may go on being too warm."""
+        deed = Deed("me", "me", self.now_ms)
+        close(self.ledger, Subject("alert", self.current), deed, reason="known", text="")
+        self.states[self.current] = "closed"
 
     @invariant()
     def the_ledger_says_what_was_told(self) -> None:
@@ -184,7 +194,7 @@ class Life(RuleBasedStateMachine):
                 del self.states[change.alert]
             else:
                 self.states[change.alert] = change.state
-            scopes = {Scope("device", self.name)}
+            scopes = {Reach("device", self.name)}
             why = may_notify(change, self.windows, self.now_ms, scopes=scopes)
             muted = any(w.start_ms <= self.now_ms < w.end_ms for w in self.windows)
             if change.state not in ("firing", "resolved") or change.backfilled:

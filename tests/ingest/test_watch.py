@@ -15,7 +15,9 @@ from detection.rules import read_platform
 from ingest.journal import Head, JournalWriter, Shortage
 from ingest.watch import WELL_S, Moment, Places, Watch
 from storage.ledger import events
-from storage.ledger.alerts import AlertFilter, acknowledge, list_alerts
+from storage.ledger.actions import Deed
+from storage.ledger.alerts import AlertFilter, list_alerts
+from storage.ledger.handling import acknowledge
 from storage.ledger.migrations import Ledger, open_ledger
 
 START_MS = 1_790_000_000_000
@@ -120,7 +122,7 @@ def test_an_alert_lives_through_a_restart(world: World) -> None:
     (row,) = list_alerts(world.ledger, AlertFilter(), limit=9)
     assert "401: no" in row.text_en
     assert "influx.write_token_file" in row.text_lo
-    acknowledge(world.ledger, row.alert, by="S. Vong", comment="on it", now_ms=START_MS)
+    acknowledge(world.ledger, row.alert, Deed("me", "me", START_MS), by="S. Vong", comment="on it")
     world.restart()
     world.run(30)
     assert world.alerts() == [("sink-misconfigured", "acknowledged")]

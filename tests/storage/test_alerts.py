@@ -13,15 +13,15 @@ from sqlalchemy import text
 
 from detection.alerts import AlertChange, State
 from storage.ledger import events
+from storage.ledger.actions import Deed
 from storage.ledger.alerts import (
     AlertFilter,
-    NotFiringError,
-    acknowledge,
     get_alert,
     list_alerts,
     open_alerts,
 )
 from storage.ledger.facts import Facts, commit
+from storage.ledger.handling import NotPossibleError, acknowledge
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.registry import add_registry
 from tests.storage.country import registered
@@ -86,7 +86,8 @@ def test_an_event_says_all_that_the_change_says(ledger: Ledger) -> None:
     apply(ledger, change("firing"))
     (event,) = events.since(ledger, 0, 10)
     assert (event.type, event.at_ms) == ("alert", NOW)
-    assert event.data == {**change("firing")._asdict(), "expected": [0.0, 300.0]}
+    facts = {"expected": [0.0, 300.0], "muted": None}
+    assert event.data == {**change("firing")._asdict(), **facts}
 
 
 @pytest.mark.parametrize("ending", END_OF_STORY)
@@ -191,8 +192,10 @@ def test_concurrent_writers_open_one_alert(tmp_path: Path) -> None:
 def test_acknowledging_is_kept_and_told(ledger: Ledger) -> None:
     """Who has seen an alert, when and what they say is in the alert and in an event."""
     apply(ledger, change("firing"))
-    row = acknowledge(ledger, "a1", by="S. Vong", comment="on the way", now_ms=NOW + 60_000)
-    assert row == get_alert(ledger, "a1")
+    deed = Deed("me", "me", NOW + 60_000)
+    acknowledge(ledger, "a1", deed, by="S. Vong", comment="on the way")
+    row = get_alert(ledger, "a1")
+    assert row is not None
     assert (row.state, row.acknowledged_by, row.comment) == (
         "acknowledged",
         "S. Vong",
@@ -217,19 +220,19 @@ def test_only_a_firing_alert_can_be_acknowledged(ledger: Ledger, state: str) -> 
     """Any other state is refused by name, and nothing is written."""
     apply(ledger, change("pending" if state == "pending" else "firing"))
     if state == "acknowledged":
-        acknowledge(ledger, "a1", by="first", comment="", now_ms=NOW)
+        acknowledge(ledger, "a1", Deed("me", "me", NOW), by="first", comment="")
     if state == "resolved":
         apply(ledger, change("resolved"))
     before = (get_alert(ledger, "a1"), said(ledger))
-    with pytest.raises(NotFiringError, match=f"alert a1 is {state}"):
-        acknowledge(ledger, "a1", by="second", comment="", now_ms=NOW)
+    with pytest.raises(NotPossibleError, match=f"alert a1 is {state}"):
+        acknowledge(ledger, "a1", Deed("me", "me", NOW), by="second", comment="")
     assert (get_alert(ledger, "a1"), said(ledger)) == before
 
 
 def test_an_unknown_alert_cannot_be_acknowledged(ledger: Ledger) -> None:
     """There is nothing to acknowledge."""
     with pytest.raises(KeyError):
-        acknowledge(ledger, "nowhere", by="x", comment="", now_ms=NOW)
+        acknowledge(ledger, "nowhere", Deed("me", "me", NOW), by="x", comment="")
     assert get_alert(ledger, "nowhere") is None
 
 
@@ -239,8 +242,8 @@ def test_an_alert_is_acknowledged_once(ledger: Ledger) -> None:
 
     def attempt(number: int) -> bool:
         try:
-            acknowledge(ledger, "a1", by=f"operator {number}", comment="", now_ms=NOW)
-        except NotFiringError:
+            acknowledge(ledger, "a1", Deed("me", "me", NOW), by=f"operator {number}", comment="")
+        except NotPossibleError:
             return False
         return True
 
@@ -281,7 +284,7 @@ def test_alerts_are_filtered(ledger: Ledger, which: AlertFilter, wanted: set[str
         change("firing", "t1", NOW + 3, device="tank-s1", site="s1", severity="critical"),
         change("resolved", "p0", NOW + 4, device="probe-s0", site="s0"),
     )
-    acknowledge(ledger, "t1", by="x", comment="", now_ms=NOW + 5)
+    acknowledge(ledger, "t1", Deed("me", "me", NOW + 5), by="x", comment="")
     assert {row.alert for row in list_alerts(ledger, which, limit=10)} == wanted
 
 

@@ -16,9 +16,11 @@ import pytest
 from sqlalchemy import Connection, text
 
 from storage.ledger import events, progress, totals
-from storage.ledger.alerts import AlertRow, NotFiringError, acknowledge, get_alert, open_alerts
+from storage.ledger.actions import Deed
+from storage.ledger.alerts import AlertRow, get_alert, open_alerts
 from storage.ledger.events import Event, add_events
 from storage.ledger.facts import DeviceSeen, Facts, commit
+from storage.ledger.handling import NotPossibleError, acknowledge
 from storage.ledger.migrations import Ledger, LedgerAwayError, open_ledger
 from storage.ledger.transactions import in_transaction
 from tests.storage import postgresql
@@ -135,9 +137,9 @@ def test_an_acknowledgement_meets_the_end_of_its_alert(url: str) -> None:
 
             def seen(ledger: Ledger, by: str, alert: str, outcomes: list[str]) -> None:
                 try:
-                    acknowledge(ledger, alert, by=by, comment="", now_ms=NOW + 1)
+                    acknowledge(ledger, alert, Deed("me", "me", NOW + 1), by=by, comment="")
                     outcomes.append(by)
-                except NotFiringError:
+                except NotPossibleError:
                     pass
 
             at_once(
