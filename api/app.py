@@ -11,10 +11,12 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 
 from api import problems
+from api.compression import Compression
 from api.documentation import complete
 from api.parameters import check_parameters
 from api.platform import Platform
 from api.protection import Protection, host_names
+from api.revalidation import Revalidation
 from api.routes import (
     accounting,
     alerts,
@@ -25,6 +27,7 @@ from api.routes import (
     health,
     incidents,
     kinds,
+    latest,
     live,
     metrics,
     page,
@@ -49,6 +52,7 @@ RESOURCES = (
     sites,
     devices,
     telemetry,
+    latest,
     alerts,
     incidents,
     availability,
@@ -100,6 +104,8 @@ def create_app(
     app.include_router(page.router)
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
     complete(app, [*described, *(("", route) for route in metrics.router.routes)])
+    app.add_middleware(Revalidation)
+    app.add_middleware(Compression)
     app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
     return app
 
