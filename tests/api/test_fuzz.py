@@ -36,8 +36,8 @@ paths = st.sampled_from(
     ["/alerts", "/alerts/{}", "/incidents", "/incidents/{}", "/sites/office/availability",
      "/sites/{}/availability", "/quarantine", "/quarantine/{}", "/devices", "/devices/{}",
      "/telemetry", "/telemetry/latest", "/devices/{}/latest", "/devices/{}/telemetry",
-     "/devices/p0/telemetry", "/devices/p0/accounting", "/accounting", "/sites", "/sites/{}", "/districts",
-     "/provinces", "/kinds", "/stats", "/ready"]
+     "/devices/p0/telemetry", "/devices/p0/accounting", "/accounting", "/sites", "/sites/{}",
+     "/districts", "/provinces", "/kinds", "/stats", "/ready"]
 )  # fmt: skip
 
 
