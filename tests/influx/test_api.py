@@ -27,6 +27,7 @@ from storage.series.store import SeriesStore
 from tests.api.world import MINUTE_MS, NOW_MS, World, fill, problem_of, serving
 from tests.influx import influxd
 from tests.influx.servers import Request, recording
+from tests.project.broker import free_port
 
 pytestmark = pytest.mark.influx
 
@@ -166,6 +167,20 @@ def test_influxdb_answers_as_sqlite_does(
     assert found == wanted
     assert means[0] == pytest.approx(means[1], rel=1e-12)
     country[0].check_requests()
+
+
+@pytest.mark.parametrize("format_", ["json", "csv", "parquet"])
+def test_an_influxdb_that_is_away_is_a_503(tmp_path: Path, format_: str) -> None:
+    """Also where the answer would be streamed: nothing is sent before the first rows are there."""
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    address = Address(f"http://127.0.0.1:{free_port()}")
+    with influxd.opened(address, tmp_path / "spool.db", now_ms=NOW_MS) as store:
+        fill(ledger, store.series)
+        world = World(ledger, store.series)
+        with serving(world):
+            world.problem(503, "/devices/p0/telemetry", format=format_)
+            assert len(world.items("/telemetry/latest")) == 5  # is in the ledger
+    ledger.close()
 
 
 def ask(country: Country, path: str, query: str) -> None:
