@@ -11,10 +11,12 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 
 from api import problems
+from api.compression import Compression
 from api.documentation import complete
 from api.parameters import check_parameters
 from api.platform import Platform
 from api.protection import Protection, host_names
+from api.revalidation import Revalidation
 from api.routes import (
     accounting,
     alert_actions,
@@ -28,6 +30,7 @@ from api.routes import (
     incident_actions,
     incidents,
     kinds,
+    latest,
     live,
     metrics,
     page,
@@ -54,6 +57,7 @@ RESOURCES = (
     sites,
     devices,
     telemetry,
+    latest,
     alerts,
     alert_actions,
     incidents,
@@ -112,6 +116,8 @@ def create_app(
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
     unprefixed = [*metrics.router.routes, *public.router.routes]
     complete(app, [*described, *(("", route) for route in unprefixed)])
+    app.add_middleware(Revalidation)
+    app.add_middleware(Compression)
     app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
     return app
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -48,11 +48,18 @@ _ERRORS: dict[int, list[dict[str, str]]] = {
 
 
 def documented(
-    example: Any, *problems: int, media_type: str = "application/json"
+    example: Any,
+    *problems: int,
+    media_type: str = "application/json",
+    also: Mapping[str, str] = {},
 ) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: its 200 with an example, and its problems by status."""
+    """`responses=` of a route: its 200 with an example, and its problems by status.
+
+    also: examples of the media types beside, in which the 200 is no JSON.
+    """
+    others = {other: {"schema": {"type": "string"}, "example": also[other]} for other in also}
     return {
-        200: {"content": {media_type: {"example": example}}},
+        200: {"content": {media_type: {"example": example}, **others}},
         **{status: _problem(status) for status in (*problems, 422, 503)},
     }
 

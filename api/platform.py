@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.problems import not_found
-from storage.ledger.inventory import DeviceRow, get_device
+from api.problems import invalid, not_found
+from storage.ledger.inventory import DeviceRow, get_device, get_devices
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
@@ -39,6 +39,14 @@ async def _platform(request: Request) -> Platform:
 
 
 PlatformNow = Annotated[Platform, Depends(_platform)]
+
+
+def find_devices(platform: Platform, names: Sequence[str]) -> list[DeviceRow]:
+    """Registered devices, in order of id; a 422 where one is not registered."""
+    rows = get_devices(platform.ledger, names, now_ms=platform.now_ms())
+    for name in sorted(set(names) - {row.device for row in rows}):
+        raise invalid("device", "is not registered", got=name, allowed="an id of GET /devices")
+    return rows
 
 
 def find_device(platform: Platform, device: str) -> DeviceRow:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from api.headers import SECURITY_HEADERS
+from storage.influx.server import InfluxError
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OperationalError, _on_unavailable)
     app.add_exception_handler(sqlite3.OperationalError, _on_unavailable)
+    app.add_exception_handler(InfluxError, _on_unavailable)
     app.add_exception_handler(Exception, _on_bug)
 
 

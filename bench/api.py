@@ -33,14 +33,19 @@ from storage.ledger.registry import add_registry
 from storage.ledger.series import add_series
 from storage.series.sqlite import SqliteSeries
 
-DEVICES, DAYS, MINUTE_MS = 10_000, 7, 60_000
+DEVICES, DAYS, MINUTE_MS = 10_000, 30, 60_000
 ROUNDS = 200
+METRICS = ("dns_ms", "nat_rtt_p50_ms")  # that d0 has reported for DAYS
+LATEST = (*METRICS, "nat_loss_pct", "gw_rtt_p50_ms", "int_rtt_p50_ms", "int_loss_pct")
 QUESTIONS = {
     "one device's latest": "/devices/d5000/latest",
+    "latest of a province": "/telemetry/latest?province=LA-VT",
     "a page of 100 devices": "/devices?limit=100",
     "every province with counts": "/provinces",
     "a day of one metric in 5 m": "/devices/d0/telemetry?metric=dns_ms&bucket=5m&from={day}",
     "a week of one metric in 1 h": "/devices/d0/telemetry?metric=dns_ms&bucket=1h&from={week}",
+    "30 days of a site as a chart": "/telemetry?device=d0&points=1000&from={month}",
+    "a day's p95 in 1 h": "/devices/d0/telemetry?metric=dns_ms&bucket=1h&agg=p95&from={day}",
     "1,000 raw readings": "/devices/d0/telemetry?metric=dns_ms&from={week}&limit=1000",
 }
 HEAVY = "/devices/d0/telemetry?metric=dns_ms&bucket=59s&from={week}&limit=1"
@@ -66,7 +71,7 @@ def measure_answers(url: str, now_ms: int) -> None:
     """Print p50 and p99 of every question, then of /health beside heavy questions."""
     times = {
         name: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ms / 1000 - days * 86_400))
-        for name, days in (("day", 1), ("week", DAYS))
+        for name, days in (("day", 1), ("week", 7), ("month", DAYS))
     }
     for what, path in QUESTIONS.items():
         print(f"{what:32}", _quantiles(url + path.format(**times), ROUNDS))
@@ -111,7 +116,7 @@ async def measure_stream(url: str, directory: Path, count: int) -> None:
 
 
 def fill(directory: Path, now_ms: int) -> None:
-    """10,000 devices, all heard, and a week of minutes of one of them."""
+    """10,000 devices, all heard, and a month of minutes of one of them."""
     ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
     series = SqliteSeries.open(directory / "series.db")
     uplink = (Uplink("LTC", "fibre", None, None),)
@@ -125,13 +130,15 @@ def fill(directory: Path, now_ms: int) -> None:
         for n in range(DEVICES)
     }
     add_registry(ledger, Registry(sites, devices))
-    latest = {"dns_ms": (now_ms, 14.0), "nat_rtt_p50_ms": (now_ms, 21.0)}
+    latest = dict.fromkeys(LATEST, (now_ms, 14.25))
     seen = [DeviceSeen(device, now_ms, latest, None) for device in devices]
     commit(ledger, Facts(position=0, device_seen=seen), now_ms=now_ms)
-    add_series(ledger, [(0, "d0", "dns_ms")])
+    add_series(ledger, [(n, "d0", metric) for n, metric in enumerate(METRICS)])
     at_ms = [now_ms - n * MINUTE_MS for n in range(DAYS * 1440)]
     values = [float(n % 50) for n in range(len(at_ms))]
-    series.write(Readings.of([0] * len(at_ms), at_ms, at_ms, values), first=0, last=1)
+    for number in range(len(METRICS)):
+        readings = Readings.of([number] * len(at_ms), at_ms, at_ms, values)
+        series.write(readings, first=number, last=number + 1)
     series.roll_up(now_ms, budget_s=60)
     series.close()
     ledger.close()

@@ -21,9 +21,10 @@ from api.parameters import (
     check_province,
 )
 from api.platform import PlatformNow, find_device
+from api.revalidation import Tagged
 from api.times import EXAMPLE, TimeOut, iso, iso_or_none
 from devices.kinds import KINDS
-from storage.ledger.inventory import DeviceFilter, DeviceRow, Lifecycle, list_devices
+from storage.ledger.inventory import DeviceFilter, DeviceRow, LatestRow, Lifecycle, list_devices
 
 router = APIRouter(tags=["inventory"])
 
@@ -94,6 +95,7 @@ LATEST_EXAMPLE = {
 @router.get(
     "/devices",
     response_model=Page[DeviceOut],
+    dependencies=[Tagged],
     responses=documented({"items": [DEVICE_EXAMPLE], "next": None}),
 )
 def devices(
@@ -128,6 +130,7 @@ def devices(
 @router.get(
     "/devices/{device}",
     response_model=DeviceDetails,
+    dependencies=[Tagged],
     responses=documented({**DEVICE_EXAMPLE, "params": {}, "status": STATUS_EXAMPLE}, 404),
 )
 def device_details(device: str, platform: PlatformNow) -> dict[str, Any]:
@@ -139,20 +142,25 @@ def device_details(device: str, platform: PlatformNow) -> dict[str, Any]:
 @router.get(
     "/devices/{device}/latest",
     response_model=Latest,
+    dependencies=[Tagged],
     responses=documented(LATEST_EXAMPLE, 404),
 )
 def latest(device: str, platform: PlatformNow) -> dict[str, Any]:
     """The newest reading of each metric, by event time."""
-    row = find_device(platform, device)
-    metrics = KINDS[row.kind].metrics
+    return latest_out(find_device(platform, device))
+
+
+def latest_out(row: DeviceRow | LatestRow, metrics: frozenset[str] | None = None) -> dict[str, Any]:
+    """A row as a Latest, with these metrics or all."""
+    known = KINDS[row.kind].metrics
     return {
         "device": row.device,
         "lifecycle": row.lifecycle,
         "last_seen": iso_or_none(row.last_seen_ms),
         "readings": [
-            {"metric": name, "unit": metrics[name].unit, "at": iso(at_ms), "value": value}
+            {"metric": name, "unit": known[name].unit, "at": iso(at_ms), "value": value}
             for name, (at_ms, value) in sorted(row.latest.items())
-            if name in metrics
+            if name in known and (metrics is None or name in metrics)
         ],
     }
 

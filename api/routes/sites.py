@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
 from pydantic import BaseModel
 
-from api import cursors
+from api import cursors, tables
 from api.documentation import documented
+from api.formats import CSV, GEOJSON, JSON, MEDIA_TYPES, VARY, Bom, format_of
 from api.pages import Page, page_of
 from api.parameters import WORD, Cursor, Limit, ProvinceFilter, Word, check_province
 from api.platform import PlatformNow
-from api.problems import not_found
+from api.problems import invalid, not_found
+from api.revalidation import KEPT, Tagged
 from api.routes.devices import DEVICE_EXAMPLE, DeviceOut, device_out
+from api.site_formats import CSV_EXAMPLE, GEOJSON_EXAMPLE, feature_collection, sites_table
 from storage.ledger.inventory import (
     DeviceFilter,
     SiteFilter,
@@ -86,10 +91,16 @@ EXAMPLE = {
 @router.get(
     "/sites",
     response_model=Page[SiteOut],
-    responses=documented({"items": [EXAMPLE], "next": None}),
+    responses=documented(
+        {"items": [EXAMPLE], "next": None},
+        406,
+        also={MEDIA_TYPES[GEOJSON]: GEOJSON_EXAMPLE, MEDIA_TYPES[CSV]: CSV_EXAMPLE},
+    ),
+    dependencies=[Tagged],
 )
 def sites(
     request: Request,
+    response: Response,
     platform: PlatformNow,
     province: ProvinceFilter = None,
     district: Word = None,
@@ -97,18 +108,41 @@ def sites(
     site_class: Annotated[str | None, Query(alias="class", pattern=WORD)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> dict[str, Any]:
-    """Sites in order of id."""
+    format_: Annotated[Literal["json", "geojson", "csv"] | None, Query(alias="format")] = None,
+    bom: Bom = False,
+) -> dict[str, Any] | Response:
+    """Sites in order of id.
+
+    As GeoJSON (RFC 7946) each is a feature, its geometry null where its place is not known, and
+    `next` a member of the collection. As CSV with the columns of the registry's file, without
+    pages.
+    """
     check_province(province)
-    after = cursors.decode(request, cursor, (str,))[0] if cursor else ""
     which = SiteFilter(province, district, agency, site_class)
+    chosen = format_of(request, format_, (JSON, GEOJSON, CSV))
+    if chosen == CSV:
+        if cursor is not None:
+            raise invalid("cursor", "is for pages", got=cursor, allowed="not with CSV")
+        return tables.answer(sites_table(platform.ledger, which), CSV, bom=bom, headers=KEPT)
+    if bom:
+        raise invalid("bom", "is for CSV", got="true", allowed="only with format=csv")
+    after = cursors.decode(request, cursor, (str,))[0] if cursor else ""
     rows = list_sites(platform.ledger, which, after=after, limit=limit + 1)
-    return page_of(request, rows, limit, item=_site, position=lambda row: (row.site,))
+    page = page_of(request, rows, limit, item=_site, position=lambda row: (row.site,))
+    if chosen == GEOJSON:
+        return Response(
+            msgspec.json.encode(feature_collection(page)),
+            headers=VARY | KEPT,
+            media_type=MEDIA_TYPES[GEOJSON],
+        )
+    response.headers.update(VARY)
+    return page
 
 
 @router.get(
     "/sites/{site}",
     response_model=SiteDetails,
+    dependencies=[Tagged],
     responses=documented({**EXAMPLE, "devices": [DEVICE_EXAMPLE]}, 404),
 )
 def site_details(site: str, platform: PlatformNow) -> dict[str, Any]:

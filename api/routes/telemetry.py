@@ -1,42 +1,43 @@
-"""/devices/{device}/telemetry: readings over time, raw or in buckets."""
+"""/telemetry and /devices/{device}/telemetry: readings over time, as they are or summed up."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
-from api import cursors
+from api import cursors, tables
 from api.documentation import documented
+from api.formats import CSV, JSON, MEDIA_TYPES, PARQUET, VARY, Bom, TableFormat, format_of
 from api.parameters import Cursor, From, To, check_order, listed
-from api.platform import Platform, PlatformNow, find_device
-from api.problems import invalid, unknown
+from api.platform import Platform, PlatformNow, find_device, find_devices
+from api.problems import invalid
+from api.revalidation import KEPT
+from api.telemetry import question as asking
+from api.telemetry.question import MOST_DEVICES, MOST_POINTS, Question
+from api.telemetry.resolution import stated
+from api.telemetry.rows import Found, batches_of, columns_of, flat
 from api.times import EXAMPLE, TimeOut, iso
-from devices.kinds import KINDS
 from storage.ledger.inventory import DeviceRow
-from storage.ledger.series import device_series
-from storage.series.levels import LEVELS_MS
+from storage.series.levels import HOUR_MS
 
 router = APIRouter(tags=["telemetry"])
 
-HOUR_MS = 3_600_000
-MOST_BUCKETS = 20_000  # of one answer, all metrics together
-MOST_PIECES = 200_000  # stored rows that one answer may be made from: about a second
-AGGREGATES = ("count", "min", "max", "mean", "last", "coverage")
-BUCKET = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-UNIT_MS = {"s": 1000, "m": 60_000, "h": HOUR_MS, "d": 24 * HOUR_MS}
+LIMIT = 1000
 
 
 class Point(BaseModel):
-    """A reading, or a bucket that begins at `at` with the aggregates that were asked for."""
+    """A reading; a bucket or column of a chart that begins at `at`, with what was asked for."""
 
     model_config = ConfigDict(extra="forbid")
 
+    device: str | None = None
     metric: str
     at: TimeOut
     received_at: TimeOut | None = None
@@ -46,176 +47,219 @@ class Point(BaseModel):
     max: float | None = None
     mean: float | None = None
     last: float | None = None
+    p95: float | None = None
     coverage: float | None = None
 
 
 class Telemetry(BaseModel):
-    """A page of readings, by metric and then time. A bucket without a reading is left out."""
+    """A page of readings, series by series in order of time. A bucket without one is left out.
 
-    device: str
+    bucket: the length of the buckets, null where there are none.
+    """
+
     start: TimeOut
     end: TimeOut
+    bucket: str | None
     items: list[Point]
     next: str | None
 
 
+class DeviceTelemetry(Telemetry):
+    """The same of one device."""
+
+    device: str
+
+
 @dataclass(frozen=True)
-class Question:
-    """What was asked: [from_ms, to_ms) of some series, by number; after: end of the last page."""
+class Asked:
+    """The parameters that both paths share, as they were given."""
 
-    device: DeviceRow
-    numbers: dict[int, str]
-    from_ms: int
-    to_ms: int
-    limit: int
-    after: tuple[int, int] | None
-
-
-TELEMETRY_EXAMPLE = {
-    "device": "probe-0042",
-    "start": "2026-10-05T01:00:00.000Z",
-    "end": "2026-10-05T02:00:00.000Z",
-    "items": [{"metric": "nat_rtt_p50_ms", "at": EXAMPLE, "mean": 21.4, "coverage": 1.0}],
-    "next": None,
-}
+    request: Request
+    from_ms: int | None
+    to_ms: int | None
+    metrics: list[str]
+    bucket: str | None
+    aggregates: list[str]
+    points: int | None
+    limit: int | None
+    cursor: str | None
+    format: str
+    bom: bool
 
 
-@router.get(
-    "/devices/{device}/telemetry",
-    response_model=Telemetry,
-    responses=documented(TELEMETRY_EXAMPLE, 404),
-)
-def telemetry(
+def _asked(
     request: Request,
-    platform: PlatformNow,
-    device: str,
     from_: From = None,
     to: To = None,
     metric: Annotated[list[str], Query(description="names, default all")] = [],  # noqa: B006
     bucket: Annotated[
-        str | None, Query(description="like 30s, 5m, 1h, 1d; without it: raw readings")
+        str | None,
+        Query(description="like 30s, 5m, 1h, 1d, or auto; without it: raw readings"),
     ] = None,
-    agg: Annotated[list[str], Query(description="of each bucket, default all")] = [],  # noqa: B006
-    limit: Annotated[int, Query(ge=1, le=10_000, description="items a page")] = 1000,
+    agg: Annotated[
+        list[str],
+        Query(description="of each bucket: count, min, max, mean, last, coverage; and p95"),
+    ] = [],  # noqa: B006
+    points: Annotated[
+        int | None,
+        Query(ge=2, le=MOST_POINTS, description="for a chart so many pixels wide"),
+    ] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=10_000, description="items a page of JSON, default 1000")
+    ] = None,
     cursor: Cursor = None,
-) -> Response:
-    """Readings from `from` (default: an hour before `to`) up to `to` (default: now).
+    format_: Annotated[TableFormat, Query(alias="format")] = None,
+    bom: Bom = False,
+) -> Asked:
+    chosen = format_of(request, format_, (JSON, CSV, PARQUET))
+    asked = Asked(
+        request, from_, to, listed(metric), bucket, listed(agg), points, limit, cursor, chosen, bom
+    )
+    _check_pages(asked)
+    return asked
 
-    `metric` and `agg` may be repeated or separated by commas. Buckets of whole days begin at local
-    midnight (UTC+7), others at multiples of their length since 1970 UTC; the first and the last
-    one are whole. coverage is the share of the expected rounds that came.
+
+AskedNow = Annotated[Asked, Depends(_asked)]
+
+EXAMPLE_ROW = {"metric": "nat_rtt_p50_ms", "at": EXAMPLE, "mean": 21.4, "coverage": 1.0}
+TELEMETRY_EXAMPLE = {
+    "start": "2026-10-05T01:00:00.000Z",
+    "end": "2026-10-05T02:00:00.000Z",
+    "bucket": "5m",
+    "items": [{"device": "probe-0042", **EXAMPLE_ROW}],
+    "next": None,
+}
+DEVICE_EXAMPLE = {**TELEMETRY_EXAMPLE, "device": "probe-0042", "items": [EXAMPLE_ROW]}
+CSV_EXAMPLE = f"device,metric,at,mean\r\nprobe-0042,nat_rtt_p50_ms,{EXAMPLE},21.4\r\n"
+TABLES = {MEDIA_TYPES[CSV]: CSV_EXAMPLE, MEDIA_TYPES[PARQUET]: "PAR1..."}
+
+
+@router.get(
+    "/telemetry",
+    response_model=Telemetry,
+    responses=documented(TELEMETRY_EXAMPLE, 406, also=TABLES),
+)
+def telemetry(
+    platform: PlatformNow,
+    asked: AskedNow,
+    device: Annotated[list[str], Query(description="ids of devices")],
+) -> Response:
+    """Readings of several devices. `device`, `metric` and `agg` may be repeated or have commas.
+
+    From `from` (default: an hour before `to`) up to `to` (default: now). Buckets of whole days
+    begin at local midnight (UTC+7), others at multiples of their length since 1970 UTC; the first
+    and the last one are whole. coverage is the share of the expected rounds that came; p95 is by
+    nearest rank, and null where readings are deleted. With `points` each series is its first
+    reading, the min and max of each column of pixels, and its last reading; or all its readings,
+    where they are no more than that. CSV and Parquet are whole, JSON comes in pages.
     """
+    names = listed(device)
+    if not 1 <= len(names) <= MOST_DEVICES:
+        raise invalid(
+            "device",
+            "has too few or too many ids",
+            got=f"{len(names)} ids",
+            allowed=f"1 to {MOST_DEVICES}",
+        )
+    return _answer(platform, asked, find_devices(platform, names), {}, hidden=())
+
+
+@router.get(
+    "/devices/{device}/telemetry",
+    response_model=DeviceTelemetry,
+    responses=documented(DEVICE_EXAMPLE, 404, 406, also=TABLES),
+)
+def device_telemetry(platform: PlatformNow, asked: AskedNow, device: str) -> Response:
+    """Readings of one device, as of /telemetry."""
     row = find_device(platform, device)
-    end_ms = platform.now_ms() if to is None else to
-    start_ms = end_ms - HOUR_MS if from_ is None else from_
+    return _answer(platform, asked, [row], {"device": device}, hidden=("device",))
+
+
+def _answer(
+    platform: Platform,
+    asked: Asked,
+    devices: Sequence[DeviceRow],
+    about: dict[str, Any],
+    *,
+    hidden: Sequence[str],
+) -> Response:
+    """about: further members of the JSON. hidden: columns that its items do without."""
+    now_ms = platform.now_ms()
+    end_ms = now_ms if asked.to_ms is None else asked.to_ms
+    start_ms = end_ms - HOUR_MS if asked.from_ms is None else asked.from_ms
     after = None
-    if cursor is not None:
-        start_ms, end_ms, *after = cursors.decode(request, cursor, (int, int, int, int))
+    if asked.cursor is not None:
+        start_ms, end_ms, *place = cursors.decode(asked.request, asked.cursor, (int,) * 4)
+        after = place[0], place[1]
     check_order(start_ms, end_ms)
-    numbers = _numbers(platform, row, listed(metric))
-    question = Question(row, numbers, start_ms, end_ms, limit, tuple(after) if after else None)
-    bucket_ms = _bucket_ms(bucket)
-    aggregates = _aggregates(listed(agg), bucket)
-    if bucket_ms is None:
-        items, last = _raw(platform, question)
-    else:
-        items, last = _buckets(platform, question, bucket_ms, aggregates)
-    answer = {
-        "device": device,
+    q = _question(platform, asked, devices, start_ms, end_ms)
+    # What lies in the past has a name that lasts: it can be asked for again, and compared.
+    headers = KEPT if asked.to_ms is not None and end_ms <= now_ms else {}
+    if asked.format != JSON:
+        if q.points is None and q.bucket_ms is None:
+            asking.check_export(q)
+        table = tables.Table("telemetry", columns_of(q), flat(batches_of(platform.series, q)))
+        return tables.answer(table, asked.format, bom=asked.bom, headers=headers)
+    rows, last = _page(platform, q, after, asked.limit or LIMIT)
+    body = {
+        **about,
         "start": iso(start_ms),
         "end": iso(end_ms),
-        "items": items,
-        "next": cursors.encode(request, (start_ms, end_ms, *last)) if last else None,
+        "bucket": stated(q.bucket_ms) if q.bucket_ms else None,
+        "items": _items(q, rows, hidden),
+        "next": cursors.encode(asked.request, (start_ms, end_ms, *last)) if last else None,
     }
-    return Response(msgspec.json.encode(answer), media_type="application/json")
+    content = msgspec.json.encode(body)
+    return Response(content, headers=VARY | headers, media_type=MEDIA_TYPES[JSON])
 
 
-Answer = tuple[list[dict[str, Any]], tuple[int, int] | None]
+def _question(
+    platform: Platform, asked: Asked, devices: Sequence[DeviceRow], start_ms: int, end_ms: int
+) -> Question:
+    aggregates = asking.aggregates_of(asked.aggregates, asked.bucket)
+    series = asking.find_series(platform, devices, asked.metrics)
+    bucket_ms = asked.bucket and asking.bucket_of(asked.bucket, series, start_ms, end_ms)
+    q = Question(series, start_ms, end_ms, bucket_ms or None, aggregates, asked.points)
+    asking.check_cost(q)
+    return q
 
 
-def _raw(platform: Platform, q: Question) -> Answer:
-    rows = platform.series.rows(
-        list(q.numbers), q.from_ms, q.to_ms, limit=q.limit + 1, after=q.after
-    )
-    items = [
-        {
-            "metric": q.numbers[row.series],
-            "at": iso(row.at_ms),
-            "received_at": iso(row.received_ms),
-            "value": row.value,
-        }
-        for row in rows[: q.limit]
-    ]
-    more = len(rows) > q.limit
-    return items, (rows[q.limit - 1].series, rows[q.limit - 1].at_ms) if more else None
+def _page(
+    platform: Platform, q: Question, after: tuple[int, int] | None, limit: int
+) -> tuple[list[Found], tuple[int, int] | None]:
+    """At most so many rows, and the place of the last one if there are more."""
+    batches = batches_of(platform.series, q, after=after, page=limit + 1)
+    if q.points is not None:
+        return list(chain.from_iterable(batches)), None
+    rows = list(islice(chain.from_iterable(batches), limit + 1))
+    return rows[:limit], rows[limit - 1][0] if len(rows) > limit else None
 
 
-def _buckets(platform: Platform, q: Question, bucket_ms: int, aggregates: list[str]) -> Answer:
-    interval_ms = max(1, round(q.device.interval_s * 1000))
-    _check_cost(q, bucket_ms, interval_ms)
-    numbers = [number for number in q.numbers if q.after is None or number >= q.after[0]]
-    found = platform.series.buckets(
-        numbers, q.from_ms, q.to_ms, bucket_ms=bucket_ms, interval_ms=interval_ms
-    )
-    rows = [row for row in found if q.after is None or (row.series, row.start_ms) > q.after]
-    items = [
-        {
-            "metric": q.numbers[row.series],
-            "at": iso(row.start_ms),
-            **{name: getattr(row, name) for name in aggregates},
-        }
-        for row in rows[: q.limit]
-    ]
-    more = len(rows) > q.limit
-    return items, (rows[q.limit - 1].series, rows[q.limit - 1].start_ms) if more else None
+def _items(q: Question, rows: Sequence[Found], hidden: Sequence[str]) -> list[dict[str, Any]]:
+    columns = columns_of(q)
+    times = [name for name, kind in columns.items() if kind == "time"]
+    items = []
+    for _, row in rows:
+        item = dict(zip(columns, row, strict=True))
+        item.update({name: iso(item[name]) for name in times})
+        for name in hidden:
+            del item[name]
+        items.append(item)
+    if q.points is not None:  # a reading has a value, a column its extremes
+        return [{name: value for name, value in item.items() if value is not None}
+                for item in items]  # fmt: skip
+    return items
 
 
-def _numbers(platform: Platform, device: DeviceRow, metrics: list[str]) -> dict[int, str]:
-    """Series of the metrics, or of all, by number; metrics that never reported have none."""
-    possible = KINDS[device.kind].metrics
-    for name in metrics:
-        if name not in possible:
-            raise unknown("metric", name, possible)
-    numbers = device_series(platform.ledger, device.device)
-    return {number: name for name, number in numbers.items() if not metrics or name in metrics}
-
-
-def _bucket_ms(bucket: str | None) -> int | None:
-    if bucket is None:
-        return None
-    match = BUCKET.fullmatch(bucket)
-    if match is None:
-        raise invalid(
-            "bucket", "is no length of time", got=bucket, allowed="a number and s, m, h or d: 5m"
-        )
-    return int(match[1]) * UNIT_MS[match[2]]
-
-
-def _aggregates(names: list[str], bucket: str | None) -> list[str]:
-    for name in names:
-        if name not in AGGREGATES:
-            raise unknown("agg", name, AGGREGATES)
-    if names and bucket is None:
-        raise invalid("agg", "needs a bucket", got=",".join(names), allowed="bucket=5m&agg=mean")
-    return names or list(AGGREGATES)
-
-
-def _check_cost(q: Question, bucket_ms: int, interval_ms: int) -> None:
-    span_ms = q.to_ms - q.from_ms
-    buckets = (span_ms // bucket_ms + 2) * len(q.numbers)
-    fitting = [level_ms for level_ms in LEVELS_MS if bucket_ms % level_ms == 0]
-    pieces = span_ms // max([interval_ms, *fitting]) * len(q.numbers)
-    if buckets > MOST_BUCKETS:
-        raise invalid(
-            "bucket",
-            "is too short for this range and these metrics",
-            got=f"{buckets} buckets",
-            allowed=f"at most {MOST_BUCKETS}: a longer bucket, a shorter range, fewer metrics",
-        )
-    if pieces > MOST_PIECES:
-        raise invalid(
-            "bucket",
-            "would be made from too many stored rows",
-            got=f"{pieces} rows",
-            allowed=f"at most {MOST_PIECES}: a bucket in whole 5m, 1h or 1d, or a shorter range",
-        )
+def _check_pages(asked: Asked) -> None:
+    """Refuse parameters of which one would be passed over because of another."""
+    if asked.points is not None and asked.bucket is not None:
+        raise invalid("points", "takes the place of bucket", got="both", allowed="one of them")
+    is_paged = asked.format == JSON and asked.points is None
+    for name, value in (("limit", asked.limit), ("cursor", asked.cursor)):
+        if value is not None and not is_paged:
+            raise invalid(
+                name, "is for pages", got=value, allowed="only with JSON and without points"
+            )
+    if asked.bom and asked.format != CSV:
+        raise invalid("bom", "is for CSV", got="true", allowed="only with format=csv")

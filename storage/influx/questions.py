@@ -26,11 +26,14 @@ def newest(name: SeriesName) -> str:
     return f"{_select(name)} WHERE {_is_series(name)} ORDER BY time DESC LIMIT 1"
 
 
-def readings(name: SeriesName, from_ms: int, to_ms: int, limit: int) -> str:
+def readings(
+    name: SeriesName, from_ms: int, to_ms: int, limit: int, *, newest_first: bool = False
+) -> str:
     """Readings of a series in [from_ms, to_ms), in order: time, value, lag."""
+    order = "time DESC" if newest_first else "time"
     return (
         f"{_select(name)} WHERE {_is_series(name)} AND {between(from_ms, to_ms)}"
-        f" ORDER BY time LIMIT {int(limit)}"
+        f" ORDER BY {order} LIMIT {int(limit)}"
     )
 
 
@@ -107,6 +110,7 @@ def samples() -> list[tuple[int, str]]:
     return [
         (RAW, newest(name)),
         (RAW, readings(name, 0, DAY_MS, 1)),
+        (RAW, readings(name, 0, DAY_MS, 1, newest_first=True)),
         (RAW, buckets(name, 0, DAY_MS, bucket_ms=DAY_MS, local_offset_ms=HOUR_MS)),
         (DAY_MS, rolled(name, 0, DAY_MS)),
     ]

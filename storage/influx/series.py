@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -145,6 +146,18 @@ class InfluxSeries:
                 break
         return found
 
+    def edges(self, numbers: Iterable[int], from_ms: int, to_ms: int) -> dict[int, tuple[Row, Row]]:
+        """The first and the last reading in [from_ms, to_ms) of each series that has one."""
+        found: dict[int, tuple[Row, Row]] = {}
+        for number in numbers:
+            name = self._describe(number)
+            asked = questions.readings(name, from_ms, to_ms, 1)
+            for first in self._ask(RAW, asked, name):
+                asked = questions.readings(name, from_ms, to_ms, 1, newest_first=True)
+                (last,) = self._ask(RAW, asked, name)
+                found[number] = _row(number, first), _row(number, last)
+        return found
+
     def buckets(
         self,
         numbers: Iterable[int],
@@ -153,12 +166,15 @@ class InfluxSeries:
         *,
         bucket_ms: int,
         interval_ms: int,
+        p95: bool = False,
     ) -> list[Bucket]:
         """Whole buckets from the one that holds from_ms up to to_ms, by series and time.
 
         bucket_ms: a multiple of 1,000; those of whole days begin at local midnight. interval_ms:
         how often the series reports, for coverage. Buckets without a reading are left out. Taken
         from raw readings as long as they are kept, before that from the coarsest roll-up that fits.
+        p95 is made here of raw readings, all of which are fetched: PERCENTILE of InfluxQL rounds
+        the rank, nearest rank takes the next one up.
         """
         offset_ms = self._local_offset_ms
         start_ms = start_of(from_ms, bucket_ms, offset_ms)
@@ -173,15 +189,23 @@ class InfluxSeries:
             if level_ms != RAW and start_ms < raw_ms:
                 asked = questions.rolled(name, start_ms, min(raw_ms, end_ms))
                 pieces += [_piece(row) for row in self._ask(level_ms, asked, name)]
-            if raw_ms < end_ms:
+            if p95:
+                pieces += [
+                    Piece(row.at_ms, 1, row.value, row.value, row.value, row.value)
+                    for row in self._rows(number, raw_ms, end_ms)
+                ]
+            elif raw_ms < end_ms:
                 asked = questions.buckets(
                     name, raw_ms, end_ms, bucket_ms=bucket_ms,
                     local_offset_ms=offset_ms if bucket_ms % DAY_MS == 0 else 0,
                 )  # fmt: skip
                 pieces += [_piece(row) for row in self._ask(RAW, asked, name)]
             found += combine(
-                number, pieces, bucket_ms, interval_ms=interval_ms, local_offset_ms=offset_ms
-            )
+                number, pieces, bucket_ms,
+                interval_ms=interval_ms,
+                local_offset_ms=offset_ms,
+                readings_from_ms=raw_ms if p95 else None,
+            )  # fmt: skip
         return found
 
     def roll_up(self, now_ms: int, *, budget_s: float) -> int:
@@ -198,17 +222,13 @@ class InfluxSeries:
         with self._spool.transaction() as connection:
             return stored_times.forget_before(connection, before_ms, budget_s=budget_s)
 
-    def _rows(self, number: int, from_ms: int, to_ms: int, limit: int) -> list[Row]:
+    def _rows(self, number: int, from_ms: int, to_ms: int, limit: int = sys.maxsize) -> list[Row]:
         name = self._describe(number)
         found: list[Row] = []
         while from_ms < to_ms and len(found) < limit:
             asked = min(PAGE, limit - len(found))
             page = self._ask(RAW, questions.readings(name, from_ms, to_ms, asked), name)
-            found += [
-                Row(number, at_ms, float(row["value"]), at_ms + round(row[LAG]))
-                for row in page
-                for at_ms in (int(row["time"]),)
-            ]
+            found += [_row(number, row) for row in page]
             if len(page) < asked:
                 break
             from_ms = found[-1].at_ms + 1
@@ -216,6 +236,11 @@ class InfluxSeries:
 
     def _ask(self, level_ms: int, question: str, name: SeriesName) -> list[dict[str, float]]:
         return self._server.query(level_ms, question, **questions.values_of(name))
+
+
+def _row(number: int, row: dict[str, float]) -> Row:
+    at_ms = int(row["time"])
+    return Row(number, at_ms, float(row["value"]), at_ms + round(row[LAG]))
 
 
 def _piece(row: dict[str, float]) -> Piece:

@@ -26,8 +26,8 @@ def load_series(ledger: Ledger) -> list[tuple[int, str, str]]:
         return [(number, device, metric) for number, device, metric in rows]
 
 
-def device_series(ledger: Ledger, device: str) -> dict[str, int]:
-    """Metric name to number of one device's series."""
-    query = select(series.c.metric, series.c.number).where(series.c.device == device)
+def series_of(ledger: Ledger, devices: Sequence[str]) -> list[tuple[int, str, str]]:
+    """(number, device, metric) of all series of some devices, in order of number."""
+    query = select(series).where(series.c.device.in_(devices)).order_by(series.c.number)
     with ledger.read() as connection:
-        return dict(connection.execute(query).all())
+        return [(number, device, metric) for number, device, metric in connection.execute(query)]

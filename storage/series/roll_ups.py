@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from storage.series.levels import FIVE_MINUTES_MS, LEVELS_MS, RAW, start_of
 
+P95 = 95
 CHUNK = 200  # buckets rolled up between two looks at the clock
 
 SCHEMA = (
@@ -52,7 +53,10 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One bucket of one series. coverage: share of the expected rounds that came, 0 to 1."""
+    """One bucket of one series. coverage: share of the expected rounds that came, 0 to 1.
+
+    p95: by nearest rank; None where it was not asked for, or the readings are deleted.
+    """
 
     series: int
     start_ms: int
@@ -62,6 +66,7 @@ class Bucket:
     mean: float
     last: float
     coverage: float
+    p95: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +108,39 @@ def combine(
     *,
     interval_ms: int,
     local_offset_ms: int,
+    readings_from_ms: int | None = None,
 ) -> list[Bucket]:
-    """Pieces, in order of time, as buckets."""
+    """Pieces, in order of time, as buckets.
+
+    readings_from_ms: pieces from here on are single readings, of which p95 is wanted.
+    """
     expected = bucket_ms / interval_ms
     buckets = []
     starts = groupby(pieces, lambda piece: start_of(piece.start_ms, bucket_ms, local_offset_ms))
     for start_ms, group in starts:
-        total = _sum_up(list(group), start_ms)
+        inside = list(group)
+        total = _sum_up(inside, start_ms)
         mean, coverage = total.sum / total.n, min(1.0, total.n / expected)
+        p95 = None
+        if readings_from_ms is not None and start_ms >= readings_from_ms:
+            p95 = nearest_rank([piece.last for piece in inside], P95)
         buckets.append(
-            Bucket(series, start_ms, total.n, total.min, total.max, mean, total.last, coverage)
+            Bucket(series, start_ms, total.n, total.min, total.max, mean, total.last, coverage, p95)
         )
     return buckets
+
+
+def nearest_rank(values: Sequence[float], percent: int) -> float:
+    """The least of the values that at least so many percent of them do not exceed.
+
+    That is number ceil(percent / 100 * n) in their order: always a value that was measured.
+    """
+    return sorted(values)[-(-percent * len(values) // 100) - 1]
+
+
+def readings_from(connection: sqlite3.Connection, series: int) -> int:
+    """From when on all raw readings of a series are kept."""
+    return _horizon(connection, series, RAW)
 
 
 def roll_up(

@@ -148,6 +148,22 @@ class SqliteSeries:
                     break
         return found
 
+    def edges(self, numbers: Iterable[int], from_ms: int, to_ms: int) -> dict[int, tuple[Row, Row]]:
+        """The first and the last reading in [from_ms, to_ms) of each series that has one."""
+        query = (
+            "SELECT series, at_ms, value, at_ms + lag_ms FROM raw"
+            " WHERE series = ? AND at_ms >= ? AND at_ms < ? ORDER BY at_ms {} LIMIT 1"
+        )
+        found: dict[int, tuple[Row, Row]] = {}
+        with self._file.transaction("BEGIN") as connection:
+            for number in numbers:
+                asked = (number, from_ms, to_ms)
+                first = connection.execute(query.format("ASC"), asked).fetchone()
+                if first is not None:
+                    last = connection.execute(query.format("DESC"), asked).fetchone()
+                    found[number] = Row(*first), Row(*last)
+        return found
+
     def buckets(
         self,
         numbers: Iterable[int],
@@ -156,13 +172,14 @@ class SqliteSeries:
         *,
         bucket_ms: int,
         interval_ms: int,
+        p95: bool = False,
     ) -> list[Bucket]:
         """Whole buckets from the one that holds from_ms up to to_ms, by series and time.
 
         bucket_ms: a multiple of 1,000; those of whole days begin at local midnight. interval_ms:
         how often the series reports, for coverage. Buckets without a reading are left out. Taken
         from the coarsest roll-up that fits; the answer is the one that raw readings would give,
-        for as long as they are kept.
+        for as long as they are kept. p95 is made of raw readings alone: it reads all of them.
         """
         offset_ms = self._local_offset_ms
         start_ms = start_of(from_ms, bucket_ms, offset_ms)
@@ -171,13 +188,19 @@ class SqliteSeries:
         found: list[Bucket] = []
         with self._file.transaction("BEGIN") as connection:
             for number in sorted(set(numbers)):
-                span = Span(number, start_ms, end_ms)
+                raw_ms = end_ms
+                if p95:
+                    kept_ms = max(start_ms, roll_ups.readings_from(connection, number))
+                    raw_ms = min(end_ms, start_of(kept_ms + bucket_ms - 1, bucket_ms, offset_ms))
+                rolled, raw = Span(number, start_ms, raw_ms), Span(number, raw_ms, end_ms)
                 found += roll_ups.combine(
                     number,
-                    roll_ups.read_pieces(connection, span, levels, offset_ms),
+                    roll_ups.read_pieces(connection, rolled, levels, offset_ms)
+                    + roll_ups.read_pieces(connection, raw, (), offset_ms),
                     bucket_ms,
                     interval_ms=interval_ms,
                     local_offset_ms=offset_ms,
+                    readings_from_ms=raw_ms,
                 )
         return found
 

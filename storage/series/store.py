@@ -40,6 +40,10 @@ class SeriesStore(Protocol):
         after: tuple[int, int] | None = None,
     ) -> list[Row]: ...
 
+    def edges(
+        self, numbers: Iterable[int], from_ms: int, to_ms: int
+    ) -> dict[int, tuple[Row, Row]]: ...
+
     def buckets(
         self,
         numbers: Iterable[int],
@@ -48,6 +52,7 @@ class SeriesStore(Protocol):
         *,
         bucket_ms: int,
         interval_ms: int,
+        p95: bool = False,
     ) -> list[Bucket]: ...
 
     def roll_up(self, now_ms: int, *, budget_s: float) -> int: ...

@@ -30,6 +30,7 @@ from storage.ledger.registry import add_registry
 from storage.ledger.series import add_series
 from storage.ledger.windows import Plan, Terms, propose
 from storage.series.sqlite import SqliteSeries
+from storage.series.store import SeriesStore
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 NOW_MS = 1_791_165_600_000  # 2026-10-05T02:00:00Z, a Monday
@@ -47,7 +48,7 @@ class World:
     """Open stores, a clock that stands still unless moved, and a client of the API over them."""
 
     ledger: Ledger
-    series: SqliteSeries
+    series: SeriesStore
     now_ms: int = NOW_MS
     client: httpx.Client = field(default_factory=httpx.Client)
     feed: Feed | None = None
@@ -196,14 +197,15 @@ def registry() -> Registry:
     return Registry({s.site: s for s in (office, clinic)}, {d.device: d for d in devices})
 
 
-def fill(ledger: Ledger, series: SqliteSeries) -> None:
+def fill(ledger: Ledger, *stores: SeriesStore) -> None:
     """Two hours of minutes of p0, the latest readings, alerts, quarantine, totals, a heartbeat."""
     add_registry(ledger, registry())
     add_series(
         ledger,
         [(RTT, "p0", "nat_rtt_p50_ms"), (DNS, "p0", "dns_ms"), (BOX, "c0", "temperature_c")],
     )
-    series.write(_readings(), first=0, last=240)
+    for series in stores:
+        series.write(_readings(), first=0, last=240)
     commit(ledger, _facts(), now_ms=NOW_MS)
     gauges = {
         "messages_received": 250,

@@ -16,7 +16,7 @@ import pytest
 
 from devices.kinds import KINDS, METRICS
 from storage.influx.drainer import Drainer
-from storage.influx.lines import SeriesName
+from storage.influx.lines import Describe, SeriesName
 from storage.influx.roll_ups import Roller
 from storage.influx.series import InfluxSeries
 from storage.influx.server import Address, InfluxError, Server
@@ -182,7 +182,9 @@ class Store:
 
 
 @contextmanager
-def opened(address: Address, file: Path, *, now_ms: int = BASE) -> Iterator[Store]:
+def opened(
+    address: Address, file: Path, *, now_ms: int = BASE, describe: Describe = describe
+) -> Iterator[Store]:
     """A store in front of a database."""
     spool = Spool(file)
     writing = Server(address)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 
@@ -112,6 +112,39 @@ def shim(
 
         with _serving(Handler) as outside:
             yield outside
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came, and how many statements the server answered, 0 where it refused."""
+
+    method: str
+    path: str
+    asked: dict[str, str]
+    statements: int
+
+
+@contextmanager
+def recording(url: str) -> Iterator[tuple[str, list[Request]]]:
+    """The URL of a server that hands everything on to another, and what it was asked."""
+    seen: list[Request] = []
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as behind:
+
+        class Handler(_Handler):
+            def reply(self, body: bytes) -> Reply:
+                kept = {"Authorization", "Content-Type"}
+                headers = {name: value for name, value in self.headers.items() if name in kept}
+                answer = behind.request(self.command, self.path, content=body, headers=headers)
+                parts = urlsplit(self.path)
+                asked = {**dict(parse_qsl(parts.query)), **dict(parse_qsl(body.decode("latin-1")))}
+                is_result = parts.path == "/query" and answer.status_code == 200
+                count = len(answer.json()["results"]) if is_result else 0
+                seen.append(Request(self.command, parts.path, asked, count))
+                version = answer.headers.get("X-Influxdb-Version", "")
+                return Reply(answer.status_code, answer.text, {"X-Influxdb-Version": version})
+
+        with _serving(Handler) as outside:
+            yield outside, seen
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -189,6 +189,11 @@ def wanted_buckets(
     return found
 
 
+def nearest_rank(values: list[float]) -> float:
+    """The least value that 95 % of the values, or more, do not exceed."""
+    return min(v for v in values if 100 * sum(w <= v for w in values) >= 95 * len(values))
+
+
 @pytest.mark.parametrize(
     "bucket_ms",
     [1_000, 30_000, FIVE_MINUTES_MS, 900_000, HOUR_MS, 6 * HOUR_MS, DAY_MS, 7 * DAY_MS],
@@ -212,6 +217,15 @@ def test_buckets_equal_those_of_raw_readings(store: Opened, bucket_ms: int) -> N
         found = store.series.buckets(
             [0, 1, 2], BASE - 5 * DAY_MS, BASE + 5 * DAY_MS, bucket_ms=bucket_ms, interval_ms=60_000
         )
+        assert {bucket.p95 for bucket in found} == {None}
+        with_p95 = store.series.buckets(
+            [0, 1, 2], BASE - 5 * DAY_MS, BASE + 5 * DAY_MS,
+            bucket_ms=bucket_ms, interval_ms=60_000, p95=True,
+        )  # fmt: skip
+        for one, other in zip(found, with_p95, strict=True):
+            assert other.p95 == nearest_rank(wanted[one.series, one.start_ms])
+            assert replace(one, mean=0.0) == replace(other, mean=0.0, p95=None)
+            assert one.mean == pytest.approx(other.mean)
         assert {(b.series, b.start_ms) for b in found} == set(wanted)
         for bucket in found:
             values = wanted[bucket.series, bucket.start_ms]
@@ -219,6 +233,31 @@ def test_buckets_equal_those_of_raw_readings(store: Opened, bucket_ms: int) -> N
             assert (bucket.min, bucket.max, bucket.last) == (min(values), max(values), values[-1])
             assert bucket.mean == pytest.approx(sum(values) / len(values))
             assert bucket.coverage == pytest.approx(min(1, len(values) * 60_000 / bucket_ms))
+
+
+@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 31, 40, 41])
+def test_p95_is_that_of_the_nearest_rank(store: Opened, count: int) -> None:
+    """Of n readings in order it is number 0.95 n, or the next one where that is no whole number."""
+    start = BASE - BASE % HOUR_MS
+    values = list(range(1, count + 1))
+    random.Random(count).shuffle(values)
+    rows = [(0, start + n * 1000, float(value)) for n, value in enumerate(values)]
+    store.write(rows, first=0)
+    (bucket,) = store.series.buckets(
+        [0], start, start + 1, bucket_ms=HOUR_MS, interval_ms=60_000, p95=True
+    )
+    assert bucket.p95 == {1: 1, 2: 2, 19: 19, 20: 19, 21: 20, 31: 30, 40: 38, 41: 39}[count]
+
+
+def test_the_edges_are_the_first_and_the_last_reading(store: Opened) -> None:
+    """Of each series that has one in the range, the end excluded."""
+    store.write([(n, BASE + at, float(at)) for n in (0, 1) for at in (0, 3, 5, 9)], first=0)
+    edges = store.series.edges([0, 1, 2], BASE + 1, BASE + 9)
+    assert sorted(edges) == [0, 1]
+    first, last = edges[1]
+    assert first == (1, BASE + 3, 3.0, BASE + 503)
+    assert last == (1, BASE + 5, 5.0, BASE + 505)
+    assert store.series.edges([0], BASE + 10, BASE + 20) == {}
 
 
 def test_a_value_that_is_no_number_leaves_nothing(store: Opened) -> None:

@@ -182,6 +182,8 @@ def test_roll_ups_outlive_raw_readings(store: Store, level_ms: int) -> None:
     raw_is_gone(store)
     rolled = series.buckets([0], *asked, bucket_ms=level_ms, interval_ms=MINUTE_MS)
     assert len(rolled) == len(raw) > 1
+    asked_p95 = series.buckets([0], *asked, bucket_ms=level_ms, interval_ms=MINUTE_MS, p95=True)
+    assert asked_p95 == rolled  # no roll-up holds it
     for one, other in zip(raw, rolled, strict=True):
         mean = other.mean
         assert dataclasses.replace(other, mean=one.mean) == one

@@ -13,7 +13,7 @@ from devices.sample import national_sample
 from runtime.cli import main
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.registry import add_registry, load_registry, registry_version
-from storage.ledger.series import add_series, device_series, load_series
+from storage.ledger.series import add_series, load_series, series_of
 from tests.storage.country import registered
 
 HOME = registered([("s1", "LA-LP", "luangprabang")])
@@ -85,8 +85,11 @@ def test_numbers_of_series_stay(ledger: Ledger) -> None:
         (1, "probe-s1", "nat_rtt_p50_ms"),
         (2, "tank-s1", "level_m"),
     ]
-    assert device_series(ledger, "probe-s1") == {"dns_ms": 0, "nat_rtt_p50_ms": 1}
-    assert device_series(ledger, "nobody") == {}
+    assert series_of(ledger, ["probe-s1", "nobody"]) == [
+        (0, "probe-s1", "dns_ms"),
+        (1, "probe-s1", "nat_rtt_p50_ms"),
+    ]
+    assert series_of(ledger, ["nobody"]) == []
 
 
 def run(directory: Path, *arguments: str) -> int:

@@ -92,6 +92,20 @@ def test_late_readings_are_added_to_what_is_left(store: SqliteSeries, age_days: 
     assert buckets(store, DAY_MS) == [unrolled]
 
 
+def test_p95_is_unknown_where_readings_are_deleted(store: SqliteSeries) -> None:
+    """A roll-up does not hold it, and what came late is no bucket; all else stays."""
+    write(store, (1, MIDNIGHT, 1.0), (1, MIDNIGHT + DAY_MS, 2.0), (1, MIDNIGHT + DAY_MS + 1, 5.0))
+    retain(store, MIDNIGHT + 11 * DAY_MS)
+    store.write(readings([(1, MIDNIGHT + 30_000, 9.0)]), first=1, last=2)
+    found = store.buckets(
+        [1], MIDNIGHT, MIDNIGHT + 2 * DAY_MS, bucket_ms=DAY_MS, interval_ms=60_000, p95=True
+    )
+    assert [(bucket.count, bucket.max, bucket.p95) for bucket in found] == [
+        (2, 9.0, None),
+        (2, 5.0, 5.0),
+    ]
+
+
 def test_very_late_readings_are_rolled_up_before_anything_goes(store: SqliteSeries) -> None:
     """Nothing is deleted while a reading waits for its roll-up in the time that may go."""
     write(store, (1, MIDNIGHT + DAY_MS, 1.0))

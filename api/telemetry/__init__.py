@@ -1,0 +1,1 @@
+"""Telemetry: what is asked of it, and the rows that answer."""
