@@ -27,7 +27,18 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from storage import wal
 from storage.faults import is_away
-from storage.ledger.schema import bins, incident_changes, incidents, meta, metadata, sequences
+from storage.ledger.bin_days import fill_days
+from storage.ledger.schema import (
+    bin_days,
+    bins,
+    incident_changes,
+    incidents,
+    meta,
+    metadata,
+    reports,
+    sequences,
+    speed_tests,
+)
 
 Step = Callable[[Connection], None]
 
@@ -42,8 +53,15 @@ def add_detection(connection: Connection) -> None:
     )
 
 
+def add_reports(connection: Connection) -> None:
+    """Bins by day, speed tests and issued reports. The days are made of the bins that there are."""
+    for table in (bin_days, speed_tests, reports):
+        table.create(connection)
+    fill_days(connection)
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
-STEPS: tuple[Step, ...] = (sequences.create, add_detection)
+STEPS: tuple[Step, ...] = (sequences.create, add_detection, add_reports)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.

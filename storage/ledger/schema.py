@@ -161,6 +161,38 @@ bins = Table(  # version 3: five minutes of a site, the last revision
     Index("bins_by_time", "start_ms"),
 )
 
+bin_days = Table(  # the bins of a site in a local day, a character each: `bins` in short
+    "bin_days",
+    metadata,
+    Column("day_ms", BigInteger, primary_key=True),  # local midnight before them
+    Column("site", String, primary_key=True),
+    Column("states", String, nullable=False),  # 288 of detection.outages.LETTERS
+    Index("bin_days_by_site", "site", "day_ms"),
+)
+
+speed_tests = Table(  # what a probe measured in a round with a speed test
+    "speed_tests",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),  # event time
+    Column("down_mbps", Float),
+    Column("up_mbps", Float),
+    Column("rtt_ms", Float),  # of the same round, in the country
+    Column("loss_pct", Float),
+    Index("speed_tests_by_time", "at_ms"),
+)
+
+reports = Table(  # final connectivity reports as they were issued; never changed
+    "reports",
+    metadata,
+    Column("key", String, primary_key=True),  # scope, period and calendar
+    Column("revision", Integer, primary_key=True),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("content_digest", String, nullable=False),  # of all but status and revision
+    Column("digest", String, nullable=False),
+    Column("document", Text, nullable=False),  # canonical JSON
+)
+
 events = Table(  # what happened, in the order in which it was committed: the source of SSE
     "events",
     metadata,
