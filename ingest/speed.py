@@ -10,7 +10,7 @@ from ingest.intake import Batch
 from storage.ledger.speed_tests import SpeedTest
 
 SPEEDS = {"down_mbps": "down_mbps", "up_mbps": "up_mbps"}
-BESIDE = {"nat_rtt_p50_ms": "rtt_ms", "nat_loss_pct": "loss_pct"}
+BESIDE = {"nat_rtt_p50_ms": "rtt_ms", "nat_sent": "sent", "nat_rcvd": "rcvd"}
 FIELDS = {
     metric.row: (SPEEDS | BESIDE)[metric.name]
     for metric in METRICS
@@ -43,7 +43,8 @@ def speed_tests_of(batch: Batch, catalogue: Catalogue) -> list[SpeedTest]:
                 values.get("down_mbps"),
                 values.get("up_mbps"),
                 values.get("rtt_ms"),
-                values.get("loss_pct"),
+                values.get("sent"),
+                values.get("rcvd"),
             )
         )
     return found

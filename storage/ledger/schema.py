@@ -177,8 +177,9 @@ speed_tests = Table(  # what a probe measured in a round with a speed test
     Column("at_ms", BigInteger, primary_key=True),  # event time
     Column("down_mbps", Float),
     Column("up_mbps", Float),
-    Column("rtt_ms", Float),  # of the same round, in the country
-    Column("loss_pct", Float),
+    Column("rtt_ms", Float),  # of the same round's pings in the country, as the next two
+    Column("sent", Float),
+    Column("rcvd", Float),
     Index("speed_tests_by_time", "at_ms"),
 )
 

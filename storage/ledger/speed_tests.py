@@ -15,14 +15,15 @@ DAY_MS = 86_400_000
 
 
 class SpeedTest(NamedTuple):
-    """One test of one probe. rtt_ms, loss_pct: of the same round, to the target in the country."""
+    """One test of one probe. rtt_ms, sent, rcvd: of the same round's pings in the country."""
 
     device: str
     at_ms: int
     down_mbps: float | None
     up_mbps: float | None
     rtt_ms: float | None = None
-    loss_pct: float | None = None
+    sent: float | None = None
+    rcvd: float | None = None
 
 
 def put_speed_tests(connection: Connection, tests: Iterable[SpeedTest]) -> None:

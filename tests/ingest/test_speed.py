@@ -25,7 +25,13 @@ def test_only_rounds_with_a_test() -> None:
         {
             "seq": 2,
             "ts": NOW - 60_000,
-            "m": {"down_mbps": 40.5, "up_mbps": 20.0, "nat_rtt_p50_ms": 12.0, "nat_loss_pct": 0.0},
+            "m": {
+                "down_mbps": 40.5,
+                "up_mbps": 20.0,
+                "nat_rtt_p50_ms": 12.0,
+                "nat_sent": 10,
+                "nat_rcvd": 9,
+            },
         },
         {"seq": 3, "ts": NOW - 86_400_000, "m": {"down_mbps": 1.5, "up_mbps": None}},
         {"seq": 4, "ts": NOW - 1000, "m": {"up_mbps": -5.0, "nat_rtt_p50_ms": 3.0}},
@@ -36,7 +42,7 @@ def test_only_rounds_with_a_test() -> None:
     batch = intake.take([Record(1, NOW, "gov/v1/LA-LP/p0/telemetry", payload)])
     assert sorted(speed_tests_of(batch, catalogue)) == [
         SpeedTest("p0", NOW - 86_400_000, 1.5, None),
-        SpeedTest("p0", NOW - 60_000, 40.5, 20.0, 12.0, 0.0),
+        SpeedTest("p0", NOW - 60_000, 40.5, 20.0, 12.0, 10.0, 9.0),
     ]
 
 
