@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,8 @@ from reports.periods import Period, iso, midnight_ms
 from reports.rules import Rules
 from reports.speeds import Codes, Speed, SpeedColumns, speeds_of
 from storage.ledger.inventory import SiteRow
-from storage.ledger.report_data import TestRow, Within
+from storage.ledger.report_data import TestDay, Within
+from storage.ledger.speed_tests import PACKED
 
 SCHEMA = 1
 WORST, LONGEST = 10, 20
@@ -51,7 +52,7 @@ class Sources:
 
     sites: Sequence[SiteRow]
     grid: Grid
-    tests: Sequence[TestRow]
+    tests: Sequence[TestDay]
     probes: dict[str, tuple[str, int]]
 
 
@@ -68,8 +69,9 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
     span = _span(question)
     grid = _cut(sources.grid, question)
     exclusions = [one for one in rules.exclusions if _touches(one, question.period)]
-    tests = _tests(sources, question, counted)
-    parts = _Parts(tally(grid, counted[span], exclusions), tests, rules)
+    tests = _tests(sources, question)
+    judged = _judged(tests, sources, question, counted)
+    parts = _Parts(tally(grid, counted[span], exclusions), judged, rules)
     by_site = {
         one.site: part.availability for one, part in zip(sources.sites, parts.tallies, strict=True)
     }
@@ -101,7 +103,7 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
         "outages": _outages(by_site),
         "data": {
             "bins": _digest_of_bins(grid),
-            "speed_tests": _digest_of_tests(sources, question),
+            "speed_tests": _digest_of_tests(tests),
             "exclusions": [
                 {"site": one.site, "start": iso(one.start_ms), "end": iso(one.end_ms),
                  "reason": one.reason}
@@ -171,31 +173,57 @@ def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _tests(sources: Sources, question: Question, counted: NDArray[np.bool_]) -> SpeedColumns:
+class _Tests(NamedTuple):
+    """n tests of the period: device of each as an index into devices; values float64[n, 6]."""
+
+    devices: list[str]
+    device: Codes
+    values: NDArray[np.float64]
+
+    @property
+    def at_ms(self) -> Codes:
+        """int64[n]."""
+        return self.values[:, 0].astype(np.int64)
+
+
+def _tests(sources: Sources, question: Question) -> _Tests:
+    """Every test of the period up to the data's end, in order of device and time."""
+    devices = sorted({device for device, _ in sources.tests})
+    number = {device: n for n, device in enumerate(devices)}
+    counts = [len(packed) // PACKED.size for _, packed in sources.tests]
+    device = np.repeat([number[name] for name, _ in sources.tests], counts).astype(np.int64)
+    joined = b"".join(packed for _, packed in sources.tests)
+    found = _Tests(devices, device, np.frombuffer(joined, "<f8").reshape(-1, 6))
+    end_ms = min(question.until_ms, question.period.end_ms)
+    inside = (found.at_ms >= question.period.start_ms) & (found.at_ms < end_ms)
+    return _Tests(devices, device[inside], found.values[inside])
+
+
+def _judged(
+    tests: _Tests, sources: Sources, question: Question, counted: NDArray[np.bool_]
+) -> SpeedColumns:
     """The tests that count, with what is contracted for their links."""
     rows = {one.site: n for n, one in enumerate(sources.sites)}
-    links: dict[str, tuple[int, int, float, float]] = {}
-    for device, (site, uplink) in sources.probes.items():
+    links = np.full((len(tests.devices), 4), np.nan)
+    for n, device in enumerate(tests.devices):
+        site, uplink = sources.probes[device]
         if site in rows:
-            links[device] = (rows[site], uplink, *_contracted(sources.sites[rows[site]], uplink))
-    known = [test for test in sources.tests if test[0] in links]
-    of_link = np.array([links[test[0]] for test in known], np.float64).reshape(-1, 4)
-    values = np.array([test[1:] for test in known], np.float64).reshape(-1, 6)
-    at_ms = values[:, 0].astype(np.int64)
-    tests = SpeedColumns(
-        site=of_link[:, 0].astype(np.int64),
-        uplink=of_link[:, 1].astype(np.int64),
-        at_ms=at_ms,
-        down_mbps=values[:, 1],
-        up_mbps=values[:, 2],
-        rtt_ms=values[:, 3],
-        sent=values[:, 4],
-        rcvd=values[:, 5],
-        contracted_down_mbps=of_link[:, 2],
-        contracted_up_mbps=of_link[:, 3],
+            links[n] = rows[site], uplink, *_contracted(sources.sites[rows[site]], uplink)
+    place = (tests.at_ms - midnight_ms(question.period.days[0])) // BIN_MS
+    of_test, values = links[tests.device], tests.values
+    ours = counted[place] & ~np.isnan(of_test[:, 0])
+    of_test, values = of_test[ours], values[ours]
+    return SpeedColumns(
+        site=of_test[:, 0].astype(np.int64),
+        uplink=of_test[:, 1].astype(np.int64),
+        down_mbps=values[:, 1].copy(),
+        up_mbps=values[:, 2].copy(),
+        rtt_ms=values[:, 3].copy(),
+        sent=values[:, 4].copy(),
+        rcvd=values[:, 5].copy(),
+        contracted_down_mbps=of_test[:, 2].copy(),
+        contracted_up_mbps=of_test[:, 3].copy(),
     )
-    place = (at_ms - midnight_ms(question.period.days[0])) // BIN_MS
-    return tests.take(counted[place]) if len(tests) else tests
 
 
 def _contracted(site: SiteRow, uplink: int) -> tuple[float, float]:
@@ -366,13 +394,16 @@ def _digest_of_bins(grid: Grid) -> str:
     return sha.hexdigest()
 
 
-def _digest_of_tests(sources: Sources, question: Question) -> str:
-    """SHA-256 over every test before the data's end, in order of device and time.
+def _digest_of_tests(tests: _Tests) -> str:
+    """SHA-256 over every test, in order of device and time.
 
-    Of all of them the devices, a line each, then the values as little-endian doubles: at_ms,
-    down_mbps, up_mbps, rtt_ms, sent, rcvd; NaN where nothing was measured.
+    First each device with the number of its tests, a line each, then the values of all as
+    little-endian doubles: at_ms, down_mbps, up_mbps, rtt_ms, sent, rcvd; NaN where nothing was
+    measured.
     """
-    tests = [test for test in sources.tests if test[1] < question.until_ms]
-    sha = hashlib.sha256("".join(f"{test[0]}\n" for test in tests).encode())
-    sha.update(np.array([test[1:] for test in tests], "<f8").tobytes())
+    counts = np.bincount(tests.device, minlength=len(tests.devices)).tolist()
+    pairs = zip(tests.devices, counts, strict=True)
+    lines = "".join(f"{device} {count}\n" for device, count in pairs if count)
+    sha = hashlib.sha256(lines.encode())
+    sha.update(tests.values.tobytes())
     return sha.hexdigest()

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+SMALL = 2**15  # fewer groups than that are sorted by a radix sort
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SpeedColumns:
     """n tests as columns; NaN where something was not measured or no contract says it.
 
-    site: int64[n], row of the site. uplink: int64[n], 1 or 2. at_ms: int64[n].
+    site: int64[n], row of the site. uplink: int64[n], 1 or 2.
     """
 
     site: Codes
     uplink: Codes
-    at_ms: Codes
     down_mbps: Floats
     up_mbps: Floats
     rtt_ms: Floats
@@ -32,9 +34,15 @@ class SpeedColumns:
     def __len__(self) -> int:
         return len(self.site)
 
-    def take(self, which: NDArray[np.bool_]) -> SpeedColumns:
+    def take(self, which: Mask) -> SpeedColumns:
         """Those that a mask names."""
-        return SpeedColumns(**{name: getattr(self, name)[which] for name in self.__slots__})
+        return SpeedColumns(**{one.name: getattr(self, one.name)[which] for one in fields(self)})
+
+    @cached_property
+    def in_order(self) -> dict[str, NDArray[np.intp]]:
+        """Of each measured column the tests that have a value, the smallest first."""
+        names = ("down_mbps", "up_mbps", "rtt_ms")
+        return {name: _order(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,10 @@ class Speed:
         return self.met / self.judged if self.enough and self.judged else None
 
 
-def meets_contract(
-    tests: SpeedColumns, floor_pct: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def meets_contract(tests: SpeedColumns, floor_pct: float) -> tuple[Mask, Mask]:
     """(judged, met): whether a contract speaks of the test, and whether both ways reach its floor.
 
-    A way without a contract is not judged; one that was not measured does not judge the test.
+    A way without a contract, or that was not measured, is not judged.
     """
     floor = floor_pct / 100
     judged = np.zeros(len(tests), np.bool_)
@@ -83,17 +89,21 @@ def speeds_of(
     tests: SpeedColumns, group: Codes, groups: int, *, floor_pct: float, least_tests: int
 ) -> list[Speed]:
     """Of each group 0 to `groups` - 1, the tests whose group it is; group -1 is left out."""
-    tests, group = tests.take(group >= 0), group[group >= 0]
     judged, met = meets_contract(tests, floor_pct)
-    counts = np.bincount(group, minlength=groups).tolist()
-    judged_of = np.bincount(group[judged], minlength=groups).tolist()
-    met_of = np.bincount(group[met], minlength=groups).tolist()
-    down = medians(tests.down_mbps, group, groups)
-    up = medians(tests.up_mbps, group, groups)
-    rtt = medians(tests.rtt_ms, group, groups)
     known = ~np.isnan(tests.sent + tests.rcvd)
-    sent = np.bincount(group[known], weights=tests.sent[known], minlength=groups)
-    rcvd = np.bincount(group[known], weights=tests.rcvd[known], minlength=groups)
+    ours = group >= 0
+    counts, judged_of, met_of = (
+        np.bincount(group[which], minlength=groups).tolist()
+        for which in (ours, judged & ours, met & ours)
+    )
+    sent, rcvd = (
+        np.bincount(group[known & ours], weights=column[known & ours], minlength=groups).tolist()
+        for column in (tests.sent, tests.rcvd)
+    )
+    down, up, rtt = (
+        _medians(getattr(tests, name), order, group, groups)
+        for name, order in tests.in_order.items()
+    )
     return [
         Speed(
             counts[n],
@@ -103,7 +113,7 @@ def speeds_of(
             down[n],
             up[n],
             rtt[n],
-            float(100 * (1 - rcvd[n] / sent[n])) if sent[n] else None,
+            100 * (1 - rcvd[n] / sent[n]) if sent[n] else None,
         )
         for n in range(groups)
     ]
@@ -111,18 +121,26 @@ def speeds_of(
 
 def medians(values: Floats, group: Codes, groups: int) -> list[float | None]:
     """The median of the values of each group, None without any; NaN is no value."""
-    known = ~np.isnan(values)
-    values, group = values[known], group[known]
-    order = np.argsort(values, kind="stable")
-    order = order[np.argsort(group[order], kind="stable")]
-    values = values[order]
-    counts = np.bincount(group, minlength=groups)
+    return _medians(values, _order(values), group, groups)
+
+
+def _order(values: Floats) -> NDArray[np.intp]:
+    order = np.argsort(values, kind="stable")  # NaN comes last
+    return order[: len(values) - int(np.isnan(values).sum())]
+
+
+def _medians(
+    values: Floats, order: NDArray[np.intp], group: Codes, groups: int
+) -> list[float | None]:
+    order = order[group[order] >= 0]
+    of_group = group[order].astype(np.int16 if groups < SMALL else np.int64)
+    counts = np.bincount(of_group, minlength=groups)
+    sorted_values = values[order[np.argsort(of_group, kind="stable")]]
     starts = np.cumsum(counts) - counts
-    out: list[float | None] = []
-    for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-        if not count:
-            out.append(None)
-            continue
-        low, high = values[start + (count - 1) // 2], values[start + count // 2]
-        out.append(float(low + high) / 2)
+    some = np.flatnonzero(counts)
+    low = sorted_values[starts[some] + (counts[some] - 1) // 2]
+    high = sorted_values[starts[some] + counts[some] // 2]
+    out: list[float | None] = [None] * groups
+    for n, middle in zip(some.tolist(), ((low + high) / 2).tolist(), strict=True):
+        out[n] = middle
     return out

@@ -37,7 +37,7 @@ from storage.ledger.schema import (
     metadata,
     reports,
     sequences,
-    speed_tests,
+    speed_days,
 )
 
 Step = Callable[[Connection], None]
@@ -55,7 +55,7 @@ def add_detection(connection: Connection) -> None:
 
 def add_reports(connection: Connection) -> None:
     """Bins by day, speed tests and issued reports. The days are made of the bins that there are."""
-    for table in (bin_days, speed_tests, reports):
+    for table in (bin_days, speed_days, reports):
         table.create(connection)
     fill_days(connection)
 

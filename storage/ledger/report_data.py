@@ -11,15 +11,13 @@ from detection.outages import BIN_MS
 from storage.ledger.bin_days import DAY_MS, day_of, days_in_bins
 from storage.ledger.inventory import SiteRow
 from storage.ledger.migrations import Ledger
-from storage.ledger.schema import bin_days, bins, devices, reports, sites, speed_tests
+from storage.ledger.schema import bin_days, bins, devices, reports, sites, speed_days
 from storage.ledger.transactions import in_transaction
 from storage.ledger.upsert import upsert
 
 MOST_NAMED = 500  # sites that a question names; for more it asks for all
 
-TestRow = tuple[
-    str, int, float | None, float | None, float | None, float | None, float | None
-]  # device, at_ms, down_mbps, up_mbps, rtt_ms, sent, rcvd
+TestDay = tuple[str, bytes]  # device, the packed tests of a day
 
 
 class Within(NamedTuple):
@@ -115,15 +113,21 @@ def kept_since(connection: Connection) -> int | None:
 
 def tests_of(
     connection: Connection, names: Sequence[str], start_ms: int, end_ms: int
-) -> list[TestRow]:
-    """Speed tests of these devices in [start_ms, end_ms), in order of device and time."""
-    table = speed_tests.c
+) -> list[TestDay]:
+    """Speed tests of these devices in the local days of [start_ms, end_ms).
+
+    In order of device and time.
+    """
+    table = speed_days.c
     query = _of(
-        select(speed_tests).where(table.at_ms >= start_ms, table.at_ms < end_ms),
+        select(table.device, table.day_ms, table.tests).where(
+            table.day_ms >= day_of(start_ms), table.day_ms < end_ms
+        ),
         table.device,
         names,
     )
-    return sorted(tuple(row) for row in connection.execute(query))
+    rows = sorted(tuple(row) for row in connection.execute(query))
+    return [(device, tests) for device, _, tests in rows]
 
 
 def last_issued(connection: Connection, key: str) -> Issued | None:

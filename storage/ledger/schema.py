@@ -170,17 +170,12 @@ bin_days = Table(  # the bins of a site in a local day, a character each: `bins`
     Index("bin_days_by_site", "site", "day_ms"),
 )
 
-speed_tests = Table(  # what a probe measured in a round with a speed test
-    "speed_tests",
+speed_days = Table(  # the speed tests of a probe in a local day
+    "speed_days",
     metadata,
+    Column("day_ms", BigInteger, primary_key=True),  # local midnight before them
     Column("device", String, primary_key=True),
-    Column("at_ms", BigInteger, primary_key=True),  # event time
-    Column("down_mbps", Float),
-    Column("up_mbps", Float),
-    Column("rtt_ms", Float),  # of the same round's pings in the country, as the next two
-    Column("sent", Float),
-    Column("rcvd", Float),
-    Index("speed_tests_by_time", "at_ms"),
+    Column("tests", LargeBinary, nullable=False),  # of storage.ledger.speed_tests.PACKED
 )
 
 reports = Table(  # final connectivity reports as they were issued; never changed

@@ -22,7 +22,7 @@ def columns_of(*rows: tuple[float, float, float, float]) -> SpeedColumns:
     nothing = np.full(n, NAN)
     zeros = np.zeros(n, np.int64)
     return SpeedColumns(
-        zeros, zeros + 1, zeros, down, up,
+        zeros, zeros + 1, down, up,
         nothing, np.full(n, 10.0), np.arange(n, dtype=np.float64), contracted_down, contracted_up,
     )  # fmt: skip
 

@@ -17,8 +17,8 @@ from storage.ledger.bin_days import BINS_A_DAY, DAY_MS, day_of, days_in_bins, fi
 from storage.ledger.bins import put_bins, trim_bins
 from storage.ledger.facts import Facts, commit
 from storage.ledger.migrations import STEPS, Ledger, open_ledger
-from storage.ledger.schema import bin_days, bins, reports, speed_tests
-from storage.ledger.speed_tests import SpeedTest, trim_speed_tests
+from storage.ledger.schema import bin_days, bins, reports, speed_days
+from storage.ledger.speed_tests import SpeedTest, trim_speed_tests, unpacked
 
 MIDNIGHT = 1_790_787_600_000  # 2026-10-01T00:00 in Vientiane
 
@@ -109,7 +109,7 @@ def test_an_older_ledger_gets_its_days(ledger_url: str) -> None:
     )
     whole = days(old)
     with old.begin() as connection:
-        for table in (bin_days, speed_tests, reports):
+        for table in (bin_days, speed_days, reports):
             table.drop(connection)
     before = [step.__name__ for step in STEPS].index("add_reports")
     with old.begin() as connection:
@@ -137,8 +137,11 @@ def test_speed_tests_are_kept_and_replaced(ledger: Ledger) -> None:
     first = SpeedTest("p", MIDNIGHT, 10.0, None)
     tests = [first, first._replace(down_mbps=11.0), first._replace(at_ms=MIDNIGHT + DAY_MS)]
     commit(ledger, Facts(0, speed_tests=tests), now_ms=0)
-    commit(ledger, Facts(1, speed_tests=[first._replace(up_mbps=3.0)]), now_ms=0)
+    second = first._replace(at_ms=MIDNIGHT + 5, rtt_ms=7.5)
+    commit(ledger, Facts(1, speed_tests=[second, first._replace(up_mbps=3.0)]), now_ms=0)
     with ledger.read() as connection:
-        found = [SpeedTest(*row) for row in connection.execute(select(speed_tests))]
-    assert sorted(found) == [first._replace(up_mbps=3.0), tests[2]]
-    assert trim_speed_tests(ledger, MIDNIGHT + DAY_MS + 1, keep_days=1) == 1
+        rows = connection.execute(select(speed_days)).all()
+    found = [test for _, device, packed in sorted(rows) for test in unpacked(device, packed)]
+    assert found == [first._replace(up_mbps=3.0), second, tests[2]]
+    assert trim_speed_tests(ledger, MIDNIGHT + 2 * DAY_MS - 1, keep_days=1) == 0
+    assert trim_speed_tests(ledger, MIDNIGHT + 2 * DAY_MS, keep_days=1) == 1
