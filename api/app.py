@@ -29,11 +29,14 @@ from api.routes import (
     metrics,
     page,
     quarantine,
+    reports,
     sequences,
     sites,
     stats,
     telemetry,
 )
+from reports.calendars import read_working_hours
+from reports.rules import Rules
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
@@ -52,6 +55,7 @@ RESOURCES = (
     alerts,
     incidents,
     availability,
+    reports,
     quarantine,
     accounting,
     sequences,
@@ -70,12 +74,14 @@ def create_app(
     allowed_hosts: str,
     loops: Callable[[], list[Loop]] = list,
     clock_speed: float = 1.0,
+    rules: Rules | None = None,
     disks: tuple[Path, ...] = (),
 ) -> FastAPI:
     """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
 
     loops: the loops of ingest, for /live. allowed_hosts: names by which browsers may call,
     comma-separated. disks: directories that the platform writes to, looked at for `ready`.
+    rules: what reports are judged by; None: as the settings say by default.
     """
     app = FastAPI(
         title="govsense",
@@ -88,7 +94,14 @@ def create_app(
         lifespan=_run_feed,
     )
     app.state.platform = Platform(
-        ledger, series, now_ms, STALE_AFTER_MS * clock_speed, loops, clock_speed, disks
+        ledger,
+        series,
+        now_ms,
+        STALE_AFTER_MS * clock_speed,
+        loops,
+        clock_speed,
+        rules or Rules(read_working_hours()),
+        disks,
     )
     app.state.feed = events.feed_of(ledger)
     problems.install(app)

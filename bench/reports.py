@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,10 @@ def main() -> None:
         for what, within in scopes.items():
             for calendar in calendars:
                 asked = Asked(within, period_named(MONTH), calendar)
-                _measure(
-                    f"{what}, {calendar}", lambda a=asked: report_now(ledger, a, rules, now_ms)
-                )
+                _measure(f"{what}, {calendar}", partial(report_now, ledger, asked, rules, now_ms))
         if args.parts:
-            _profile(
-                lambda: report_now(ledger, Asked(Within(), asked.period, "24x7"), rules, now_ms)
-            )
+            whole = Asked(Within(), period_named(MONTH), "24x7")
+            _profile(partial(report_now, ledger, whole, rules, now_ms))
         ledger.close()
 
 

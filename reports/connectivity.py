@@ -113,6 +113,12 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
     }  # fmt: skip
 
 
+def columns_of(question: Question, sources: Sources, rules: Rules) -> SpeedColumns:
+    """The speed tests that count, with what is contracted for their links."""
+    tests = _tests(sources, question)
+    return _judged(tests, sources, question, _counted(question, rules))
+
+
 def _span(question: Question) -> slice:
     """The bins of the period among those of its whole local days."""
     start_ms = midnight_ms(question.period.days[0])

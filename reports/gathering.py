@@ -16,6 +16,25 @@ from storage.ledger.migrations import Ledger
 from storage.ledger.report_data import Within
 
 EMPTY = NO_BIN * (DAY_MS // BIN_MS)
+MOST_SITE_DAYS = 160_000  # a quarter of a year of 1,700 sites: 46 MB of bins
+
+
+class TooMuchError(ValueError):
+    """A report over more sites and days than are read at once; the text says how many may be."""
+
+
+def gather_tests(ledger: Ledger, within: Within, period: Period) -> Sources:
+    """The sites, whether they were ever heard or not, and their speed tests; no bins."""
+    with ledger.read() as connection:
+        sites = report_data.sites_within(connection, within)
+        probes = report_data.probes(connection)
+        ours = {site.site for site in sites}
+        devices = [device for device, (site, _) in probes.items() if site in ours]
+        tests = report_data.tests_of(connection, devices, period.start_ms, period.end_ms)
+    names = [site.site for site in sites]
+    nothing = np.zeros(len(names), np.bool_)
+    grid = Grid(names, period.start_ms, np.zeros((len(names), 0), np.uint8), nothing)
+    return Sources(sites, grid, tests, probes)
 
 
 def gather(
@@ -30,6 +49,11 @@ def gather(
     with ledger.read() as connection:
         sites = report_data.sites_within(connection, within)
         names = [site.site for site in sites]
+        if len(names) * len(period.days) > MOST_SITE_DAYS:
+            raise TooMuchError(
+                f"{len(names)} sites over {len(period.days)} days are more than"
+                f" {MOST_SITE_DAYS} days of sites"
+            )
         read_days = report_data.days_in_bins_of if from_bins else report_data.days_of
         days = read_days(connection, names, first_ms, period.end_ms)
         heard = report_data.heard_before(connection, first_ms, from_bins=from_bins)

@@ -81,3 +81,9 @@ def local_date(at_ms: int) -> date:
 def iso(at_ms: int) -> str:
     """A time as `2026-10-05T01:30:00.000Z`."""
     return (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds") + "Z"
+
+
+def parse_iso(text: str) -> int:
+    """Back from `iso`. Raises ValueError."""
+    at = datetime.fromisoformat(text.removesuffix("Z"))
+    return (at - EPOCH) // timedelta(milliseconds=1)

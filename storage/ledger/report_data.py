@@ -85,7 +85,7 @@ def days_of(
         bin_days.c.site,
         names,
     )
-    return {(site, day_ms): states for site, day_ms, states in connection.execute(query)}
+    return {(site, day_ms): states for site, day_ms, states in connection.execute(query).all()}
 
 
 def days_in_bins_of(
@@ -126,7 +126,7 @@ def tests_of(
         table.device,
         names,
     )
-    rows = sorted(tuple(row) for row in connection.execute(query))
+    rows = sorted(tuple(row) for row in connection.execute(query).all())
     return [(device, tests) for device, _, tests in rows]
 
 

@@ -23,20 +23,22 @@ words = st.sampled_from(
     ["", "p0", "LA-LP", "open", "firing", "null", "0", "-1", "1", "10", "1000", "10001",
      "9" * 30, "9" * 5000, "1e308", "NaN", "-0", "0x10", "1.0", "५", "5m", "1d", "1s", "999999d",
      "999999s", "mean", "coverage", "dns_ms", "dns_ms,dns_ms", ",", "%", "'", '" OR 1=1 --', "\x00",
+     "2026-10", "2026", "csv", "html", "lo", "working-hours",
      "\r\n", "ຫ້ອງ", "\U0001f4a5", "../..", "AAAA", "W10", "W10K", "x" * 3000]
 )  # fmt: skip
 values = times | words | st.text(max_size=20)
 names = st.sampled_from(
     ["from", "to", "metric", "bucket", "agg", "limit", "cursor", "state", "severity", "province",
      "site", "device", "kind", "lifecycle", "reason", "class", "agency", "district", "cause",
-     "scope"]
+     "scope", "period", "calendar", "format", "lang", "bom", "revision", "provider"]
 ) | st.text(max_size=8)  # fmt: skip
 paths = st.sampled_from(
     ["/alerts", "/alerts/{}", "/incidents", "/incidents/{}", "/sites/office/availability",
      "/sites/{}/availability", "/quarantine", "/quarantine/{}", "/devices", "/devices/{}",
      "/devices/{}/latest", "/devices/{}/telemetry", "/devices/p0/telemetry",
      "/devices/p0/accounting", "/accounting", "/sites", "/sites/{}", "/districts", "/provinces",
-     "/kinds", "/stats", "/ready"]
+     "/kinds", "/stats", "/ready", "/reports/connectivity",
+     "/reports/connectivity/revisions", "/reports/rollout"]
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ ENTRY_POINTS_OF_RUNTIME = {
     "__main__.py",
     "loops.py",
     "machine_checks.py",
+    "report_rules.py",
     "stores.py",
     "up_registry.py",
 }
