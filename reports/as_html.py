@@ -129,7 +129,7 @@ def _pct(share: float | None) -> str:
     if share is None:
         return "–"
     shown = f"{100 * share:.2f}"
-    return f"{'99.99' if share < 1 and shown == '100.00' else shown} %"
+    return f"{'99.99' if share < 1 and shown == '100.00' else shown}\u00a0%"
 
 
 def _number(value: float | None) -> str:

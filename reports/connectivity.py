@@ -392,11 +392,10 @@ def _outages(by_site: dict[str, Availability]) -> Document:
 
 
 def _digest_of_bins(grid: Grid) -> str:
-    """SHA-256 over, of each site: its id, whether it had bins before, its letters; a line each."""
+    """SHA-256 over, of each site: its id and its letters; a line each."""
     sha = hashlib.sha256()
     for n, site in enumerate(grid.sites):
-        heard = "+" if grid.heard[n] else "-"
-        sha.update(f"{site} {heard} ".encode() + grid.letters[n].tobytes() + b"\n")
+        sha.update(f"{site} ".encode() + grid.letters[n].tobytes() + b"\n")
     return sha.hexdigest()
 
 

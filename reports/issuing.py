@@ -12,7 +12,7 @@ from reports.calendars import CalendarName
 from reports.canonical import canonical
 from reports.connectivity import Document, Question, report_of
 from reports.gathering import gather
-from reports.periods import Period, iso
+from reports.periods import DAY_MS, Period, iso
 from reports.rules import Rules
 from storage.ledger import report_data
 from storage.ledger.migrations import Ledger
@@ -48,7 +48,12 @@ class Standing:
 
 def report_now(ledger: Ledger, asked: Asked, rules: Rules, now_ms: int) -> str:
     """The report as canonical JSON. A final one is kept as issued, and a new revision where the
-    data that it is made of has changed since."""
+    data that it is made of has changed since; it stays as it is once that data begins to go."""
+    if asked.period.start_ms < now_ms - rules.kept_days * DAY_MS:
+        with ledger.read() as connection:
+            kept = report_data.last_issued(connection, asked.key)
+        if kept is not None:
+            return kept.document
     sources, newest_ms = gather(ledger, asked.within, asked.period)
     is_final = now_ms >= asked.period.end_ms + rules.settling_ms
     until_ms = asked.period.end_ms if is_final else _until(asked.period, newest_ms)

@@ -22,11 +22,13 @@ class Rules:
     """settling_ms: after the end of a period, for late data to come; then a report is final.
 
     floor_pct: of the contracted speed, which a test must reach. least_tests: fewer say nothing.
+    kept_days: of bins; a report of earlier ones stays as it was issued.
     """
 
     working_hours: WorkingHours
     settling_ms: int = 48 * 3_600_000
     floor_pct: float = 80.0
     least_tests: int = 10
+    kept_days: int = 400
     target: Target = field(default_factory=Target)
     exclusions: tuple[Exclusion, ...] = ()

@@ -20,6 +20,7 @@ def rules_from(settings: Settings) -> Rules:
             settling_ms=round(chosen.settling_hours * 3_600_000),
             floor_pct=chosen.contracted_floor_pct,
             least_tests=chosen.least_tests,
+            kept_days=settings.storage.bin_days,
             target=Target(chosen.target_down_mbps, chosen.target_up_mbps, chosen.target_rtt_ms),
             exclusions=read_planned(Path(chosen.planned_file)) if chosen.planned_file else (),
         )

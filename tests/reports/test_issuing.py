@@ -10,7 +10,8 @@ import pytest
 from reports.canonical import canonical, digest_of
 from reports.grids import Exclusion
 from reports.issuing import Asked, loaded, report_now, revision_of
-from reports.periods import Period, iso
+from reports.periods import DAY_MS, Period, iso
+from storage.ledger.bins import trim_bins
 from storage.ledger.migrations import Ledger
 from storage.ledger.report_data import Within, revisions
 from storage.ledger.speed_tests import SpeedTest
@@ -182,6 +183,16 @@ def test_what_is_still_to_come_is_not_unknown(ledger: Ledger) -> None:
     put(ledger, "c", DAYS * 288 + 2, "U")  # a and b say nothing, c was away for two bins
     document = report(ledger, question, END + 1000)
     assert document["total"]["minutes"]["unknown"] == 600 + 15 + 15 + 10
+
+
+def test_what_was_issued_outlives_its_bins(ledger: Ledger) -> None:
+    """A report of bins that are deleted one after the other is no revision."""
+    text = report_now(ledger, asked(), RULES, FINAL)
+    later_ms = START + (RULES.kept_days + 1) * DAY_MS
+    while trim_bins(ledger, START + 401 * DAY_MS, keep_days=400):
+        pass
+    assert report_now(ledger, asked(), RULES, later_ms) == text
+    assert len(revisions(ledger, asked().key, limit=9)) == 1
 
 
 def test_the_digest_is_of_the_canonical_text(month: Ledger) -> None:

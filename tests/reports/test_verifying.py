@@ -52,6 +52,16 @@ def test_every_format_verifies(month: Ledger) -> None:
                 assert verify(content, month, RULES) == []
 
 
+def test_a_provisional_one_stays_true_of_its_time(ledger: Ledger) -> None:
+    """What is published after the end of its data does not touch it; what is revised does."""
+    question = Asked(Within(), Period("", START, END + 10 * 86_400_000), "24x7")
+    content = files(ledger, question, END + 1000)
+    put(ledger, "a", 30 * 288, "D" * 20)
+    assert [verify(each, ledger, RULES) for each in content] == [[]] * len(content)
+    put(ledger, "a", 30 * 288 - 1, "D", revision=2)
+    assert all(verify(each, ledger, RULES) for each in content)
+
+
 @pytest.mark.parametrize("number", range(len(FORMATS)))
 def test_no_byte_may_change(month: Ledger, number: int) -> None:
     """Of any format: one bit, one byte less, one more."""
