@@ -11,6 +11,7 @@ COPY detection ./detection
 COPY storage ./storage
 COPY ingest ./ingest
 COPY api ./api
+COPY reports ./reports
 COPY simulators ./simulators
 RUN /opt/govsense/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 

@@ -36,12 +36,15 @@ from api.routes import (
     page,
     public,
     quarantine,
+    reports,
     sequences,
     sites,
     stats,
     telemetry,
     windows,
 )
+from reports.calendars import read_working_hours
+from reports.rules import Rules
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
@@ -64,6 +67,7 @@ RESOURCES = (
     incident_actions,
     windows,
     availability,
+    reports,
     quarantine,
     enrolment,
     accounting,
@@ -83,12 +87,14 @@ def create_app(
     allowed_hosts: str,
     loops: Callable[[], list[Loop]] = list,
     clock_speed: float = 1.0,
+    rules: Rules | None = None,
     disks: tuple[Path, ...] = (),
 ) -> FastAPI:
     """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
 
     loops: the loops of ingest, for /live. allowed_hosts: names by which browsers may call,
     comma-separated. disks: directories that the platform writes to, looked at for `ready`.
+    rules: what reports are judged by; None: as the settings say by default.
     """
     app = FastAPI(
         title="govsense",
@@ -101,7 +107,14 @@ def create_app(
         lifespan=_run_feed,
     )
     app.state.platform = Platform(
-        ledger, series, now_ms, STALE_AFTER_MS * clock_speed, loops, clock_speed, disks
+        ledger,
+        series,
+        now_ms,
+        STALE_AFTER_MS * clock_speed,
+        loops,
+        clock_speed,
+        rules or Rules(read_working_hours()),
+        disks,
     )
     app.state.feed = events.feed_of(ledger)
     app.state.public = public.counter_of(app.state.platform)

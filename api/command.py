@@ -18,6 +18,7 @@ from api.app import create_app
 from runtime import log as log_format
 from runtime.clock import clock_from
 from runtime.loops import Loops
+from runtime.report_rules import rules_from
 from runtime.settings import Settings
 from runtime.stores import open_ledger, open_series
 from storage.ledger.migrations import LedgerError
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             file=sys.stderr,
         )
         return 2
+    rules = rules_from(settings)
     try:
         listener = _listen(host, port)
         ledger = open_ledger(settings)
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         allowed_hosts=settings.http.allowed_hosts,
         loops=Loops(settings, clock.now_ms, ledger).look,
         clock_speed=clock.speed,
+        rules=rules,
         disks=(settings.data_dir,),
     )
     try:

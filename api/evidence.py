@@ -12,7 +12,7 @@ from detection.outages import BIN_MS, BinState
 from storage.ledger.alerts import AlertRow
 from storage.ledger.bins import bins_of
 from storage.ledger.inventory import get_device
-from storage.ledger.series import device_series
+from storage.ledger.series import series_of
 
 INTERVALS = 60  # of the device, before the onset and after it
 LEAST_MS, MOST_MS = 5 * 60_000, 6 * 3_600_000
@@ -66,7 +66,8 @@ def evidence_of(platform: Platform, alert: AlertRow) -> dict[str, Any]:
     span_ms = int(min(max(INTERVALS * interval_ms, LEAST_MS), MOST_MS))
     start_ms = alert.event_ms - span_ms
     end_ms = max(start_ms, min(alert.event_ms + span_ms, platform.now_ms()))
-    number = device_series(platform.ledger, alert.device).get(alert.metric)
+    numbers = {name: n for n, _, name in series_of(platform.ledger, [alert.device])}
+    number = numbers.get(alert.metric)
     rows = []
     if number is not None:
         rows = platform.series.rows([number], start_ms, end_ms, limit=MOST_READINGS + 1)

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.problems import invalid, not_found
+from reports.rules import Rules
 from storage.ledger.inventory import DeviceRow, get_device, get_devices
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
@@ -21,7 +22,7 @@ class Platform:
     """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing.
 
     loops: what of ingest runs, and whether it moves. speed: of platform time. disks: directories
-    that the platform writes to.
+    that the platform writes to. rules: what reports are judged by.
     """
 
     ledger: Ledger
@@ -30,6 +31,7 @@ class Platform:
     stale_after_ms: float
     loops: Callable[[], list[Loop]]
     speed: float
+    rules: Rules
     disks: tuple[Path, ...] = ()
 
 

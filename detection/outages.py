@@ -12,6 +12,16 @@ OutagePhase = Literal["live", "over", "settled"]
 BinState = Literal["UP", "DEGRADED", "DOWN", "UNKNOWN", "EXCLUDED"]
 Scope = Literal["site", "uplink", "device"]
 
+# A bin as one character, in lower case where the site was on its backup; NO_BIN: none published.
+LETTERS: dict[BinState, str] = {
+    "UP": "U",
+    "DEGRADED": "G",
+    "DOWN": "D",
+    "UNKNOWN": "K",
+    "EXCLUDED": "X",
+}
+NO_BIN = "."
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

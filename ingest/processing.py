@@ -18,6 +18,7 @@ from ingest.watch import Watch
 from storage.influx.spool import SpoolFullError
 from storage.ledger import bins, events, stats
 from storage.ledger.migrations import Ledger
+from storage.ledger.speed_tests import trim_speed_tests
 from storage.series.retention import Retention
 from storage.series.store import SeriesStore
 
@@ -104,6 +105,7 @@ class Processing:
             self._series.retain(self._now_ms(), self._retention, budget_s=RETAIN_BUDGET_S)
             events.trim(self._ledger, keep=EVENTS_KEPT)
             bins.trim_bins(self._ledger, self._now_ms(), keep_days=self._bin_days)
+            trim_speed_tests(self._ledger, self._now_ms(), keep_days=self._bin_days)
 
     def _look(self) -> None:
         """Look for troubles of the platform: both stores have just taken what was written."""

@@ -32,6 +32,7 @@ from ingest.latency import Latency
 from ingest.latest import Latest
 from ingest.replaying import records_of, replayed_facts
 from ingest.sequences import Downlink, Sequences
+from ingest.speed import speed_tests_of
 from storage.influx.spool import SpoolFullError
 from storage.ledger import enrolment, quarantine
 from storage.ledger import registry as ledger_registry
@@ -213,6 +214,7 @@ class Processor:
         facts = replayed_facts(
             held, batch, new, seen=self._seen(batch), position=self.reader.position
         )
+        facts.speed_tests = speed_tests_of(batch, self.catalogue)
         self._commit(facts, [])
         return len(held)
 
@@ -227,6 +229,7 @@ class Processor:
             device_seen=self._seen(batch),
             accounting=tally.accounting(batch, new),
             totals=dict(counts),
+            speed_tests=speed_tests_of(batch, self.catalogue),
         )
 
     def _tick(self, records: Sequence[Record]) -> list[Finding]:

@@ -23,6 +23,7 @@ COMMANDS = {  # name: (module, what it does)
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
     "capture": ("ingest.capture_command", "record what devices publish at a broker in a file"),
     "replay": ("ingest.replay_command", "judge a recorded capture in virtual time"),
+    "report": ("runtime.report_command", "issue connectivity reports, and verify one offline"),
     "backup": ("runtime.backup_command", "save the embedded stores while the platform runs"),
     "restore": ("runtime.restore_command", "check a backup and put it back"),
     "doctor": ("runtime.doctor_command", "try what the platform needs, and say what is wrong"),

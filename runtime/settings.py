@@ -98,6 +98,26 @@ class Ingest:
 
 
 @dataclass(frozen=True)
+class Reports:
+    settling_hours: float = setting(
+        48.0, "hours after the end of a period, for late data to come, until its report is final"
+    )
+    calendar_file: str = setting(
+        "", "CSV file of changed working days: date,open,name; empty: the holidays of Laos"
+    )
+    planned_file: str = setting(
+        "", "CSV file of planned times that do not count: site,from,to,reason; empty for none"
+    )
+    contracted_floor_pct: float = setting(
+        80.0, "share of the contracted speed that a speed test must reach, in per cent"
+    )
+    least_tests: int = setting(10, "speed tests in a period, with fewer nothing is judged by them")
+    target_down_mbps: float = setting(50.0, "broadband roll-out: least median download speed")
+    target_up_mbps: float = setting(25.0, "broadband roll-out: least median upload speed")
+    target_rtt_ms: float = setting(100.0, "broadband roll-out: largest median round trip")
+
+
+@dataclass(frozen=True)
 class ClockSettings:
     start: str = setting(
         "", "RFC 3339 time at which platform time begins; empty: the time of the machine"
@@ -118,6 +138,7 @@ class Settings:
     storage: Storage = field(default_factory=Storage)
     influx: Influx = field(default_factory=Influx)
     ingest: Ingest = field(default_factory=Ingest)
+    reports: Reports = field(default_factory=Reports)
     clock: ClockSettings = field(default_factory=ClockSettings)
 
     @property
@@ -213,6 +234,12 @@ def _check(settings: Settings) -> None:
         "storage.hour_days": settings.storage.hour_days,
         "storage.bin_days": settings.storage.bin_days,
         "influx.spool_max_mib": settings.influx.spool_max_mib,
+        "reports.settling_hours": settings.reports.settling_hours,
+        "reports.contracted_floor_pct": settings.reports.contracted_floor_pct,
+        "reports.least_tests": settings.reports.least_tests,
+        "reports.target_down_mbps": settings.reports.target_down_mbps,
+        "reports.target_up_mbps": settings.reports.target_up_mbps,
+        "reports.target_rtt_ms": settings.reports.target_rtt_ms,
     }
     for name, value in positive.items():
         if not value > 0:

@@ -28,6 +28,7 @@ from storage.ledger.schema import (
     totals,
 )
 from storage.ledger.sequences import SequenceRow, put_sequences
+from storage.ledger.speed_tests import SpeedTest, put_speed_tests
 from storage.ledger.transactions import in_transaction
 from storage.ledger.upsert import upsert
 
@@ -85,6 +86,7 @@ class Facts:
     muted: Mapping[tuple[str, str], str] = field(default_factory=dict)  # why, by alert and state
     incident_of: dict[str, str] = field(default_factory=dict)  # by alert
     bins: list[Bin] = field(default_factory=list)
+    speed_tests: list[SpeedTest] = field(default_factory=list)
 
 
 def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
@@ -95,6 +97,7 @@ def commit(ledger: Ledger, facts: Facts, *, now_ms: int) -> None:
         events += apply_incidents(connection, facts.incident_changes)
         attach_alerts(connection, facts.incident_of)
         put_bins(connection, facts.bins)
+        put_speed_tests(connection, facts.speed_tests)
         events += _see_devices(connection, facts.device_seen, now_ms)
         _quarantine(connection, facts.quarantined)
         _conclude_replays(connection, facts.replayed, now_ms)

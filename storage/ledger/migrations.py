@@ -27,9 +27,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from storage import wal
 from storage.faults import is_away
+from storage.ledger.bin_days import fill_days
 from storage.ledger.schema import (
     actions,
     alerts,
+    bin_days,
     bins,
     enrolments,
     handling,
@@ -39,7 +41,9 @@ from storage.ledger.schema import (
     meta,
     metadata,
     quarantine,
+    reports,
     sequences,
+    speed_days,
     windows,
 )
 
@@ -79,12 +83,20 @@ def add_operators_work(connection: Connection) -> None:
         connection.execute(insert(incident_sites), rows)
 
 
+def add_reports(connection: Connection) -> None:
+    """Bins by day, speed tests and issued reports. The days are made of the bins that there are."""
+    for table in (bin_days, speed_days, reports):
+        table.create(connection)
+    fill_days(connection)
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
 STEPS: tuple[Step, ...] = (
     sequences.create,
     add_detection,
     add_enrolments,
     add_operators_work,
+    add_reports,
 )
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40

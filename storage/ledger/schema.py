@@ -241,6 +241,34 @@ actions = Table(  # what people did, appended only
     sqlite_autoincrement=True,
 )
 
+bin_days = Table(  # the bins of a site in a local day, a character each: `bins` in short
+    "bin_days",
+    metadata,
+    Column("day_ms", BigInteger, primary_key=True),  # local midnight before them
+    Column("site", String, primary_key=True),
+    Column("states", String, nullable=False),  # 288 of detection.outages.LETTERS
+    Index("bin_days_by_site", "site", "day_ms"),
+)
+
+speed_days = Table(  # the speed tests of a probe in a local day
+    "speed_days",
+    metadata,
+    Column("day_ms", BigInteger, primary_key=True),  # local midnight before them
+    Column("device", String, primary_key=True),
+    Column("tests", LargeBinary, nullable=False),  # of storage.ledger.speed_tests.PACKED
+)
+
+reports = Table(  # final connectivity reports as they were issued; never changed
+    "reports",
+    metadata,
+    Column("key", String, primary_key=True),  # scope, period and calendar
+    Column("revision", Integer, primary_key=True),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("content_digest", String, nullable=False),  # of all but status and revision
+    Column("digest", String, nullable=False),
+    Column("document", Text, nullable=False),  # canonical JSON
+)
+
 events = Table(  # what happened, in the order in which it was committed: the source of SSE
     "events",
     metadata,

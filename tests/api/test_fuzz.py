@@ -22,15 +22,17 @@ times = st.sampled_from(
 words = st.sampled_from(
     ["", "p0", "LA-LP", "open", "firing", "null", "0", "-1", "1", "10", "1000", "10001",
      "9" * 30, "9" * 5000, "1e308", "NaN", "-0", "0x10", "1.0", "५", "5m", "1d", "1s", "999999d",
-     "999999s", "mean", "coverage", "p95", "auto", "csv", "parquet",
-     "geojson", "true", "2", "p0,n0", "dns_ms", "dns_ms,dns_ms", ",", "%", "'", '" OR 1=1 --',
-     "\x00", "\r\n", "ຫ້ອງ", "\U0001f4a5", "../..", "AAAA", "W10", "W10K", "x" * 3000]
+     "999999s", "mean", "coverage", "p95", "auto", "csv", "parquet", "2026-10", "2026", "html",
+     "lo", "working-hours", "geojson", "true", "2", "p0,n0", "dns_ms", "dns_ms,dns_ms", ",", "%", "'",
+     '" OR 1=1 --', "\x00", "\r\n", "ຫ້ອງ", "\U0001f4a5", "../..", "AAAA", "W10", "W10K",
+     "x" * 3000]
 )  # fmt: skip
 values = times | words | st.text(max_size=20)
 names = st.sampled_from(
     ["from", "to", "metric", "bucket", "agg", "limit", "cursor", "state", "severity", "province",
      "site", "device", "kind", "lifecycle", "reason", "class", "agency", "district", "cause",
-     "scope", "text", "rule", "incident", "status", "id", "points", "format", "bom"]
+     "scope", "text", "rule", "incident", "status", "id", "points", "format", "bom", "period",
+     "calendar", "lang", "revision", "provider"]
 ) | st.text(max_size=8)  # fmt: skip
 paths = st.sampled_from(
     ["/telemetry", "/telemetry/latest", "/windows", "/windows/{}", "/alerts", "/alerts/{}",
@@ -39,7 +41,8 @@ paths = st.sampled_from(
       "/enrolment", "/enrolment/{}", "/devices", "/devices/{}",
      "/devices/{}/latest", "/devices/{}/telemetry", "/devices/p0/telemetry",
      "/devices/p0/accounting", "/accounting", "/sites", "/sites/{}", "/districts", "/provinces",
-     "/kinds", "/stats", "/ready"]
+     "/kinds", "/stats", "/ready", "/reports/connectivity",
+     "/reports/connectivity/revisions", "/reports/rollout"]
 )  # fmt: skip
 
 

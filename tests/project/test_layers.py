@@ -18,7 +18,8 @@ LAYERS: dict[str, set[str]] = {  # folder: the folders of ours that it may impor
     "detection": {"devices"},
     "storage": {"devices", "detection"},
     "ingest": {"devices", "detection", "storage"},
-    "api": {"devices", "detection", "storage"},
+    "reports": {"devices", "detection", "storage"},
+    "api": {"devices", "detection", "storage", "reports"},
     "simulators": {"devices"},
     "runtime": set(),
 }
@@ -30,6 +31,7 @@ ENTRY_POINTS_OF_RUNTIME = {
     "__main__.py",
     "loops.py",
     "machine_checks.py",
+    "report_rules.py",
     "stores.py",
     "up_registry.py",
 }

@@ -1,0 +1,1 @@
+"""Connectivity reports: the bins and speed tests of a time, added up and signed."""

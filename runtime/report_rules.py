@@ -1,0 +1,30 @@
+"""What reports are judged by, as the settings say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reports.calendars import CalendarError, read_working_hours
+from reports.planned import PlannedError, read_planned
+from reports.rules import Rules, Target
+from runtime.settings import Settings, SettingsError
+
+
+def rules_from(settings: Settings) -> Rules:
+    """Rules with the files that the settings name. Raises SettingsError."""
+    chosen = settings.reports
+    changes = Path(chosen.calendar_file) if chosen.calendar_file else None
+    try:
+        return Rules(
+            read_working_hours(changes),
+            settling_ms=round(chosen.settling_hours * 3_600_000),
+            floor_pct=chosen.contracted_floor_pct,
+            least_tests=chosen.least_tests,
+            kept_days=settings.storage.bin_days,
+            target=Target(chosen.target_down_mbps, chosen.target_up_mbps, chosen.target_rtt_ms),
+            exclusions=read_planned(Path(chosen.planned_file)) if chosen.planned_file else (),
+        )
+    except CalendarError as exc:
+        raise SettingsError(f"reports.calendar_file: {exc}") from exc
+    except PlannedError as exc:
+        raise SettingsError(f"reports.planned_file: {exc}") from exc
