@@ -45,7 +45,6 @@ class LimitRules(NamedTuple):
     dwell_ms: NDArray[np.int64]
     good: NDArray[np.int64]
     verdicts: dict[tuple[int, int], Verdict]
-    applies: NDArray[np.bool_]
 
 
 class ShiftRules(NamedTuple):
@@ -120,7 +119,6 @@ def read_limits() -> LimitRules:
         dwell_ms=np.zeros((n, 2), np.int64),
         good=np.ones((n, 2), np.int64),
         verdicts={},
-        applies=np.zeros(n, np.bool_),
     )
     for metric, cells in rows_of("limits.csv"):
         side = HIGH if cells["side"] == "high" else LOW
@@ -131,7 +129,6 @@ def read_limits() -> LimitRules:
         rules.dwell_ms[at] = int(cells["dwell_s"]) * 1000
         rules.good[at] = int(cells["good"])
         rules.verdicts[at] = verdict_of(cells)
-        rules.applies[metric.row] = True
     return rules
 
 

@@ -131,21 +131,16 @@ class Statistics:
 
         rows: as `score` left them. row: of their metrics. unit: what `score` said of them.
         """
-        low, high = np.asfortranarray(rows["low"]), np.asfortranarray(rows["high"])
+        low, high, caution = rows["low"], rows["high"], rows["caution"]
         width = high - low
         tails = np.maximum(width / ORDINARY, 1)
-        usual = np.asfortranarray(rows["usual"])
-        heavy = np.maximum(np.minimum(usual[:, 2], HEAVY), LIGHT) / LIGHT
-        for channel in RARE:
-            tails[:, channel] *= heavy
-        caution = np.asfortranarray(rows["caution"])
+        heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
+        tails[:, RARE] *= heavy[:, None]
         limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
-        size = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
-        worse = self._rules.side[row] > 0
-        enough = _enough(size[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
-        enough[~worse] = np.inf
+        least = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
+        enough = _enough(least[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
+        enough[self._rules.side[row] <= 0] = np.inf
         limit[:, LEVELS] = np.minimum(limit[:, LEVELS], enough)
-        least = size.copy(order="F")
         least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
         least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
         far: NDArray[np.float64] = np.maximum(np.maximum(limit, least), 0)

@@ -49,7 +49,7 @@ FACTS: dict[str, Any] = {
     "times": 2.5,
 }
 JUDGED = {
-    "limits": [m for m in METRICS if read_limits().applies[m.row]],
+    "limits": [m for m in METRICS if np.isfinite(read_limits().limit[m.row]).any()],
     "shift": [m for m in METRICS if read_shift().applies[m.row]],
     "noise": [m for m in METRICS if read_shift().tau[m.row, NOISE] > 0],
     "drift": [m for m in METRICS if np.isfinite(read_shift().drift[m.row])],
