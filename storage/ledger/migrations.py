@@ -27,7 +27,17 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from storage import wal
 from storage.faults import is_away
-from storage.ledger.schema import bins, incident_changes, incidents, meta, metadata, sequences
+from storage.ledger.schema import (
+    api_keys,
+    audit,
+    bins,
+    incident_changes,
+    incidents,
+    meta,
+    metadata,
+    sequences,
+)
+from storage.ledger.sight import Sight, restricted
 
 Step = Callable[[Connection], None]
 
@@ -42,8 +52,14 @@ def add_detection(connection: Connection) -> None:
     )
 
 
+def add_rights(connection: Connection) -> None:
+    """Keys of the API, and the audit with what keeps it append-only."""
+    api_keys.create(connection)
+    audit.create(connection)
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
-STEPS: tuple[Step, ...] = (sequences.create, add_detection)
+STEPS: tuple[Step, ...] = (sequences.create, add_detection, add_rights)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.
@@ -91,6 +107,10 @@ class Ledger:
             else:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    def seen_by(self, sight: Sight) -> Ledger:
+        """The same ledger, as one sees it who may not see all of it; shares its connections."""
+        return self if sight.is_whole else Ledger(restricted(self.engine, sight))
 
     def close(self) -> None:
         """Release all connections."""
