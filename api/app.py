@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
+from starlette.routing import Route
 
 from api import problems
+from api.callers import ROLES, Role
+from api.credentials import Credentials
 from api.documentation import complete
+from api.limits import Limits
+from api.origins import Origins, origins
 from api.parameters import check_parameters
 from api.platform import Platform
 from api.protection import Protection, host_names
+from api.rights import Rights, RightsMiddleware
 from api.routes import (
     accounting,
     alerts,
+    audit,
     availability,
     devices,
     events,
@@ -26,6 +34,7 @@ from api.routes import (
     incidents,
     kinds,
     live,
+    me,
     metrics,
     page,
     quarantine,
@@ -34,6 +43,8 @@ from api.routes import (
     stats,
     telemetry,
 )
+from api.rules import Rules
+from api.tokens import Issuer, Tokens
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
@@ -43,6 +54,8 @@ STALE_AFTER_MS = 10_000
 RESOURCES = (
     health,
     live,
+    me,
+    audit,
     stats,
     kinds,
     geography,
@@ -59,7 +72,12 @@ RESOURCES = (
 )
 DESCRIPTION = """Times are ISO 8601 in UTC; times in parameters need Z or an offset. Errors are RFC
 9457 problem details with `errors: [{field, reason, got, allowed}]`. Lists are pages: pass `next`
-as `cursor` until it is null. A parameter that a path does not have is an error."""
+as `cursor` until it is null. A parameter that a path does not have is an error. Send a key as
+`Authorization: Bearer gvs_...`; `govsense keys create` makes one."""
+
+
+def _machine_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def create_app(
@@ -71,11 +89,17 @@ def create_app(
     loops: Callable[[], list[Loop]] = list,
     clock_speed: float = 1.0,
     disks: tuple[Path, ...] = (),
+    issuer: Issuer | None = None,
+    limits: Mapping[Role, Limits] | None = None,
+    allowed_origins: str = "",
+    machine_ms: Callable[[], int] = _machine_ms,
 ) -> FastAPI:
     """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
 
-    loops: the loops of ingest, for /live. allowed_hosts: names by which browsers may call,
-    comma-separated. disks: directories that the platform writes to, looked at for `ready`.
+    loops: the loops of ingest, for /live. allowed_hosts, allowed_origins: names by which, and pages
+    of other sites from which, browsers may call, comma-separated. disks: directories that the
+    platform writes to, looked at for `ready`. issuer: whose tokens are taken beside keys. limits:
+    of each role. machine_ms: time by which keys end. Raises ValueError for a bad origin.
     """
     app = FastAPI(
         title="govsense",
@@ -99,8 +123,23 @@ def create_app(
     app.include_router(live.router, dependencies=strict, include_in_schema=False)
     app.include_router(page.router)
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
-    complete(app, [*described, *(("", route) for route in metrics.router.routes)])
-    app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
+    described += [("", route) for route in metrics.router.routes]
+    hidden = [("", route) for router in (live.router, page.router) for route in router.routes]
+    own = [("", route) for route in app.routes if isinstance(route, Route)]
+    rules = Rules([*own, *described, *hidden])
+    complete(app, described, rules)
+    rights = Rights(
+        ledger=ledger,
+        rules=rules,
+        credentials=Credentials(ledger, Tokens(issuer) if issuer else None, machine_ms),
+        limits=limits or dict.fromkeys(ROLES, Limits()),
+        now_ms=now_ms,
+        machine_ms=machine_ms,
+    )
+    shared = origins(allowed_origins)
+    app.add_middleware(RightsMiddleware, rights=rights)  # the last one added runs first
+    app.add_middleware(Origins, allowed=shared)
+    app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts), allowed_origins=shared)
     return app
 
 

@@ -1,15 +1,19 @@
-"""What the routes stand on: the ledger, the series, the clock."""
+"""What the routes stand on: the ledger as the caller may see it, the series, the clock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.problems import not_found
+from api.callers import NOBODY, Caller
+from api.in_sight import InSight, Seen
+from api.limits import Limits
+from api.problems import ProblemError, not_found
+from api.rules import Rule
 from storage.ledger.inventory import DeviceRow, get_device
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
@@ -21,7 +25,8 @@ class Platform:
     """stale_after_ms: age, in platform time, from which on a heartbeat counts as missing.
 
     loops: what of ingest runs, and whether it moves. speed: of platform time. disks: directories
-    that the platform writes to.
+    that the platform writes to. caller: for whom the ledger is limited to what they see. limits:
+    what they may ask for. in_sight: what of sites and devices that is.
     """
 
     ledger: Ledger
@@ -31,11 +36,23 @@ class Platform:
     loops: Callable[[], list[Loop]]
     speed: float
     disks: tuple[Path, ...] = ()
+    caller: Caller = NOBODY
+    limits: Limits = field(default_factory=Limits)
+    in_sight: InSight = field(default_factory=InSight)
+
+    def seen(self) -> Seen | None:
+        """The sites and devices that the caller sees; None: all."""
+        return self.in_sight.of(self.ledger, self.caller.sight)
 
 
 async def _platform(request: Request) -> Platform:
     platform: Platform = request.app.state.platform
-    return platform
+    rule: Rule | None = request.state.rule
+    if rule is None:
+        raise ProblemError(403, "nobody may call this: it has no rule in api/rules.py")
+    caller: Caller = request.state.caller
+    ledger = platform.ledger.seen_by(caller.sight) if rule.scoping == "sites" else platform.ledger
+    return replace(platform, ledger=ledger, caller=caller, limits=request.state.limits)
 
 
 PlatformNow = Annotated[Platform, Depends(_platform)]

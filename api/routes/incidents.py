@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
+from api.in_sight import Seen, part_of
 from api.pages import Page, page_of
 from api.parameters import Cursor, From, Limit, To, check_order
 from api.platform import PlatformNow
@@ -31,7 +33,8 @@ class IncidentOut(BaseModel):
     """An incident as it is now.
 
     opened_at, at: when the platform first and last knew. started_at, ended_at: when it happened.
-    phase: the cause is final when all that was kept meanwhile has come. confidence: 0 to 1.
+    phase: the cause is final when all that was kept meanwhile has come. confidence: 0 to 1. sites,
+    devices: those that the caller may see; evidence only where those are all of them.
     """
 
     incident: str
@@ -101,7 +104,7 @@ def incidents(
         request,
         rows,
         limit,
-        item=_incident,
+        item=partial(_incident, platform.seen()),
         position=lambda row: (row.opened_at_ms, row.incident),
     )
 
@@ -118,10 +121,12 @@ def incident_details(incident: str, platform: PlatformNow) -> dict[str, Any]:
     if row is None:
         raise not_found("incident", incident)
     changes = ledger.changes_of(platform.ledger, incident)
-    return {**_incident(row), "changes": [_incident(change) for change in changes]}
+    seen = platform.seen()
+    return {**_incident(seen, row), "changes": [_incident(seen, change) for change in changes]}
 
 
-def _incident(row: ledger.IncidentRow) -> dict[str, Any]:
+def _incident(seen: Seen | None, whole: ledger.IncidentRow) -> dict[str, Any]:
+    row = whole if seen is None else ledger.IncidentRow(**part_of(whole._asdict(), seen))
     return {
         **{name: getattr(row, name) for name in _AS_THEY_ARE},
         "scope": {"type": row.scope_type, "id": row.scope_id},

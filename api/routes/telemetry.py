@@ -152,7 +152,8 @@ def _raw(platform: Platform, q: Question) -> Answer:
 
 def _buckets(platform: Platform, q: Question, bucket_ms: int, aggregates: list[str]) -> Answer:
     interval_ms = max(1, round(q.device.interval_s * 1000))
-    _check_cost(q, bucket_ms, interval_ms)
+    most_pieces = min(MOST_PIECES, platform.limits.stored_rows)
+    _check_cost(q, bucket_ms, interval_ms, most_pieces)
     numbers = [number for number in q.numbers if q.after is None or number >= q.after[0]]
     found = platform.series.buckets(
         numbers, q.from_ms, q.to_ms, bucket_ms=bucket_ms, interval_ms=interval_ms
@@ -200,7 +201,7 @@ def _aggregates(names: list[str], bucket: str | None) -> list[str]:
     return names or list(AGGREGATES)
 
 
-def _check_cost(q: Question, bucket_ms: int, interval_ms: int) -> None:
+def _check_cost(q: Question, bucket_ms: int, interval_ms: int, most_pieces: int) -> None:
     span_ms = q.to_ms - q.from_ms
     buckets = (span_ms // bucket_ms + 2) * len(q.numbers)
     fitting = [level_ms for level_ms in LEVELS_MS if bucket_ms % level_ms == 0]
@@ -212,10 +213,10 @@ def _check_cost(q: Question, bucket_ms: int, interval_ms: int) -> None:
             got=f"{buckets} buckets",
             allowed=f"at most {MOST_BUCKETS}: a longer bucket, a shorter range, fewer metrics",
         )
-    if pieces > MOST_PIECES:
+    if pieces > most_pieces:
         raise invalid(
             "bucket",
             "would be made from too many stored rows",
             got=f"{pieces} rows",
-            allowed=f"at most {MOST_PIECES}: a bucket in whole 5m, 1h or 1d, or a shorter range",
+            allowed=f"at most {most_pieces}: a bucket in whole 5m, 1h or 1d, or a shorter range",
         )

@@ -62,6 +62,7 @@ def add_rights(connection: Connection) -> None:
 STEPS: tuple[Step, ...] = (sequences.create, add_detection, add_rights)
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
+MOST_SIGHTS = 1000  # that are remembered
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.
 CONNECT_S, SILENT_MS = 5, 20_000
 # The number that PostgreSQL knows the right to make or migrate tables by; any other would do.
@@ -85,6 +86,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._limited: dict[Sight, Ledger] = {}
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -110,7 +112,14 @@ class Ledger:
 
     def seen_by(self, sight: Sight) -> Ledger:
         """The same ledger, as one sees it who may not see all of it; shares its connections."""
-        return self if sight.is_whole else Ledger(restricted(self.engine, sight))
+        if sight.is_whole:
+            return self
+        limited = self._limited.get(sight)
+        if limited is None:
+            if len(self._limited) >= MOST_SIGHTS:
+                self._limited.clear()
+            limited = self._limited[sight] = Ledger(restricted(self.engine, sight))
+        return limited
 
     def close(self) -> None:
         """Release all connections."""

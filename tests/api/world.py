@@ -14,7 +14,10 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from api.callers import ROLES, Role
 from api.feed import Feed
+from api.limits import Limits
+from api.tokens import Issuer
 from detection.alerts import AlertChange
 from detection.incidents.changes import IncidentChange, IncidentState, Scope
 from detection.outages import BIN_MS, Bin, BinState
@@ -23,6 +26,7 @@ from devices.registry import Device, Registry, Site, Uplink
 from devices.wire.message import Refusal
 from storage.ledger import stats
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
+from storage.ledger.keys import create_key
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.registry import add_registry
 from storage.ledger.series import add_series
@@ -31,6 +35,7 @@ from storage.series.sqlite import SqliteSeries
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 NOW_MS = 1_791_165_600_000  # 2026-10-05T02:00:00Z, a Monday
 NOW = "2026-10-05T02:00:00.000Z"
+UNLIMITED = Limits(requests_per_minute=10**9)
 RTT, DNS, BOX = 0, 1, 2  # series numbers
 # Of an office in the last hour: 7 up, 1 degraded, 2 down, 1 unknown, 1 excluded.
 BIN_STATES: tuple[BinState, ...] = (
@@ -48,6 +53,23 @@ class World:
     now_ms: int = NOW_MS
     client: httpx.Client = field(default_factory=httpx.Client)
     feed: Feed | None = None
+    machine_ms: int = NOW_MS  # by which keys end
+    limits: dict[Role, Limits] = field(default_factory=lambda: dict.fromkeys(ROLES, UNLIMITED))
+    issuer: Issuer | None = None
+    allowed_origins: str = ""
+
+    def key(self, role: Role = "admin", **facts: Any) -> str:
+        """The text of a new key; facts as of storage.ledger.keys.create_key."""
+        usual = {"name": role, "role": role, "days": 1, "now_ms": self.machine_ms, "by": "test"}
+        return create_key(self.ledger, **{**usual, **facts}).text
+
+    @contextmanager
+    def calling(self, key: str) -> Iterator[httpx.Client]:
+        """A client with a key, or with none at all where it is empty."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        url = self.client.base_url
+        with httpx.Client(base_url=url, timeout=10, trust_env=False, headers=headers) as client:
+            yield client
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a GET below /api/v1 that succeeds; `from_` is sent as `from`."""
@@ -105,6 +127,10 @@ def serving(world: World, *, port: int = 0, disks: tuple[Path, ...] = ()) -> Ite
         now_ms=lambda: world.now_ms,
         allowed_hosts="localhost,127.0.0.1,[::1]",
         disks=disks,
+        issuer=world.issuer,
+        limits=world.limits,
+        allowed_origins=world.allowed_origins,
+        machine_ms=lambda: world.machine_ms,
     )
     world.feed = app.state.feed
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
@@ -116,7 +142,10 @@ def serving(world: World, *, port: int = 0, disks: tuple[Path, ...] = ()) -> Ite
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            with httpx.Client(base_url=url, timeout=10, trust_env=False) as world.client:
+            headers = {"Authorization": f"Bearer {world.key()}"}
+            with httpx.Client(
+                base_url=url, timeout=10, trust_env=False, headers=headers
+            ) as world.client:
                 yield listener.getsockname()[1]
         finally:
             server.should_exit = True

@@ -14,23 +14,24 @@ import httpx
 import pytest
 
 from runtime import cli, up_command, up_report
+from runtime.up_key import Api
 from tests.project.broker import free_port
 
 ALERT = {
     "at": "2026-10-05T01:30:00.000Z", "severity": "warning", "state": "firing",
     "metric": "mains_v", "text_en": "Seen: 184.9 V.",
 }  # fmt: skip
-URL = "http://127.0.0.1:1"
+API = Api("http://127.0.0.1:1", "")
 
 
-class Api:
+class Said:
     """What the API would say: totals since the first start, and every alert."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.total = 1000
         self.alerts = [{"alert": "a1", "device": "power-1", **ALERT}]
-        monkeypatch.setattr(up_report, "read_stats", lambda url: self.stats())
-        monkeypatch.setattr(up_report, "_fired", lambda url: list(self.alerts))
+        monkeypatch.setattr(up_report, "read_stats", lambda api: self.stats())
+        monkeypatch.setattr(up_report, "_fired", lambda api: list(self.alerts))
 
     def stats(self) -> dict[str, Any]:
         """As /api/v1/stats."""
@@ -52,9 +53,9 @@ def test_an_earlier_run_on_the_same_data_does_not_make_this_one_good(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Readings and alerts that were there before are not counted."""
-    api = Api(monkeypatch)
-    before = up_report.read_before(URL)
-    assert not up_report.print_report(URL, truth_of(tmp_path, "power-1"), before, healthy=True)
+    api = Said(monkeypatch)
+    before = up_report.read_before(API)
+    assert not up_report.print_report(API, truth_of(tmp_path, "power-1"), before, healthy=True)
     said = capsys.readouterr().out
     assert "readings stored      0" in said
     assert "alerts raised        0; 0 of 1" in said
@@ -63,13 +64,13 @@ def test_an_earlier_run_on_the_same_data_does_not_make_this_one_good(
     assert "publish to alert     p50 unknown, p99 unknown of 0" in said
     api.total += 5
     api.alerts.append({"alert": "a2", "device": "power-1", **ALERT})
-    assert up_report.print_report(URL, truth_of(tmp_path, "power-1"), before, healthy=True)
+    assert up_report.print_report(API, truth_of(tmp_path, "power-1"), before, healthy=True)
     said = capsys.readouterr().out
     assert "readings stored      15" in said
     assert "messages received    5 = 5 stored" in said
     assert "power-1: Seen: 184.9 V." in said  # an alert without its device helps nobody
     api.alerts += [{"alert": f"b{n}", "device": "power-2", **ALERT} for n in range(400)]
-    up_report.print_report(URL, truth_of(tmp_path, "power-1"), before, healthy=True)
+    up_report.print_report(API, truth_of(tmp_path, "power-1"), before, healthy=True)
     said = capsys.readouterr().out
     assert said.count("power-2: ") == up_report.SHOWN_ALERTS - 1
     assert f"and {401 - up_report.SHOWN_ALERTS} more" in said
@@ -108,12 +109,12 @@ def test_progress_goes_on_while_the_api_is_being_started_again(
 ) -> None:
     """An API that was killed is no reason to end with a traceback."""
 
-    def refused(url: str) -> dict[str, Any]:
+    def refused(api: Api) -> dict[str, Any]:
         raise httpx.ConnectError("refused")
 
     monkeypatch.setattr(up_command, "read_stats", refused)
-    assert up_command._short(URL) == "the API does not answer"
-    assert not up_command._is_drained(URL)
+    assert up_command._short(API) == "the API does not answer"
+    assert not up_command._is_drained(API)
 
 
 @pytest.mark.parametrize("is_file", [False, True], ids=["in use", "a file"])
