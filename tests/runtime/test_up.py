@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from runtime import cli, up_command, up_report
+from runtime import cli, up_command, up_key, up_report
+from runtime.settings import load
+from runtime.stores import open_ledger
 from runtime.up_key import Api
+from storage.ledger.keys import create_key, find_key, has_admin_key
 from tests.project.broker import free_port
 
 ALERT = {
@@ -152,3 +156,26 @@ def test_one_that_is_stopped_while_it_starts_blames_nobody(tmp_path: Path) -> No
     assert process.returncode == 0, rest
     assert "govsense: stopping" in rest
     assert "does not answer" not in rest
+
+
+def test_its_own_key_ends_with_the_run(tmp_path: Path) -> None:
+    """It may only read, is no first administrator's, and none that a killed run left holds on."""
+    settings = load(environ={"GOVSENSE_PLATFORM__DATA_DIR": str(tmp_path)})
+    ledger = open_ledger(settings)
+    now_ms = time.time_ns() // 1_000_000
+    left = create_key(
+        ledger, name=up_key.NAME, role="viewer", days=1, now_ms=now_ms, by="an earlier run"
+    )
+    with up_key.api_with_own_key(settings, API.url, 60) as api:
+        key = find_key(ledger, api.key)
+        assert key is not None
+        assert (key.role, key.state(now_ms)) == ("viewer", "valid")
+        assert key.expires_ms < now_ms + 3_600_000
+        before = find_key(ledger, left.text)
+        assert before is not None
+        assert before.revoked_ms is not None
+    after = find_key(ledger, api.key)
+    assert after is not None
+    assert after.revoked_ms is not None
+    assert not has_admin_key(ledger)
+    ledger.close()
