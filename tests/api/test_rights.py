@@ -97,13 +97,15 @@ def test_the_last_use_of_a_key_is_kept(own_world: World) -> None:
 
 def test_failed_logins_are_audited_and_held_up(own_world: World) -> None:
     """Ten a minute of one address are kept, without the secret; a valid key still gets in."""
-    statuses = [ask(own_world, authorization=f"Bearer {WRONG}").status_code for _ in range(15)]
-    assert statuses == [401] * 10 + [429] * 5
-    held_up = ask(own_world, authorization=f"Bearer {WRONG}")
+    refused = 0  # ten, and one more for every six seconds that this takes
+    while (held_up := ask(own_world, authorization=f"Bearer {WRONG}")).status_code == 401:
+        refused += 1
+        assert refused < 100
+    assert refused >= 10
     assert 0 < int(held_up.headers["retry-after"]) <= 60
     problem_of(held_up, 429)
     rows = audited(own_world, "login refused")
-    assert len(rows) == 10
+    assert len(rows) == refused
     assert rows[0].address == "127.0.0.1"
     assert (rows[0].name, rows[0].path, rows[0].status) == ("gvs_0badc0de_...", ME, 401)
     assert WRONG not in str(rows)
