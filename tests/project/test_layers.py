@@ -31,6 +31,7 @@ ENTRY_POINTS_OF_RUNTIME = {
     "loops.py",
     "machine_checks.py",
     "stores.py",
+    "up_key.py",
     "up_registry.py",
 }
 
