@@ -19,8 +19,8 @@ from storage.ledger.transactions import in_transaction
 
 BEGINNING = "0" * 64
 AT_ONCE = 1000
-# The number that PostgreSQL knows the right to append by; any other would do.
-TURN = text("SELECT pg_advisory_xact_lock(7319840113)")
+# The number that PostgreSQL knows the right to append by; any that no other lock has would do.
+TURN = text("SELECT pg_advisory_xact_lock(7319840120)")
 
 
 class Entry(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from runtime.cli import main
 from storage.ledger.audit import BEGINNING, Entry, digest_of, list_audit, record, verify
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.schema import audit
+from tests.project.broker import ROOT
 
 
 def fill(ledger: Ledger, count: int = 5) -> None:
@@ -142,3 +144,14 @@ def test_the_command_says_whether_it_is_whole(
     assert main([*call, "verify"]) == 1
     assert "row 2 is broken: its content was changed; 1 rows before" in capsys.readouterr().err
     assert main([*call, "verify", "--kept", head]) == 1
+
+
+def test_no_two_locks_of_postgresql_have_one_number() -> None:
+    """Who appends to the audit waits for others who do, and not for an ingest that runs."""
+    found = [
+        number
+        for file in (ROOT / "storage").rglob("*.py")
+        for number in re.findall(r"advisory\w*_lock\((\d+)\)", file.read_text(encoding="utf-8"))
+    ]
+    assert len(found) >= 4
+    assert len(found) == len(set(found))
