@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
+from starlette.routing import Route
 
 from api import problems
+from api.callers import ROLES, Role
 from api.compression import Compression
+from api.credentials import Credentials
 from api.documentation import complete
+from api.limits import Limits
+from api.origins import Origins, origins
 from api.parameters import check_parameters
 from api.platform import Platform
 from api.protection import Protection, host_names
 from api.revalidation import Revalidation
+from api.rights import Rights, RightsMiddleware
 from api.routes import (
     accounting,
     alert_actions,
     alerts,
+    audit,
     availability,
     devices,
     enrolment,
@@ -32,6 +40,7 @@ from api.routes import (
     kinds,
     latest,
     live,
+    me,
     metrics,
     page,
     public,
@@ -43,8 +52,10 @@ from api.routes import (
     telemetry,
     windows,
 )
+from api.rules import Rules
+from api.tokens import Issuer, Tokens
 from reports.calendars import read_working_hours
-from reports.rules import Rules
+from reports.rules import Rules as ReportRules
 from storage.ledger.loops import Loop
 from storage.ledger.migrations import Ledger
 from storage.series.store import SeriesStore
@@ -54,6 +65,8 @@ STALE_AFTER_MS = 10_000
 RESOURCES = (
     health,
     live,
+    me,
+    audit,
     stats,
     kinds,
     geography,
@@ -76,7 +89,12 @@ RESOURCES = (
 )
 DESCRIPTION = """Times are ISO 8601 in UTC; times in parameters need Z or an offset. Errors are RFC
 9457 problem details with `errors: [{field, reason, got, allowed}]`. Lists are pages: pass `next`
-as `cursor` until it is null. A parameter that a path does not have is an error."""
+as `cursor` until it is null. A parameter that a path does not have is an error. Send a key as
+`Authorization: Bearer gvs_...`; `govsense keys create` makes one."""
+
+
+def _machine_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def create_app(
@@ -87,14 +105,20 @@ def create_app(
     allowed_hosts: str,
     loops: Callable[[], list[Loop]] = list,
     clock_speed: float = 1.0,
-    rules: Rules | None = None,
+    report_rules: ReportRules | None = None,
     disks: tuple[Path, ...] = (),
+    issuer: Issuer | None = None,
+    limits: Mapping[Role, Limits] | None = None,
+    allowed_origins: str = "",
+    machine_ms: Callable[[], int] = _machine_ms,
 ) -> FastAPI:
     """The API over open stores. now_ms: platform time; clock_speed: how fast that runs.
 
-    loops: the loops of ingest, for /live. allowed_hosts: names by which browsers may call,
-    comma-separated. disks: directories that the platform writes to, looked at for `ready`.
-    rules: what reports are judged by; None: as the settings say by default.
+    loops: the loops of ingest, for /live. allowed_hosts, allowed_origins: names by which, and pages
+    of other sites from which, browsers may call, comma-separated. report_rules: what reports are
+    judged by; None: as the settings say by default. disks: directories that the platform writes
+    to, looked at for `ready`. issuer: whose tokens are taken beside keys. limits: of each role.
+    machine_ms: time by which keys end. Raises ValueError for a bad origin.
     """
     app = FastAPI(
         title="govsense",
@@ -113,7 +137,7 @@ def create_app(
         STALE_AFTER_MS * clock_speed,
         loops,
         clock_speed,
-        rules or Rules(read_working_hours()),
+        report_rules or ReportRules(read_working_hours()),
         disks,
     )
     app.state.feed = events.feed_of(ledger)
@@ -127,11 +151,25 @@ def create_app(
     app.include_router(live.router, dependencies=strict, include_in_schema=False)
     app.include_router(page.router)
     described = [(PREFIX, route) for resource in RESOURCES for route in resource.router.routes]
-    unprefixed = [*metrics.router.routes, *public.router.routes]
-    complete(app, [*described, *(("", route) for route in unprefixed)])
+    described += [("", route) for router in (metrics, public) for route in router.router.routes]
+    hidden = [("", route) for router in (live.router, page.router) for route in router.routes]
+    own = [("", route) for route in app.routes if isinstance(route, Route)]
+    rules = Rules([*own, *described, *hidden])
+    complete(app, described, rules)
+    rights = Rights(
+        ledger=ledger,
+        rules=rules,
+        credentials=Credentials(ledger, Tokens(issuer) if issuer else None, machine_ms),
+        limits=limits or dict.fromkeys(ROLES, Limits()),
+        now_ms=now_ms,
+        machine_ms=machine_ms,
+    )
+    shared = origins(allowed_origins)
     app.add_middleware(Revalidation)
     app.add_middleware(Compression)
-    app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts))
+    app.add_middleware(RightsMiddleware, rights=rights)  # the last one added runs first
+    app.add_middleware(Origins, allowed=shared)
+    app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts), allowed_origins=shared)
     return app
 
 

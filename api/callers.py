@@ -1,20 +1,25 @@
-"""Who calls: the author of what is written, and what of the country they may see."""
+"""Who calls: set for every request by api/rights.py, asked for by routes as `CallerNow`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from fastapi import Depends, Request
 
+from storage.ledger.keys import Key
+from storage.ledger.sight import Sight
+
 Role = Literal["viewer", "operator", "admin", "auditor"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who calls. id "": nobody. name: for people, shown as author.
+    """Who calls, and what they may.
 
-    provinces, as ISO 3166-2 codes, and agencies: that they may see; None: all.
+    id: of a key, or the subject of a token; "" for nobody. name: for people, shown as the author of
+    what is written. provinces (ISO codes), agencies: which they may see; None: all.
     """
 
     id: str
@@ -23,19 +28,30 @@ class Caller:
     provinces: frozenset[str] | None
     agencies: frozenset[str] | None
 
+    @property
+    def sight(self) -> Sight:
+        """What of the ledger they see."""
+        return Sight(self.provinces, self.agencies)
+
     def sees(self, province: str, agency: str) -> bool:
         """Whether a site of that province and agency is theirs to see."""
-        if self.provinces is not None and province not in self.provinces:
-            return False
-        return self.agencies is None or agency in self.agencies
+        return self.sight.sees(province, agency)
 
 
-LOCAL = Caller("local", "local", "admin", None, None)
+NOBODY = Caller("", "nobody", "viewer", frozenset(), frozenset())  # on public paths
+
+
+def caller_with(key: Key) -> Caller:
+    """Who uses a key."""
+    limits = [
+        None if names is None else frozenset(names) for names in (key.provinces, key.agencies)
+    ]
+    return Caller(key.id, key.name, key.role, *limits)  # type: ignore[arg-type]  # of keys.ROLES
 
 
 async def caller_of(request: Request) -> Caller:
-    """Who sent a request."""
-    caller: Caller = getattr(request.state, "caller", LOCAL)
+    """Who calls; nobody on a public path."""
+    caller: Caller = request.state.caller
     return caller
 
 

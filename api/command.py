@@ -8,19 +8,24 @@ import logging
 import signal
 import socket
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.limits import limits_by_role
+from api.origins import origins
+from api.tokens import Issuer
 from runtime import log as log_format
 from runtime.clock import clock_from
 from runtime.loops import Loops
 from runtime.report_rules import rules_from
-from runtime.settings import Settings
+from runtime.settings import Oidc, Settings
 from runtime.stores import open_ledger, open_series
+from storage.first_key import tell_first_key
 from storage.ledger.migrations import LedgerError
 from storage.series.file import SeriesError
 
@@ -51,15 +56,21 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     host = args.host or settings.http.host
     port = settings.http.port if args.port is None else args.port
-    if not (_is_loopback(host) or settings.http.allow_unauthenticated):
+    if not (_is_loopback(host) or settings.http.allow_cleartext):
         print(
-            f"govsense api: {host} can be reached from other machines, and the API has no login"
-            " yet. Listen on 127.0.0.1, or set http.allow_unauthenticated = true if a proxy in"
-            " front of it decides who may call.",
+            f"govsense api: {host} can be reached from other machines, and keys would travel in"
+            " clear. Listen on 127.0.0.1 behind a proxy with TLS, or set http.allow_cleartext ="
+            " true if the way to it is private.",
             file=sys.stderr,
         )
         return 2
-    rules = rules_from(settings)
+    report_rules = rules_from(settings)
+    try:
+        issuer, limits = _issuer(settings.oidc), limits_by_role(**asdict(settings.limits))
+        origins(settings.http.allowed_origins)
+    except ValueError as exc:
+        print(f"govsense api: {exc}", file=sys.stderr)
+        return 2
     try:
         listener = _listen(host, port)
         ledger = open_ledger(settings)
@@ -75,21 +86,37 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         allowed_hosts=settings.http.allowed_hosts,
         loops=Loops(settings, clock.now_ms, ledger).look,
         clock_speed=clock.speed,
-        rules=rules,
+        report_rules=report_rules,
         disks=(settings.data_dir,),
+        issuer=issuer,
+        limits=limits,
+        allowed_origins=settings.http.allowed_origins,
     )
     try:
-        _serve(app, listener, settings.data_dir)
+        _serve(app, listener, settings, lambda: tell_first_key(ledger, sys.stdout))
     finally:
         series.close()
         ledger.close()
     return 0
 
 
-def _serve(app: FastAPI, listener: socket.socket, data_dir: Path) -> None:
+def _issuer(oidc: Oidc) -> Issuer | None:
+    """Whose tokens are taken. Raises ValueError."""
+    if not (oidc.issuer or oidc.audience or oidc.jwks):
+        return None
+    algorithms = tuple(name.strip() for name in oidc.algorithms.split(",") if name.strip())
+    return Issuer(**{**asdict(oidc), "algorithms": algorithms})
+
+
+def _serve(
+    app: FastAPI, listener: socket.socket, settings: Settings, tell: Callable[[], str]
+) -> None:
+    """Answer until stopped. tell: shows the first key; what is to be logged of that."""
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            proxy_headers=bool(settings.http.trusted_proxies),
+            forwarded_allow_ips=settings.http.trusted_proxies,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -105,9 +132,11 @@ def _serve(app: FastAPI, listener: socket.socket, data_dir: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     host, port = listener.getsockname()[:2]
-    port_file = data_dir / PORT_FILE
+    port_file = settings.data_dir / PORT_FILE
     port_file.write_text(f"{port}\n", encoding="ascii")
     print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    if missing := tell():
+        log.warning(missing)
     try:
         server.run(sockets=[listener])
     finally:

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.routing import BaseRoute
 
 from api.problems import MEDIA_TYPE
+from api.rules import MAY, Rule, Rules
 
 
 class ErrorDetails(BaseModel):
@@ -35,6 +36,17 @@ class ProblemDetails(BaseModel):
     errors: list[ErrorDetails]
 
 
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a key, gvs_..., or a token"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "a key"},
+}
+SCOPING = {
+    "sites": "Answers what belongs to the sites that the caller may see; all else is not there.",
+    "asked": "A caller who may see a part of the country asks with `province` and `agency` of that"
+    " part, or with one of its sites.",
+    "country": "For callers who may see the whole country.",
+    "none": "The same for every caller.",
+}
 _ERRORS: dict[int, list[dict[str, str]]] = {
     422: [
         {
@@ -64,25 +76,38 @@ def documented(
     }
 
 
-def complete(app: FastAPI, routes: Iterable[tuple[str, BaseRoute]]) -> None:
+def complete(app: FastAPI, routes: Iterable[tuple[str, BaseRoute]], rules: Rules) -> None:
     """Put into the OpenAPI document what FastAPI leaves out of it.
 
-    That is the schema of problems, to which every route refers, and every null of an example.
-    routes: those of the document, each with the prefix of its path.
+    That is the schema of problems, to which every route refers, every null of an example, and who
+    may call. routes: those of the document, each with the prefix of its path.
     """
     document = app.openapi()
     _, schemas = models_json_schema(
         [(ProblemDetails, "serialization")], ref_template="#/components/schemas/{model}"
     )
     document["components"]["schemas"].update(schemas["$defs"])
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     for prefix, route in routes:
         assert isinstance(route, APIRoute)
         for method in route.methods or ():
-            described = document["paths"][prefix + route.path][method.lower()]["responses"]
+            operation = document["paths"][prefix + route.path][method.lower()]
+            described = operation["responses"]
+            _describe_rights(operation, rules.find(method, prefix + route.path))
             for status, response in route.responses.items():
                 for media_type, content in response["content"].items():
                     media = described[str(status)]["content"][media_type]
                     media["example"] = content["example"]
+
+
+def _describe_rights(operation: dict[str, Any], rule: Rule | None) -> None:
+    if rule is None or rule.least == "public":
+        return
+    operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    described = operation["responses"]
+    described.update({str(s): _problem(s) for s in (401, 403, 429) if str(s) not in described})
+    said = f"Role: {' or '.join(sorted(MAY[rule.least]))}. {SCOPING[rule.scoping]}"
+    operation["description"] = f"{operation['description']}\n\n{said}"
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
@@ -24,10 +24,14 @@ BACKLOG = 2 * PAGE  # events that a listener may lie behind
 
 
 class Frame(NamedTuple):
-    """An event as it goes over the wire, made once for all listeners."""
+    """An event as it goes over the wire, made once for all listeners.
+
+    about: what it is made from, for listeners who may not see all of it.
+    """
 
     id: int
     text: bytes
+    about: Any = None
 
 
 class Listener:

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from api.headers import SECURITY_HEADERS
 from storage.influx.server import InfluxError
+from storage.ledger.sight import OutOfSightError
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,13 @@ def unknown_parameter(name: str, known: Iterable[str]) -> FieldError:
     return FieldError(name, f"is no parameter of this path{_nearest(name, names)}", None, allowed)
 
 
+def unavailable(exc: Exception) -> ProblemError:
+    """The 503 for a store that does not answer."""
+    log.warning("a store did not answer: %s", exc)
+    text = "a store did not answer; GET /api/v1/ready says which"
+    return ProblemError(503, text, headers={"Retry-After": "5"})
+
+
 def respond(request: Request, problem: ProblemError) -> Response:
     """The problem as a response; ASCII only, so that any text can be quoted."""
     body = {
@@ -104,6 +112,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OperationalError, _on_unavailable)
     app.add_exception_handler(sqlite3.OperationalError, _on_unavailable)
     app.add_exception_handler(InfluxError, _on_unavailable)
+    app.add_exception_handler(OutOfSightError, _on_out_of_sight)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -130,11 +139,11 @@ async def _on_http(request: Request, exc: Exception) -> Response:
 
 
 async def _on_unavailable(request: Request, exc: Exception) -> Response:
-    log.warning("a store did not answer: %s", exc)
-    problem = ProblemError(
-        503, "a store did not answer; GET /api/v1/ready says which", headers={"Retry-After": "5"}
-    )
-    return respond(request, problem)
+    return respond(request, unavailable(exc))
+
+
+async def _on_out_of_sight(request: Request, exc: Exception) -> Response:
+    return respond(request, ProblemError(403, f"your key is limited to a part: {exc}"))
 
 
 async def _on_bug(request: Request, exc: Exception) -> Response:

@@ -28,16 +28,19 @@ class Protection:
     carry that name as Host, which is why only names from `allowed_hosts` are served.
     """
 
-    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, allowed_hosts: frozenset[str], allowed_origins: frozenset[str]
+    ) -> None:
         self._app = app
         self._allowed_hosts = allowed_hosts
+        self._allowed_origins = allowed_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        problem = self._host_problem(scope) or _write_problem(scope)
+        problem = self._host_problem(scope) or _write_problem(scope, self._allowed_origins)
         if problem:
             await respond(Request(scope), problem)(scope, receive, send)
             return
@@ -85,13 +88,14 @@ def _without_port(host: str) -> str:
     return (host[:end] + name).lower() if port.isdigit() or not port else host
 
 
-def _write_problem(scope: Scope) -> ProblemError | None:
+def _write_problem(scope: Scope, allowed_origins: frozenset[str]) -> ProblemError | None:
     if scope["method"] in READING:
         return None
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     site = headers.get("sec-fetch-site", "same-origin")
-    if site not in ("same-origin", "none") or (origin and _netloc(origin) != headers["host"]):
+    is_ours = site in ("same-origin", "none") and (not origin or _netloc(origin) == headers["host"])
+    if not is_ours and origin not in allowed_origins:
         error = FieldError("Origin", "is another site", origin, headers["host"])
         return ProblemError(
             403, "writes are taken from this server's own pages only", errors=[error]

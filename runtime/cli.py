@@ -19,6 +19,8 @@ COMMANDS = {  # name: (module, what it does)
     "evaluate": ("simulators.evaluate_command", "score detection against the truth of a world"),
     "probe": ("devices.probe.command", "measure this office's connectivity and publish it"),
     "registry": ("storage.registry_command", "import, export or sample sites and devices"),
+    "keys": ("storage.keys_command", "make, list, rotate and revoke the keys of the API"),
+    "audit": ("storage.audit_command", "check that the audit is whole, or show its newest rows"),
     "influx": ("storage.influx_command", "make an InfluxDB ready for telemetry"),
     "quarantine": ("ingest.quarantine_command", "list what was refused, and replay it after a fix"),
     "capture": ("ingest.capture_command", "record what devices publish at a broker in a file"),

@@ -165,10 +165,11 @@ def _listening(settings: Settings) -> Iterator[Check]:
     )
     if open_to_all:
         yield Check("warning", "ports", f"beyond this machine: {', '.join(open_to_all)}; see that a"
-                    " proxy with a login stands before the API, and TLS before the broker"
+                    " proxy with TLS stands before the API, and TLS before the broker"
                     )  # fmt: skip
     else:
         yield Check("ok", "ports", "API and broker listen on no address beyond this machine")
-    if settings.http.allow_unauthenticated:
-        yield Check("warning", "http", "http.allow_unauthenticated is true, and the API has no"
-                    " login: a proxy must decide who may call")  # fmt: skip
+    if settings.http.allow_cleartext:
+        yield Check("warning", "http", "http.allow_cleartext is true: keys travel in clear unless a"
+                    " proxy with TLS stands before the API, or the way to it is private"
+                    )  # fmt: skip

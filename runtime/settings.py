@@ -52,9 +52,46 @@ class Http:
     allowed_hosts: str = setting(
         "localhost,127.0.0.1,[::1]", "names by which browsers may call the API, comma-separated"
     )
-    allow_unauthenticated: bool = setting(
-        False, "listen beyond this machine although the API has no login yet"
+    allowed_origins: str = setting(
+        "", "origins of pages elsewhere that may read the API, comma-separated; empty: none"
     )
+    allow_cleartext: bool = setting(
+        False, "listen beyond this machine, where keys travel in clear without a TLS proxy in front"
+    )
+    trusted_proxies: str = setting(
+        "", "addresses of proxies whose X-Forwarded-For is believed, comma-separated"
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    requests_per_minute: str = setting(
+        "viewer=1200, operator=1200, admin=6000, auditor=1200",
+        "requests a minute that a key may make, by its role",
+    )
+    page_items: str = setting(
+        "viewer=10000, operator=10000, admin=10000, auditor=10000",
+        "items of the largest page, by role; each path has its own maximum too",
+    )
+    stored_rows: str = setting(
+        "viewer=200000, operator=200000, admin=200000, auditor=200000",
+        "stored rows that one answer of telemetry may be made from, by role",
+    )
+
+
+@dataclass(frozen=True)
+class Oidc:
+    issuer: str = setting("", "issuer of OpenID Connect whose tokens are taken; empty: none")
+    audience: str = setting("", "audience that its tokens must name")
+    jwks: str = setting("", "URL or file of its keys")
+    algorithms: str = setting(
+        "RS256,ES256,EdDSA", "signatures that are taken, of these three, comma-separated"
+    )
+    role_claim: str = setting("govsense_role", "claim that names the role; dots lead into objects")
+    provinces_claim: str = setting(
+        "govsense_provinces", 'claim that lists provinces by ISO code; ["*"] for all'
+    )
+    agencies_claim: str = setting("govsense_agencies", 'claim that lists agencies; ["*"] for all')
 
 
 @dataclass(frozen=True)
@@ -135,6 +172,8 @@ class Settings:
     platform: Platform = field(default_factory=Platform)
     mqtt: Mqtt = field(default_factory=Mqtt)
     http: Http = field(default_factory=Http)
+    limits: Limits = field(default_factory=Limits)
+    oidc: Oidc = field(default_factory=Oidc)
     storage: Storage = field(default_factory=Storage)
     influx: Influx = field(default_factory=Influx)
     ingest: Ingest = field(default_factory=Ingest)

@@ -24,6 +24,7 @@ from runtime.ports import PortInUseError, is_open, require_free
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
+from runtime.up_key import Api, api_with_own_key
 from runtime.up_registry import OWN_PROBE, SIMULATED, register
 from runtime.up_report import print_report, read_before, read_stats
 from runtime.up_watch import Watch
@@ -228,37 +229,44 @@ def _simulate_command(plan: Plan) -> list[str]:
 
 
 def _run_for(seconds: float, plan: Plan, watch: Watch, stopping: Callable[[], bool]) -> int:
+    with api_with_own_key(plan.settings, plan.url, seconds) as api:
+        return _run_and_report(seconds, plan, watch, stopping, api)
+
+
+def _run_and_report(
+    seconds: float, plan: Plan, watch: Watch, stopping: Callable[[], bool], api: Api
+) -> int:
     supervisor = watch.supervisor
-    before = read_before(plan.url)
+    before = read_before(api)
     until = time.monotonic() + seconds
     while time.monotonic() < until and not stopping():
         watch.look()
         left = until - time.monotonic()
-        _progress(f"{seconds - left:3.0f} of {seconds:.0f} s  {_short(plan.url)}")
+        _progress(f"{seconds - left:3.0f} of {seconds:.0f} s  {_short(api)}")
         time.sleep(min(1.0, max(0.0, left)))
     _progress("")
     healthy = all(child.pid and not child.restarts for child in supervisor.children.values())
     supervisor.stop("simulate", "probe")
-    _wait(lambda: _is_drained(plan.url), supervisor, stopping, DRAIN_WITHIN_S)
+    _wait(lambda: _is_drained(api), supervisor, stopping, DRAIN_WITHIN_S)
     truth = plan.settings.data_dir / "truth.jsonl" if plan.args.simulate else None
     try:
-        return 0 if print_report(plan.url, truth, before, healthy=healthy) else 1
+        return 0 if print_report(api, truth, before, healthy=healthy) else 1
     except httpx.HTTPError as exc:
         print(f"govsense up: {plan.url} does not answer: {exc}", file=sys.stderr)
         return 1
 
 
-def _short(url: str) -> str:
+def _short(api: Api) -> str:
     try:
-        stats = read_stats(url)
+        stats = read_stats(api)
     except httpx.HTTPError:
         return "the API does not answer"  # it is being started again
     return f"{stats['readings_stored']} readings stored, {stats['alerts_open']} alerts open"
 
 
-def _is_drained(url: str) -> bool:
+def _is_drained(api: Api) -> bool:
     try:
-        return not read_stats(url)["messages_pending"]
+        return not read_stats(api)["messages_pending"]
     except httpx.HTTPError:
         return False
 

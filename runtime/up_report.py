@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+from runtime.up_key import Api
 
 COUNTED = ("malformed", "duplicate", "late-batch")  # faults that are accounted for, not alerted
 GROWING = (
@@ -26,27 +26,25 @@ class Before:
     fired: frozenset[str]
 
 
-def read_before(url: str) -> Before:
+def read_before(api: Api) -> Before:
     """What is there now. Raises httpx.HTTPError where the API is not well."""
-    return Before(read_stats(url), frozenset(alert["alert"] for alert in _fired(url)))
+    return Before(read_stats(api), frozenset(alert["alert"] for alert in _fired(api)))
 
 
-def read_stats(url: str) -> dict[str, Any]:
+def read_stats(api: Api) -> dict[str, Any]:
     """The platform's own summary of itself. Raises httpx.HTTPError where the API is not well."""
-    answer = httpx.get(f"{url}/api/v1/stats", timeout=5, trust_env=False)
-    answer.raise_for_status()
-    stats: dict[str, Any] = answer.json()
+    stats: dict[str, Any] = api.get("/stats", timeout_s=5).json()
     return stats
 
 
-def print_report(url: str, truth: Path | None, before: Before, *, healthy: bool) -> bool:
+def print_report(api: Api, truth: Path | None, before: Before, *, healthy: bool) -> bool:
     """Print what this run saw; whether readings arrived, a fault was found and all stayed healthy.
 
     truth: the file of the injected faults, None where none were injected.
     """
-    now = read_stats(url)
+    now = read_stats(api)
     stats = now | {name: now[name] - before.stats[name] for name in GROWING}
-    fired = [alert for alert in _fired(url) if alert["alert"] not in before.fired]
+    fired = [alert for alert in _fired(api) if alert["alert"] not in before.fired]
     faults = _faults(truth)
     found = sum(_was_found(fault, fired) for fault in faults)
     checks = {
@@ -68,7 +66,7 @@ def print_report(url: str, truth: Path | None, before: Before, *, healthy: bool)
             f"  {alert['at'][11:19]}  {alert['severity']:8}  {alert['device']}: {alert['text_en']}"
         )
     if len(fired) > SHOWN_ALERTS:
-        print(f"  and {len(fired) - SHOWN_ALERTS} more: GET {url}/api/v1/alerts")
+        print(f"  and {len(fired) - SHOWN_ALERTS} more: GET {api.url}/api/v1/alerts")
     for name, key in SPANS.items():
         span = stats[key]
         print(
@@ -84,9 +82,8 @@ def _ms(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.0f} ms"
 
 
-def _fired(url: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{url}/api/v1/alerts", params={"limit": 1000}, timeout=10, trust_env=False)
-    answer.raise_for_status()
+def _fired(api: Api) -> list[dict[str, Any]]:
+    answer = api.get("/alerts", timeout_s=10, limit=1000)
     return [alert for alert in answer.json()["items"] if alert["state"] != "pending"]
 
 

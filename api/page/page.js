@@ -1,5 +1,6 @@
 // The page at /: provinces, open alerts and the live stream, from /api/v1.
 
+import { eventsOf } from "/page/stream.js";
 import { TEXTS } from "/page/texts.js";
 
 const REFRESH_MS = 15000;
@@ -13,6 +14,8 @@ const SYMBOLS = { critical: "◆", warning: "▲", info: "●" };
 const byId = (id) => document.getElementById(id);
 
 let language = firstLanguage();
+let key = sessionStorage.getItem("key") ?? ""; // never in an address, a cookie or another tab
+let loginProblem = "";
 let connection = "connecting";
 let facts = null; // the last answers of the API
 let reachable = true;
@@ -62,6 +65,7 @@ function element(tag, className, content) {
 
 function show() {
   document.documentElement.lang = language;
+  showLogin();
   for (const place of document.querySelectorAll("[data-text]")) {
     place.textContent = text(place.dataset.text);
   }
@@ -81,6 +85,13 @@ function show() {
   byId("refreshed").textContent = text("refreshed", { time: clock(facts.now) });
   showProvinces();
   showAlerts(counts);
+}
+
+function showLogin() {
+  byId("login").hidden = Boolean(key);
+  for (const id of ["facts", "logout", "connection"]) byId(id).hidden = !key;
+  byId("login-problem").hidden = !loginProblem;
+  byId("login-problem").textContent = loginProblem && text(loginProblem);
 }
 
 function totals() {
@@ -203,8 +214,14 @@ function eventItem({ type, data }) {
   return item;
 }
 
+function ask(path, withKey, signal) {
+  return fetch(`/api/v1/${path}`, { headers: { Authorization: `Bearer ${withKey}` }, signal });
+}
+
 async function answer(path) {
-  const response = await fetch(`/api/v1/${path}`, { signal: AbortSignal.timeout(10000) });
+  const asked = key;
+  const response = await ask(path, asked, AbortSignal.timeout(10000));
+  if (response.status === 401 && asked === key) logOut("keyRefused");
   const body = await response.json();
   if (!response.ok && !body.checks) throw new Error(body.detail);
   return body;
@@ -213,15 +230,19 @@ async function answer(path) {
 async function refresh() {
   clearTimeout(pendingRefresh);
   pendingRefresh = 0;
+  if (!key) return;
+  const asked = key;
   try {
     const [ready, provinces, alerts] = await Promise.all([
       answer("ready"),
       answer("provinces"),
       answer(`alerts?state=open&limit=${SHOWN_ALERTS}`),
     ]);
+    if (asked !== key) return;
     facts = { now: ready.now, checks: ready.checks, provinces: provinces.items, alerts };
     reachable = true;
   } catch (error) {
+    if (asked !== key) return;
     console.warn(error);
     reachable = false;
   }
@@ -234,23 +255,72 @@ function refreshIn(milliseconds) {
   pendingRefresh = setTimeout(refresh, milliseconds);
 }
 
-function connect(after = "") {
-  const source = new EventSource(`/api/v1/events${after && `?after=${after}`}`);
-  let last = after;
-  source.onopen = () => setConnection("connected");
-  source.onerror = () => {
+let listening = new AbortController();
+
+async function listen() {
+  const { signal } = listening;
+  let last = "";
+  while (!signal.aborted) {
+    try {
+      const response = await ask(last ? `events?after=${last}` : "events", key, signal);
+      if (response.status === 401) return logOut("keyRefused");
+      if (!response.ok) throw new Error(`events: ${response.status}`);
+      setConnection("connected");
+      for await (const event of eventsOf(response.body)) {
+        last = event.id;
+        take(event);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+    }
     setConnection("disconnected");
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS, last);
-  };
-  for (const type of ["alert", "device", "reset"]) {
-    source.addEventListener(type, (event) => {
-      last = event.lastEventId;
-      events.unshift({ type, data: JSON.parse(event.data) });
-      events.length = Math.min(events.length, SHOWN_EVENTS);
-      showEvents();
-      refreshSoon();
-    });
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
+}
+
+function take({ type, data }) {
+  if (!["alert", "device", "reset"].includes(type)) return;
+  events.unshift({ type, data: JSON.parse(data) });
+  events.length = Math.min(events.length, SHOWN_EVENTS);
+  showEvents();
+  refreshSoon();
+}
+
+async function logIn(given) {
+  let problem = "";
+  try {
+    const response = /^[!-~]+$/.test(given)
+      ? await ask("me", given, AbortSignal.timeout(10000))
+      : { ok: false };
+    if (!response.ok) problem = response.status === 429 ? "tooOften" : "keyRefused";
+  } catch {
+    problem = "unreachableAtFirst";
+  }
+  if (problem) return logOut(problem);
+  sessionStorage.setItem("key", given);
+  key = given;
+  loginProblem = "";
+  byId("key").value = "";
+  begin();
+}
+
+function logOut(problem = "") {
+  sessionStorage.removeItem("key");
+  key = "";
+  loginProblem = problem;
+  facts = null;
+  events.length = 0;
+  connection = "connecting";
+  listening.abort();
+  show();
+}
+
+function begin() {
+  show();
+  if (!key) return;
+  listening = new AbortController();
+  listen();
+  refresh();
 }
 
 let soon = false;
@@ -277,6 +347,11 @@ byId("language").addEventListener("click", () => {
   show();
 });
 
-show();
-connect();
-refresh();
+byId("login-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  logIn(byId("key").value.trim());
+});
+
+byId("logout").addEventListener("click", () => logOut());
+
+begin();

@@ -3,6 +3,13 @@
 export const TEXTS = {
   en: {
     otherLanguage: "ພາສາລາວ",
+    key: "Key",
+    login: "Log in",
+    logout: "Log out",
+    loginNote:
+      "An administrator makes keys: govsense keys create. Yours is kept until you close this tab.",
+    keyRefused: "This key is not valid.",
+    tooOften: "Too many attempts. Wait a minute, then try again.",
     openAlerts: "Open alerts",
     provinces: "Provinces",
     province: "Province",
@@ -49,6 +56,13 @@ export const TEXTS = {
   },
   lo: {
     otherLanguage: "English",
+    key: "ກະແຈ",
+    login: "ເຂົ້າສູ່ລະບົບ",
+    logout: "ອອກຈາກລະບົບ",
+    loginNote:
+      "ຜູ້ດູແລລະບົບເປັນຜູ້ສ້າງກະແຈ: govsense keys create. ກະແຈຂອງທ່ານຈະຖືກເກັບໄວ້ຈົນກວ່າທ່ານຈະປິດໜ້ານີ້.",
+    keyRefused: "ກະແຈນີ້ໃຊ້ບໍ່ໄດ້.",
+    tooOften: "ລອງຫຼາຍເທື່ອເກີນໄປ. ກະລຸນາລໍຖ້າໜຶ່ງນາທີ ແລ້ວລອງໃໝ່.",
     openAlerts: "ການແຈ້ງເຕືອນທີ່ຍັງເປີດຢູ່",
     provinces: "ແຂວງ",
     province: "ແຂວງ",

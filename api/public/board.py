@@ -98,4 +98,4 @@ def _posted(status: PublicStatus, age_s: int) -> Posted:
 
 
 def _tag(body: bytes) -> str:
-    return f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'

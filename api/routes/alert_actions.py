@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from api.callers import LOCAL, Caller, CallerNow
+from api.callers import Caller, CallerNow
 from api.documentation import documented
 from api.operators import (
     Assignment,
@@ -135,10 +135,8 @@ def _subject(alert: str) -> Subject:
 
 
 def _seen_by(by: str | None, caller: Caller) -> str:
-    """Who has seen it; who says so for another is named too, where callers are known."""
-    if by is None or by == caller.name:
-        return caller.name
-    return by if caller.id == LOCAL.id else f"{by} ({caller.name})"
+    """Who has seen it; who says so for another is named too."""
+    return caller.name if by in (None, caller.name) else f"{by} ({caller.name})"
 
 
 def _answer(platform: Platform, alert: str) -> dict[str, Any]:

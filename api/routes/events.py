@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,9 +16,11 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Message, Receive, Scope, Send
 
+from api.credentials import RefusedError
 from api.documentation import documented
 from api.feed import Feed, Frame, Listener
-from api.platform import PlatformNow
+from api.in_sight import part_of
+from api.platform import Platform, PlatformNow
 from api.problems import ProblemError
 from api.times import EXAMPLE, iso, iso_or_none
 from storage.ledger import events as ledger_events
@@ -29,6 +32,7 @@ router = APIRouter(tags=["events"])
 MOST_LISTENERS = 2000
 HEARTBEAT_S = 15
 LAST_ID = 2**63 - 1
+RENEW_S = 5.0  # how long a stream goes on for credentials that hold no longer
 SEND_WITHIN_S = 20.0  # a client that takes nothing for this long is dropped
 
 STREAM_EXAMPLE = (
@@ -42,9 +46,9 @@ STREAM_EXAMPLE = (
 class Stream(EventSourceResponse):
     """The stream of one listener; it ends quietly when its client does not take what is sent."""
 
-    def __init__(self, feed: Feed, listener: Listener, after: int | None, oldest: int) -> None:
+    def __init__(self, feed: Feed, listener: Listener, texts: AsyncIterator[bytes]) -> None:
         super().__init__(
-            _texts(feed, listener, after, oldest),
+            texts,
             ping=HEARTBEAT_S,
             ping_message_factory=lambda: ServerSentEvent(comment="still here"),
             send_timeout=SEND_WITHIN_S,
@@ -97,29 +101,65 @@ async def events(
     comes every 15 seconds. A client that falls behind is cut off and may resume.
     """
     feed: Feed = request.app.state.feed
+    numbers: Ledger = request.app.state.platform.ledger  # of events, which are nobody's
     if len(feed) >= MOST_LISTENERS:
         raise ProblemError(503, "too many event streams are open", headers={"Retry-After": "30"})
     begin = after if last_event_id is None else last_event_id
-    oldest = await run_in_threadpool(ledger_events.oldest_id, platform.ledger)
-    return Stream(feed, await feed.join(), begin, oldest)
+    oldest = await run_in_threadpool(ledger_events.oldest_id, numbers)
+    show = partial(_shown, platform)
+    listener = await feed.join()
+    return Stream(feed, listener, _texts(feed, listener, begin, oldest, show, request))
 
 
 async def _texts(
-    feed: Feed, listener: Listener, after: int | None, oldest: int
+    feed: Feed,
+    listener: Listener,
+    after: int | None,
+    oldest: int,
+    show: Callable[[Frame], Awaitable[bytes]],
+    request: Request,
 ) -> AsyncIterator[bytes]:
-    """The stream from behind `after`; `oldest` is the first event that is still kept."""
+    """The stream from behind `after`; `oldest` is the first event that is still kept.
+
+    It ends before the next event once the caller's credentials hold no longer.
+    """
+    renewed_at = time.monotonic()
     if after is None:
         after = listener.since
     elif not oldest - 1 <= after <= listener.since:
         after = listener.since
         yield _text(after, "reset", "{}")
     async for frame in feed.frames(listener, after):
-        yield frame.text
+        if time.monotonic() - renewed_at > RENEW_S:
+            try:
+                await run_in_threadpool(request.state.renewed)
+            except RefusedError as exc:
+                log.info("an event stream was ended: %s", exc)
+                return
+            renewed_at = time.monotonic()
+        text = await show(frame)
+        if text:
+            yield text
+
+
+async def _shown(platform: Platform, frame: Frame) -> bytes:
+    """What of an event its listener sees, b"" for nothing."""
+    if platform.caller.sight.is_whole:
+        return frame.text
+    seen = await run_in_threadpool(platform.seen)
+    assert seen is not None
+    event: ledger_events.NumberedEvent = frame.about
+    if event.type == "incident" and not seen.sites.isdisjoint(event.data["sites"]):
+        return _frame(event._replace(data=part_of(event.data, seen))).text
+    is_theirs = (event.type == "alert" and event.data["site"] in seen.sites) or (
+        event.type == "device" and event.data["device"] in seen.devices
+    )
+    return frame.text if is_theirs else b""
 
 
 def _frame(event: ledger_events.NumberedEvent) -> Frame:
     data = msgspec.json.encode({"at": iso(event.at_ms), **_public(event.data)}).decode()
-    return Frame(event.id, _text(event.id, event.type, data))
+    return Frame(event.id, _text(event.id, event.type, data), event)
 
 
 def _text(number: int, kind: str, data: str) -> bytes:

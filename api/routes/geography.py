@@ -88,9 +88,14 @@ DISTRICTS_EXAMPLE = {
 
 @router.get("/provinces", response_model=Page[ProvinceOut], responses=documented(PROVINCES_EXAMPLE))
 def list_provinces(platform: PlatformNow) -> dict[str, Any]:
-    """Every province with its sites, devices by lifecycle and open alerts, all on one page."""
+    """Every province with its sites, devices by lifecycle and open alerts, all on one page.
+
+    A caller who is limited to provinces gets those; counts are of what the caller may see.
+    """
     counts = province_counts(platform.ledger, now_ms=platform.now_ms())
-    items = [_province(p, counts.get(p.code, NOTHING)) for p in PROVINCES.values()]
+    theirs = platform.caller.provinces
+    shown = [p for p in PROVINCES.values() if theirs is None or p.code in theirs]
+    items = [_province(p, counts.get(p.code, NOTHING)) for p in shown]
     return {"items": items, "next": None}
 
 

@@ -100,7 +100,7 @@ def _checks(platform: Platform) -> Iterator[Check]:
 def _disk(path: Path) -> Check:
     free = shutil.disk_usage(path).free
     if free < LEAST_FREE_BYTES:
-        return Check("disk", False, f"{free >> 10} KiB are left under {path}: make space")
+        return Check("disk", False, f"{free >> 10} KiB are left for the platform: make space")
     return Check("disk", True, None)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from api.documentation import documented
 from api.operators import Assignment, Closing, DeedNow, Remark, is_id, refusals
 from api.platform import Platform, PlatformNow
-from api.problems import not_found
+from api.problems import ProblemError, not_found
 from api.routes.incidents import INCIDENT_EXAMPLE, IncidentOut, incident_out
 from api.times import EXAMPLE
 from storage.ledger import handling
@@ -59,8 +59,12 @@ def assign(incident: str, body: Assignment, platform: PlatformNow, deed: DeedNow
     responses=documented(CLOSED_EXAMPLE, *PROBLEMS),
 )
 def close(incident: str, body: Closing, platform: PlatformNow, deed: DeedNow) -> dict[str, Any]:
-    """Put an incident that goes on away, and its open alerts with it, for the same reason."""
+    """Put an incident that goes on away, and its open alerts with it, for the same reason.
+
+    It takes a key that sees all of its sites.
+    """
     subject = _subject(incident)
+    _check_sees_all(platform, incident)
     with refusals(subject):
         handling.close(platform.ledger, subject, deed, reason=body.reason, text=body.text)
     return _answer(platform, incident)
@@ -72,8 +76,15 @@ def _subject(incident: str) -> Subject:
     return Subject("incident", incident)
 
 
+def _check_sees_all(platform: Platform, incident: str) -> None:
+    seen, row = platform.seen(), get_incident(platform.ledger, incident)
+    if seen is not None and row is not None and not seen.sites.issuperset(row.sites):
+        text = "the incident has sites that your key does not see; who sees all of them closes it"
+        raise ProblemError(403, text)
+
+
 def _answer(platform: Platform, incident: str) -> dict[str, Any]:
     row = get_incident(platform.ledger, incident)
     if row is None:
         raise not_found("incident", incident)
-    return incident_out(row)
+    return incident_out(row, platform.seen())

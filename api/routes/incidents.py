@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from api import cursors
 from api.documentation import documented
+from api.in_sight import Seen, part_of
 from api.operators import (
     ACTION_EXAMPLE,
     MOST_ACTIONS,
@@ -55,7 +57,8 @@ class IncidentOut(BaseModel):
     """An incident as it is now.
 
     opened_at, at: when the platform first and last knew. started_at, ended_at: when it happened.
-    phase: the cause is final when all that was kept meanwhile has come. confidence: 0 to 1.
+    phase: the cause is final when all that was kept meanwhile has come. confidence: 0 to 1. sites,
+    devices: those that the caller may see; evidence only where those are all of them.
     closed_at: an operator put it away. revision: how often operators have acted on it.
     """
 
@@ -169,7 +172,7 @@ def incidents(
         request,
         rows,
         limit,
-        item=incident_out,
+        item=partial(incident_out, seen=platform.seen()),
         position=lambda row: (row.opened_at_ms, row.incident),
     )
 
@@ -188,16 +191,18 @@ def incident_details(incident: str, platform: PlatformNow) -> dict[str, Any]:
     parts = list_alerts(platform.ledger, AlertFilter(incident=incident), limit=MOST_ALERTS)
     actions = actions_on(platform.ledger, Subject("incident", incident), limit=MOST_ACTIONS)
     over_ms = row.at_ms if row.state == "resolved" else None
+    seen = platform.seen()
     return {
-        **incident_out(row),
-        "changes": [incident_out(change) for change in changes],
+        **incident_out(row, seen),
+        "changes": [incident_out(change, seen) for change in changes],
         "alerts": [alert_out(part) for part in parts],
         "history": history_of([(row.opened_at_ms, "open"), (over_ms, "resolved")], actions),
     }
 
 
-def incident_out(row: ledger.IncidentRow) -> dict[str, Any]:
-    """An incident as it is answered."""
+def incident_out(whole: ledger.IncidentRow, seen: Seen | None) -> dict[str, Any]:
+    """An incident as it is answered, with what of it is seen; None: all."""
+    row = whole if seen is None else ledger.IncidentRow(**part_of(whole._asdict(), seen))
     return {
         **{name: getattr(row, name) for name in _AS_THEY_ARE},
         "scope": {"type": row.scope_type, "id": row.scope_id},

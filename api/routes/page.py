@@ -19,7 +19,8 @@ def _read(name: str) -> Response:
     return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
 
-_FILES = {name: _read(name) for name in ("index.html", "page.css", "page.js", "texts.js")}
+NAMES = ("index.html", "page.css", "page.js", "stream.js", "texts.js")
+_FILES = {name: _read(name) for name in NAMES}
 
 
 @router.get("/")
@@ -44,6 +45,12 @@ async def style() -> Response:
 async def script() -> Response:
     """Its script."""
     return _FILES["page.js"]
+
+
+@router.get("/page/stream.js")
+async def stream() -> Response:
+    """How it listens."""
+    return _FILES["stream.js"]
 
 
 @router.get("/page/texts.js")

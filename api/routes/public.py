@@ -16,6 +16,7 @@ from api.problems import ProblemError
 from api.public.board import PERIOD_S, RETRY_S, Board, Posted, UnknownError
 from api.public.rate import Rate, neighbourhood
 from api.public.status import OVER_MS, RECENT_MS, CauseClass, PublicStatus, State, status_of
+from api.revalidation import matches
 from api.times import EXAMPLE, TimeOut
 from storage.ledger.public import public_facts
 
@@ -212,12 +213,6 @@ async def feed(posted: PostedNow, if_none_match: Tags = None) -> Response:
 
 def _answer(body: bytes, tag: str, known: str | None, media_type: str) -> Response:
     headers = {"ETag": tag, "Cache-Control": f"public, max-age={PERIOD_S}"}
-    if known is not None and _knows(known, tag):
+    if known is not None and matches(known, tag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=media_type)
-
-
-def _knows(known: str, tag: str) -> bool:
-    """Weak comparison, RFC 9110 section 13.1.2."""
-    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
-    return "*" in tags or tag.removeprefix("W/") in tags

@@ -198,12 +198,12 @@ def rollout(
     within = _within(platform, Within(province, district, agency, provider, site))
     about = _period(platform, period, from_, to)
     sources = gather_tests(platform.ledger, within, about)
-    return rollout_of(Question(within, about, "24x7", about.end_ms), sources, platform.rules)
+    return rollout_of(Question(within, about, "24x7", about.end_ms), sources, platform.report_rules)
 
 
 def _report(platform: Platform, asked: Asked) -> str:
     try:
-        return report_now(platform.ledger, asked, platform.rules, platform.now_ms())
+        return report_now(platform.ledger, asked, platform.report_rules, platform.now_ms())
     except TooMuchError as exc:
         error = FieldError("period", "is too long for so many sites", None, str(exc))
         raise ProblemError(422, f"ask for less at once: {exc}", errors=[error]) from exc

@@ -220,7 +220,7 @@ def _question(
     series = asking.find_series(platform, devices, asked.metrics)
     bucket_ms = asked.bucket and asking.bucket_of(asked.bucket, series, start_ms, end_ms)
     q = Question(series, start_ms, end_ms, bucket_ms or None, aggregates, asked.points)
-    asking.check_cost(q)
+    asking.check_cost(q, platform.limits.stored_rows)
     return q
 
 

@@ -20,7 +20,6 @@ from storage.ledger.series import series_of
 from storage.series.levels import LEVELS_MS
 
 MOST_BUCKETS = 20_000  # of one answer: series x buckets
-MOST_PIECES = 200_000  # stored rows that one answer may be made from: about a second
 MOST_EXPORTED = 5_000_000  # readings that one answer may stream
 MOST_DEVICES = 100
 MOST_SERIES = 1000
@@ -97,12 +96,12 @@ def bucket_of(bucket: str, series: Sequence[Series], from_ms: int, to_ms: int) -
     return fitting_length_ms(from_ms, to_ms, most, least_ms=least_ms)
 
 
-def check_cost(q: Question) -> None:
-    """Refuse a question whose answer is too large, or made from too much."""
+def check_cost(q: Question, most_rows: int) -> None:
+    """Refuse a question whose answer is too large, or made of more than `most_rows` stored rows."""
     if q.points is not None:
-        _check_points(q, q.points)
+        _check_points(q, q.points, most_rows)
     elif q.bucket_ms is not None:
-        _check_buckets(q, q.bucket_ms)
+        _check_buckets(q, q.bucket_ms, most_rows)
 
 
 def check_export(q: Question) -> None:
@@ -117,7 +116,7 @@ def check_export(q: Question) -> None:
         )
 
 
-def _check_buckets(q: Question, bucket_ms: int) -> None:
+def _check_buckets(q: Question, bucket_ms: int, most_rows: int) -> None:
     each = whole_buckets(q.from_ms, q.to_ms, bucket_ms)
     if each * len(q.series) > MOST_BUCKETS:
         raise _too_short(
@@ -125,17 +124,17 @@ def _check_buckets(q: Question, bucket_ms: int) -> None:
             f"at most {MOST_BUCKETS}: a longer bucket, a shorter range, fewer devices or metrics",
         )
     pieces = _pieces(q, bucket_ms, levels=() if P95 in q.aggregates else LEVELS_MS)
-    if pieces > MOST_PIECES:
+    if pieces > most_rows:
         raise invalid(
             "bucket",
             "would be made from too many stored rows",
             got=f"{pieces} rows",
-            allowed=f"at most {MOST_PIECES}: a bucket in whole 5m, 1h or 1d without p95, or a"
+            allowed=f"at most {most_rows}: a bucket in whole 5m, 1h or 1d without p95, or a"
             " shorter range",
         )
 
 
-def _check_points(q: Question, points: int) -> None:
+def _check_points(q: Question, points: int, most_rows: int) -> None:
     if points * len(q.series) > MOST_BUCKETS:
         raise invalid(
             "points",
@@ -144,12 +143,12 @@ def _check_points(q: Question, points: int) -> None:
             allowed=f"at most {MOST_BUCKETS}: fewer points, devices or metrics",
         )
     pieces = _pieces(q, fitting_length_ms(q.from_ms, q.to_ms, points), levels=LEVELS_MS)
-    if pieces > MOST_PIECES:
+    if pieces > most_rows:
         raise invalid(
             "points",
             "would be made from too many stored rows",
             got=f"{pieces} rows",
-            allowed=f"at most {MOST_PIECES}: fewer points, devices or metrics, or a shorter range",
+            allowed=f"at most {most_rows}: fewer points, devices or metrics, or a shorter range",
         )
 
 

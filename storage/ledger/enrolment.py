@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, update
 
 from devices.registry import Device, Problem, RegistryError
-from devices.topics import PREFIX, Topic, parse_topic
+from devices.topics import Topic, parse_topic
 from devices.wire import reasons
 from storage.ledger.migrations import Ledger
 from storage.ledger.registry import add_device
 from storage.ledger.schema import devices, enrolments, quarantine, sites
+from storage.ledger.sight import sent_in
 from storage.ledger.transactions import in_transaction
 from storage.ledger.upsert import upsert
 
@@ -76,7 +77,8 @@ def list_newcomers(
 
     provinces: only what was sent on topics of these; None: of any.
     """
-    heard = _heard(quarantine.c.device > after, *_in(provinces))
+    of_them = [] if provinces is None else [sent_in(quarantine.c.topic, provinces)]
+    heard = _heard(quarantine.c.device > after, *of_them)
     is_refused = and_(
         enrolments.c.state == "refused", heard.c.last_ms < enrolments.c.shown_again_ms
     )
@@ -90,12 +92,10 @@ def list_newcomers(
     return [_newcomer(row) for row in rows]
 
 
-def get_newcomer(
-    ledger: Ledger, device: str, *, provinces: Collection[str] | None = None
-) -> Newcomer | None:
+def get_newcomer(ledger: Ledger, device: str) -> Newcomer | None:
     """One of either state, None where nothing is held of it or it is registered."""
     with ledger.read() as connection:
-        return _get(connection, device, provinces)
+        return _get(connection, device)
 
 
 def sent_by(
@@ -211,19 +211,10 @@ def _newcomer(row: Any) -> Newcomer:
     return Newcomer(device, first_ms, last_ms, messages, refused)
 
 
-def _get(
-    connection: Connection, device: str, provinces: Collection[str] | None = None
-) -> Newcomer | None:
-    heard = _heard(quarantine.c.device == device, *_in(provinces))
+def _get(connection: Connection, device: str) -> Newcomer | None:
+    heard = _heard(quarantine.c.device == device)
     row = connection.execute(_newcomers(heard)).one_or_none()
     return None if row is None else _newcomer(row)
-
-
-def _in(provinces: Collection[str] | None) -> list[ColumnElement[bool]]:
-    if provinces is None:
-        return []
-    starts = [f"{PREFIX}/{province}/" for province in sorted(provinces)]
-    return [or_(false(), *(quarantine.c.topic.startswith(one, autoescape=True) for one in starts))]
 
 
 def _decide(

@@ -31,6 +31,8 @@ from storage.ledger.bin_days import fill_days
 from storage.ledger.schema import (
     actions,
     alerts,
+    api_keys,
+    audit,
     bin_days,
     bins,
     enrolments,
@@ -46,6 +48,7 @@ from storage.ledger.schema import (
     speed_days,
     windows,
 )
+from storage.ledger.sight import Sight, restricted
 
 Step = Callable[[Connection], None]
 
@@ -90,6 +93,12 @@ def add_reports(connection: Connection) -> None:
     fill_days(connection)
 
 
+def add_rights(connection: Connection) -> None:
+    """Keys of the API, and the audit with what keeps it append-only."""
+    api_keys.create(connection)
+    audit.create(connection)
+
+
 # STEPS[n] brings a ledger from version n + 1 to n + 2, within the opening transaction.
 STEPS: tuple[Step, ...] = (
     sequences.create,
@@ -97,9 +106,11 @@ STEPS: tuple[Step, ...] = (
     add_enrolments,
     add_operators_work,
     add_reports,
+    add_rights,
 )
 # A request of the API holds a connection while it reads; a server answers 40 at a time.
 POOLED, OVERFLOW = 8, 40
+MOST_SIGHTS = 1000  # that are remembered
 # How long PostgreSQL may take to let us in, and a lost network to be noticed.
 CONNECT_S, SILENT_MS = 5, 20_000
 # The number that PostgreSQL knows the right to make or migrate tables by; any other would do.
@@ -123,6 +134,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._limited: dict[Sight, Ledger] = {}
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -145,6 +157,17 @@ class Ledger:
             else:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    def seen_by(self, sight: Sight) -> Ledger:
+        """The same ledger, as one sees it who may not see all of it; shares its connections."""
+        if sight.is_whole:
+            return self
+        limited = self._limited.get(sight)
+        if limited is None:
+            if len(self._limited) >= MOST_SIGHTS:
+                self._limited.clear()
+            limited = self._limited[sight] = Ledger(restricted(self.engine, sight))
+        return limited
 
     def close(self) -> None:
         """Release all connections."""

@@ -101,3 +101,15 @@ def registry_version(ledger: Ledger) -> int:
     """Rises with every change of the registry."""
     with ledger.read() as connection:
         return int(connection.execute(select(meta.c.value).where(IS_VERSION)).scalar_one())
+
+
+def site_names(ledger: Ledger) -> frozenset[str]:
+    """The id of every site."""
+    with ledger.read() as connection:
+        return frozenset(connection.execute(select(sites.c.site)).scalars())
+
+
+def device_names(ledger: Ledger) -> frozenset[str]:
+    """The id of every device."""
+    with ledger.read() as connection:
+        return frozenset(connection.execute(select(devices.c.device)).scalars())

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Float,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     false,
     text,
 )
@@ -167,14 +169,14 @@ bins = Table(  # version 3: five minutes of a site, the last revision
     Index("bins_by_time", "start_ms"),
 )
 
-incident_sites = Table(  # by which sites incidents are found
+incident_sites = Table(  # version 5: by which sites incidents are found
     "incident_sites",
     metadata,
     Column("site", String, primary_key=True),
     Column("incident", String, primary_key=True),
 )
 
-handling = Table(  # what operators have made of an alert or an incident
+handling = Table(  # version 5: what operators have made of an alert or an incident
     "handling",
     metadata,
     Column("type", String, primary_key=True),  # alert, incident
@@ -187,7 +189,7 @@ handling = Table(  # what operators have made of an alert or an incident
     Column("close_text", Text),
 )
 
-windows = Table(  # silences and maintenance, each as it is now
+windows = Table(  # version 5: silences and maintenance, each as it is now
     "windows",
     metadata,
     Column("window", String, primary_key=True),
@@ -213,7 +215,7 @@ windows = Table(  # silences and maintenance, each as it is now
     Index("windows_by_end", "end_ms"),
 )
 
-actions = Table(  # what people did, appended only
+actions = Table(  # version 5: what people did, appended only
     "actions",
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
@@ -241,7 +243,7 @@ actions = Table(  # what people did, appended only
     sqlite_autoincrement=True,
 )
 
-bin_days = Table(  # the bins of a site in a local day, a character each: `bins` in short
+bin_days = Table(  # version 6: the bins of a site in a local day, a character each: `bins` in short
     "bin_days",
     metadata,
     Column("day_ms", BigInteger, primary_key=True),  # local midnight before them
@@ -250,7 +252,7 @@ bin_days = Table(  # the bins of a site in a local day, a character each: `bins`
     Index("bin_days_by_site", "site", "day_ms"),
 )
 
-speed_days = Table(  # the speed tests of a probe in a local day
+speed_days = Table(  # version 6: the speed tests of a probe in a local day
     "speed_days",
     metadata,
     Column("day_ms", BigInteger, primary_key=True),  # local midnight before them
@@ -258,7 +260,7 @@ speed_days = Table(  # the speed tests of a probe in a local day
     Column("tests", LargeBinary, nullable=False),  # of storage.ledger.speed_tests.PACKED
 )
 
-reports = Table(  # final connectivity reports as they were issued; never changed
+reports = Table(  # version 6: final connectivity reports as they were issued; never changed
     "reports",
     metadata,
     Column("key", String, primary_key=True),  # scope, period and calendar
@@ -359,3 +361,58 @@ process_stats = Table(  # heartbeat and gauges of each running process
     Column("at_ms", BigInteger, nullable=False),
     Column("data", JSON, nullable=False),
 )
+
+api_keys = Table(  # version 7: who may call the API
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("prefix", String, nullable=False, unique=True),  # the part of a key that may be shown
+    Column("hash", String, nullable=False),  # SHA-256 of the whole key, in hex
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("provinces", JSON),  # null: all
+    Column("agencies", JSON),  # null: all
+    Column("created_ms", BigInteger, nullable=False),  # machine time, like all of this table
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("last_used_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    Column("replaced_by", String),
+)
+
+audit = Table(  # version 7: append-only, each row chained to the one before
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without a gap
+    Column("at_ms", BigInteger, nullable=False),  # machine time
+    Column("who", String, nullable=False),  # id of a key, subject of a token; "" for nobody known
+    Column("name", String, nullable=False),
+    Column("address", String, nullable=False),  # from where; "" for this machine's command line
+    Column("what", String, nullable=False),
+    Column("method", String, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("status", Integer),  # of the answer; null: no answer of HTTP
+    Column("subject", Text, nullable=False),
+    Column("previous", String, nullable=False),  # hash of the row before, zeros for the first
+    Column("hash", String, nullable=False),  # SHA-256 over `previous` and the rest of the row
+)
+
+_REFUSAL = "the audit is append-only"
+_SQLITE_GUARDS = [
+    f"CREATE TRIGGER audit_no_{action.lower()} BEFORE {action} ON audit"
+    f" BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+    for action in ("UPDATE", "DELETE")
+]
+_POSTGRESQL_GUARDS = [
+    "CREATE OR REPLACE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS"
+    f" $$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$",
+    "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
+    " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change()",
+]
+
+
+@event.listens_for(audit, "after_create")
+def _guard(table: Table, connection: Connection, **options: object) -> None:
+    """Whenever the table is made, the database refuses to change or delete its rows."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    for statement in _POSTGRESQL_GUARDS if is_postgresql else _SQLITE_GUARDS:
+        connection.exec_driver_sql(statement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -74,7 +74,7 @@ class WindowFilter(NamedTuple):
     """Which windows; None does not restrict.
 
     status: proposed, planned, active, over, expired or withdrawn, as of `now_ms`. from_ms, to_ms:
-    of which they have a part. seen_provinces, seen_agencies: no others of those that lie in one.
+    of which they have a part.
     """
 
     now_ms: int
@@ -86,8 +86,6 @@ class WindowFilter(NamedTuple):
     agency: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
-    seen_provinces: Collection[str] | None = None
-    seen_agencies: Collection[str] | None = None
 
 
 class SamePersonError(Exception):
@@ -314,11 +312,6 @@ def _conditions(which: WindowFilter) -> list[ColumnElement[bool]]:
         conditions.append(windows.c.end_ms > which.from_ms)
     if which.to_ms is not None:
         conditions.append(windows.c.start_ms < which.to_ms)
-    seen = {"province": which.seen_provinces, "agency": which.seen_agencies}
-    for name, allowed in seen.items():
-        if allowed is not None:
-            column = windows.c[name]
-            conditions.append(or_(column.is_(None), column.in_(sorted(allowed))))
     return conditions
 
 

@@ -11,7 +11,7 @@ from detection.alerts import AlertChange
 from devices.readings import Readings
 from storage.ledger import events
 from storage.ledger.facts import Facts, commit
-from tests.api.world import MINUTE_MS, NOW, NOW_MS, World, change, problem_of, somebody
+from tests.api.world import MINUTE_MS, NOW, NOW_MS, Somebody, World, change, problem_of
 
 CLOSING = {"reason": "known-problem", "text": "The sensor is on order."}
 
@@ -57,10 +57,10 @@ def test_an_alert_on_a_device_has_no_readings(world: World) -> None:
 
 def test_an_acknowledgement_holds_until_the_alert_is_over(own_world: World) -> None:
     """It is taken back by hand, given again, and ends with the alert; all of it is history."""
-    own_world.caller = somebody("Vong")
+    own_world.become(Somebody("Vong"))
     own_world.done("/alerts/a001/acknowledge", {"comment": "seen"})
     assert own_world.get("/alerts/a001")["acknowledged_by"] == "Vong"
-    own_world.caller = somebody("Phom")
+    own_world.become(Somebody("Phom"))
     back = own_world.done("/alerts/a001/unacknowledge", {"text": "not mine"})
     assert (back["state"], back["acknowledged_by"], back["comment"]) == ("firing", None, None)
     own_world.done("/alerts/a001/acknowledge", {"by": "S. Night", "comment": "on the way"})
@@ -112,7 +112,7 @@ def test_a_request_that_comes_again_is_done_once(own_world: World) -> None:
     assert len(acts(own_world, "/alerts/a001")) == 3
     reused = own_world.post("/alerts/a001/comments", {"text": "more"}, idempotency_key="k1")
     assert problem_of(reused, 422)["errors"][0]["field"] == "Idempotency-Key"
-    own_world.caller = somebody("Phom")
+    own_world.become(Somebody("Phom"))
     own_world.done("/alerts/a001/comments", {"text": "more"}, idempotency_key="k1")
     assert len(acts(own_world, "/alerts/a001")) == 4
     bad = own_world.post("/alerts/a001/comments", {"text": "x"}, idempotency_key="a b")

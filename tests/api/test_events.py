@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
 from api.feed import BACKLOG, PAGE, Feed, Frame
@@ -128,9 +127,10 @@ def test_every_client_gets_every_event(own_world: World) -> None:
     """Many clients see the same events in the same order."""
     heard: list[list[int]] = []
     ready = threading.Barrier(21)
+    key = own_world.key("viewer")
 
     def listen() -> None:
-        with httpx.Client(base_url=own_world.client.base_url, trust_env=False) as client:
+        with own_world.calling(key) as client:
             mine = World(own_world.ledger, own_world.series, client=client)
             with listening(mine) as stream:
                 ready.wait(10)
@@ -165,7 +165,10 @@ def test_who_takes_nothing_is_dropped(
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", own_world.client.base_url.port))
-        deaf.sendall(b"GET /api/v1/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        deaf.sendall(
+            b"GET /api/v1/events?after=0 HTTP/1.1\r\nHost: localhost\r\n"
+            b"X-API-Key: " + own_world.key().encode() + b"\r\n\r\n"
+        )
         wait_for(lambda: "was dropped" in caplog.text, "the client is dropped")
         wait_for(lambda: not own_world.feed, "nothing is kept for it")
 

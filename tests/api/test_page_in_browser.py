@@ -9,6 +9,7 @@ import pytest
 
 from storage.ledger import stats
 from storage.ledger.facts import Facts, commit
+from storage.ledger.keys import revoke_key
 from storage.ledger.migrations import open_ledger
 from storage.series.sqlite import SqliteSeries
 from tests.api.browser import Browser, browser_in
@@ -17,6 +18,7 @@ from tests.api.world import NOW_MS, World, change, serving
 CONNECTION = "document.getElementById('connection').dataset.state"
 SUMMARY = "document.getElementById('summary').textContent"
 NOTICE = "document.getElementById('unready')"
+READY = "document.getElementById('language')?.textContent"
 LOADED = f"{CONNECTION} === 'connected' && document.querySelectorAll('#provinces tr').length === 18"
 
 
@@ -30,7 +32,18 @@ def show(browser: Browser, world: World, query: str = "", *, width: int = 1100) 
     """Open the page and wait until it is complete."""
     browser.complaints.clear()
     browser.open(f"{world.client.base_url}{query}", width=width)
+    browser.wait("document.getElementById('login')")
+    log_in(browser, world.client.headers["authorization"].removeprefix("Bearer "))
     browser.wait(LOADED)
+
+
+def log_in(browser: Browser, key: str) -> None:
+    """Give the page a key where it asks for one."""
+    browser.wait(READY)
+    if browser.value("document.getElementById('login').hidden"):
+        return
+    browser.value(f"document.getElementById('key').value = {key!r}")
+    browser.value("document.querySelector('#login-form button').click()")
 
 
 def test_the_page_shows_the_country_and_what_happens(own_world: World, browser: Browser) -> None:
@@ -112,3 +125,39 @@ def test_a_lost_connection_is_visible_and_comes_back(own_world: World, browser: 
     with serving(own_world, port=port):
         browser.wait(f"{CONNECTION} === 'connected' && {NOTICE}.hidden")
         browser.open("about:blank")
+
+
+def test_a_key_is_asked_for_and_kept_for_this_tab(own_world: World, browser: Browser) -> None:
+    """Without a valid one nothing is shown; it is in no cookie, no address and no lasting store."""
+    browser.complaints.clear()
+    browser.open(f"{own_world.client.base_url}?lang=lo")
+    browser.wait(READY)
+    assert browser.value("document.getElementById('facts').hidden")
+    assert "ເຂົ້າສູ່ລະບົບ" in browser.value("document.getElementById('login').innerText")
+    for wrong in ("gvs_00000000_" + "x" * 43, "ຫ້ອງ"):
+        log_in(browser, wrong)
+        browser.wait("document.getElementById('login-problem').textContent.includes('ກະແຈ')")
+        browser.value("document.getElementById('login-problem').textContent = ''")
+    key = own_world.key("viewer", provinces=["LA-LP"])
+    log_in(browser, key)
+    browser.wait("document.querySelectorAll('#provinces tr').length === 1")
+    assert browser.value("sessionStorage.getItem('key')") == key
+    kept = browser.value("document.cookie + location.href + JSON.stringify(localStorage)")
+    assert key not in kept
+    browser.value("location.reload()")
+    browser.wait("document.querySelectorAll('#provinces tr').length === 1")
+    browser.value("document.getElementById('logout').click()")
+    assert browser.value("document.getElementById('facts').hidden")
+    assert browser.value("sessionStorage.getItem('key')") is None
+
+
+def test_a_key_that_is_revoked_ends_the_visit(own_world: World, browser: Browser) -> None:
+    """At the next question the page asks for a key, and says why."""
+    key = own_world.key("viewer")
+    browser.open(f"{own_world.client.base_url}?lang=en")
+    log_in(browser, key)
+    browser.wait(LOADED)
+    prefix = key.split("_")[1]
+    revoke_key(own_world.ledger, prefix, now_ms=own_world.machine_ms, by="test")
+    browser.wait("!document.getElementById('login').hidden")
+    assert "not valid" in browser.value("document.getElementById('login-problem').textContent")

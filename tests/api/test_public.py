@@ -368,7 +368,11 @@ def test_news_is_told_by_the_tag(country: World) -> None:
         assert answer.headers["cache-control"] == f"public, max-age={PERIOD_S}"
         tag = answer.headers["etag"]
         again = country.client.get(path, headers={"if-none-match": f'"x", {tag}'})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert (again.status_code, again.content, again.headers["etag"]) == (
+            304,
+            b"",
+            tag.removeprefix("W/"),
+        )
         assert country.client.get(path, headers={"if-none-match": '"x"'}).status_code == 200
 
 

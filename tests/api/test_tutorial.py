@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from storage.ledger.keys import create_key
 from storage.ledger.migrations import open_ledger
 from storage.series.sqlite import SqliteSeries
 from tests.api.test_command import get, running
@@ -33,6 +35,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     ledger = open_ledger(f"sqlite:///{directory / 'ledger.db'}")
     series = SqliteSeries.open(directory / "series.db")
     fill(ledger, series)
+    made_ms = time.time_ns() // 1_000_000
+    made = create_key(ledger, name="me", role="viewer", days=1, now_ms=made_ms, by="test")
     series.close()
     ledger.close()
     with running(directory, GOVSENSE_CLOCK__START=NOW) as (url, _):
@@ -41,7 +45,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield {
             **inherited,
             "GOVSENSE_URL": url,
-            "GOVSENSE_KEY": "a-key",
+            "GOVSENSE_KEY": made.text,
             "PYTHONPATH": str(ROOT),
         }
 

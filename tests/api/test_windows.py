@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from api.times import iso
-from tests.api.world import DAY_MS, HOUR_MS, MINUTE_MS, NOW, NOW_MS, World, problem_of, somebody
+from tests.api.world import DAY_MS, HOUR_MS, MINUTE_MS, NOW, NOW_MS, Somebody, World, problem_of
 
-VONG, PHOM, ADMIN = somebody("Vong"), somebody("Phom"), somebody("Boss", "admin")
+VONG, PHOM, ADMIN = Somebody("Vong"), Somebody("Phom"), Somebody("Boss", "admin")
 
 
 def asked(kind: str = "silence", reach: str = "site", name: str = "office", **more: Any) -> Any:
@@ -30,12 +30,12 @@ def ids(world: World, **filters: Any) -> list[str]:
 
 def test_a_silence_begins_at_once_and_is_ended_early(own_world: World) -> None:
     """With author, reason, place and history."""
-    own_world.caller = VONG
+    own_world.become(VONG)
     made = own_world.done("/windows", asked())
     assert (made["status"], made["start"], made["author"]) == ("active", NOW, "Vong")
     assert (made["province"], made["agency"], made["late"]) == ("LA-LP", "Interior", False)
     own_world.now_ms += 10 * MINUTE_MS
-    own_world.caller = PHOM
+    own_world.become(PHOM)
     ended = own_world.done(f"/windows/{made['window']}/end", {"text": "It is in."})
     assert (ended["status"], ended["end"]) == ("over", iso(NOW_MS + 10 * MINUTE_MS))
     own_world.now_ms += MINUTE_MS
@@ -49,17 +49,17 @@ def test_a_silence_begins_at_once_and_is_ended_early(own_world: World) -> None:
 
 def test_the_same_window_is_made_once(own_world: World) -> None:
     """By its key for ever, by its content until it is ended; another author has another one."""
-    own_world.caller = VONG
+    own_world.become(VONG)
     first = own_world.done("/windows", asked())
     own_world.now_ms += 5 * MINUTE_MS
     assert own_world.done("/windows", asked())["window"] == first["window"]
     own_world.done(f"/windows/{first['window']}/end", {"text": "x"})
     second = own_world.done("/windows", asked())["window"]
     keyed = own_world.done("/windows", asked(), idempotency_key="k1")["window"]
-    own_world.caller = PHOM
+    own_world.become(PHOM)
     other = own_world.done("/windows", asked())["window"]
     assert len({first["window"], second, keyed, other}) == 4
-    own_world.caller = VONG
+    own_world.become(VONG)
     own_world.done(f"/windows/{keyed}/end", {"text": "x"})
     assert own_world.done("/windows", asked(), idempotency_key="k1")["window"] == keyed
     reused = own_world.post("/windows", asked(reason="other"), idempotency_key="k1")
@@ -71,40 +71,40 @@ def test_the_same_window_is_made_once(own_world: World) -> None:
 )
 def test_a_national_window_needs_a_second_person(own_world: World, reach: str, name: str) -> None:
     """It mutes nothing before another operator has approved it, and then from there on."""
-    own_world.caller = VONG
+    own_world.become(VONG)
     made = own_world.done("/windows", asked("silence", reach, name))
     path = f"/windows/{made['window']}"
     assert made["status"] == "proposed"
     assert own_world.get("/alerts/a003")["muted"] == "silenced"  # by the clinic's own silence
     assert own_world.get("/alerts/a001")["muted"] is None
     own_world.now_ms += 10 * MINUTE_MS
-    others = [somebody("Eye", "viewer"), somebody("Eye", "auditor")]
-    partial = [somebody("Keo", provinces={"LA-LP"}), somebody("Bo", agencies={"Health"})]
+    others = [Somebody("Eye", "viewer"), Somebody("Eye", "auditor")]
+    partial = [Somebody("Keo", provinces=("LA-LP",)), Somebody("Bo", agencies=("Health",))]
     for caller in (VONG, *others, *partial):
-        own_world.caller = caller
+        own_world.become(caller)
         problem_of(own_world.post(f"{path}/approve", {"text": "yes"}), 403)
-    own_world.caller = PHOM
+    own_world.become(PHOM)
     approved = own_world.done(f"{path}/approve", {"text": "yes"}, if_match='"1"')
     assert (approved["status"], approved["approved_by"]) == ("active", "Phom")
     assert approved["start"] == iso(NOW_MS + 10 * MINUTE_MS)
     assert own_world.done(f"{path}/approve", {"text": "yes"}) == approved
     muted = own_world.get("/alerts/a003" if reach == "rule" else "/alerts/a001")["muted"]
     assert muted == "silenced"
-    own_world.caller = ADMIN
+    own_world.become(ADMIN)
     problem_of(own_world.post(f"{path}/approve", {"text": "me too"}), 409)
     problem_of(own_world.post(f"{path}/end", {"text": "x"}, if_match='"1"'), 412)
 
 
 def test_a_proposal_is_withdrawn_or_runs_out(own_world: World) -> None:
     """Neither can be approved any more."""
-    own_world.caller = VONG
+    own_world.become(VONG)
     gone = own_world.done("/windows", asked("maintenance", "provider", "LTC"))
     withdrawn = own_world.done(f"/windows/{gone['window']}/end", {"text": "another day"})
     assert withdrawn["status"] == "withdrawn"
     late = own_world.done("/windows", asked("silence", "country", ""))
     own_world.now_ms += 2 * HOUR_MS
     assert own_world.get(f"/windows/{late['window']}")["status"] == "expired"
-    own_world.caller = PHOM
+    own_world.become(PHOM)
     for window in (gone, late):
         problem_of(own_world.post(f"/windows/{window['window']}/approve", {"text": "yes"}), 409)
     assert ids(own_world, status="withdrawn") == [gone["window"]]
@@ -115,25 +115,25 @@ def test_the_past_is_rewritten_by_admins_only(own_world: World) -> None:
     """Maintenance of the last four days; a silence never; and an admin takes it back."""
     past = iso(NOW_MS - 3 * HOUR_MS)
     body = asked("maintenance", start=past, end=iso(NOW_MS - HOUR_MS))
-    own_world.caller = VONG
+    own_world.become(VONG)
     problem_of(own_world.post("/windows", body), 403)
-    own_world.caller = ADMIN
+    own_world.become(ADMIN)
     assert refused(own_world, {**body, "kind": "silence"}) == ["start"]
     assert refused(own_world, {**body, "start": iso(NOW_MS - 5 * DAY_MS)}) == ["start"]
     made = own_world.done("/windows", body)
     assert (made["status"], made["late"], made["start"]) == ("over", True, past)
-    own_world.caller = VONG
+    own_world.become(VONG)
     problem_of(own_world.post(f"/windows/{made['window']}/end", {"text": "x"}), 409)
-    own_world.caller = ADMIN
+    own_world.become(ADMIN)
     back = own_world.done(f"/windows/{made['window']}/end", {"text": "wrong site"})
     assert back["status"] == "withdrawn"
     national = {**body, "scope": {"type": "provider", "id": "LTC"}}
     proposed = own_world.done("/windows", national)
     path = f"/windows/{proposed['window']}/approve"
     assert ids(own_world, status="proposed") == [proposed["window"]]
-    own_world.caller = PHOM
+    own_world.become(PHOM)
     problem_of(own_world.post(path, {"text": "yes"}), 403)
-    own_world.caller = somebody("Chief", "admin")
+    own_world.become(Somebody("Chief", "admin"))
     approved = own_world.done(path, {"text": "yes"})
     assert (approved["status"], approved["start"]) == ("over", past)
 
@@ -193,10 +193,10 @@ def test_who_sees_a_part_makes_windows_of_that_part(
 ) -> None:
     """One of a province only within it, one of an agency only of its own sites."""
     for caller, may in (
-        (somebody("Lp", provinces={"LA-LP"}), lp),
-        (somebody("He", agencies={"Health"}), health),
+        (Somebody("Lp", provinces=("LA-LP",)), lp),
+        (Somebody("He", agencies=("Health",)), health),
     ):
-        own_world.caller = caller
+        own_world.become(caller)
         answer = own_world.post("/windows", asked("silence", reach, name))
         assert answer.status_code == (200 if may else 403), answer.text
 
@@ -206,12 +206,12 @@ def test_windows_of_other_parts_are_not_seen(own_world: World) -> None:
     office = own_world.done("/windows", asked())["window"]
     country = own_world.done("/windows", asked("silence", "country", ""))["window"]
     (clinic,) = set(ids(own_world)) - {office, country}
-    own_world.caller = somebody("Vt", provinces={"LA-VT"})
+    own_world.become(Somebody("Vt", provinces=("LA-VT",)))
     assert set(ids(own_world)) == {country, clinic}
     own_world.problem(404, f"/windows/{office}")
     problem_of(own_world.post(f"/windows/{office}/end", {"text": "x"}), 404)
     problem_of(own_world.post(f"/windows/{country}/end", {"text": "x"}), 403)
-    own_world.caller = somebody("In", agencies={"Interior"})
+    own_world.become(Somebody("In", agencies=("Interior",)))
     assert set(ids(own_world)) == {country, office}
 
 

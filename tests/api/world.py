@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import uvicorn
 
 from api.app import create_app
-from api.callers import LOCAL, Caller, Role, caller_of
+from api.callers import ROLES, Role
 from api.feed import Feed
+from api.limits import Limits
+from api.tokens import Issuer
 from detection.alerts import AlertChange
 from detection.incidents.changes import IncidentChange, IncidentState, Scope
 from detection.outages import BIN_MS, Bin, BinState
@@ -25,6 +27,7 @@ from devices.wire.message import Refusal
 from storage.ledger import stats
 from storage.ledger.actions import Deed
 from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
+from storage.ledger.keys import create_key
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.registry import add_registry
 from storage.ledger.series import add_series
@@ -35,12 +38,22 @@ from storage.series.store import SeriesStore
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 NOW_MS = 1_791_165_600_000  # 2026-10-05T02:00:00Z, a Monday
 NOW = "2026-10-05T02:00:00.000Z"
+UNLIMITED = Limits(requests_per_minute=10**9)
 RTT, DNS, BOX = 0, 1, 2  # series numbers
 # Of an office in the last hour: 7 up, 1 degraded, 2 down, 1 unknown, 1 excluded.
 BIN_STATES: tuple[BinState, ...] = (
     *("UP", "UP", "DOWN", "DOWN", "UNKNOWN", "DEGRADED"),
     *("EXCLUDED", "UP", "UP", "UP", "UP", "UP"),
 )
+
+
+class Somebody(NamedTuple):
+    """Who calls, as their key says. provinces, agencies: that they may see; None: all."""
+
+    name: str
+    role: Role = "operator"
+    provinces: tuple[str, ...] | None = None
+    agencies: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -52,7 +65,32 @@ class World:
     now_ms: int = NOW_MS
     client: httpx.Client = field(default_factory=httpx.Client)
     feed: Feed | None = None
-    caller: Caller = LOCAL  # who calls from now on
+    machine_ms: int = NOW_MS  # by which keys end
+    limits: dict[Role, Limits] = field(default_factory=lambda: dict.fromkeys(ROLES, UNLIMITED))
+    issuer: Issuer | None = None
+    allowed_origins: str = ""
+    _keys: dict[Somebody, str] = field(default_factory=dict)
+
+    def become(self, caller: Somebody) -> None:
+        """Call with a key of somebody from now on."""
+        if caller not in self._keys:
+            self._keys[caller] = self.key(
+                caller.role, name=caller.name, provinces=caller.provinces, agencies=caller.agencies
+            )
+        self.client.headers["Authorization"] = f"Bearer {self._keys[caller]}"
+
+    def key(self, role: Role = "admin", **facts: Any) -> str:
+        """The text of a new key; facts as of storage.ledger.keys.create_key."""
+        usual = {"name": role, "role": role, "days": 1, "now_ms": self.machine_ms, "by": "test"}
+        return create_key(self.ledger, **{**usual, **facts}).text
+
+    @contextmanager
+    def calling(self, key: str) -> Iterator[httpx.Client]:
+        """A client with a key, or with none at all where it is empty."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        url = self.client.base_url
+        with httpx.Client(base_url=url, timeout=10, trust_env=False, headers=headers) as client:
+            yield client
 
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON of a GET below /api/v1 that succeeds; `from_` is sent as `from`."""
@@ -85,22 +123,6 @@ class World:
     def problem(self, status: int, path: str, **parameters: Any) -> dict[str, Any]:
         """The problem object of a GET that fails with this status."""
         return problem_of(self.client.get(f"/api/v1{path}", params=_named(parameters)), status)
-
-
-def somebody(
-    name: str,
-    role: Role = "operator",
-    provinces: set[str] | None = None,
-    agencies: set[str] | None = None,
-) -> Caller:
-    """A caller of that name, who sees everything unless it is said otherwise."""
-    return Caller(
-        f"key-{name}",
-        name,
-        role,
-        None if provinces is None else frozenset(provinces),
-        None if agencies is None else frozenset(agencies),
-    )
 
 
 def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -137,8 +159,11 @@ def serving(world: World, *, port: int = 0, disks: tuple[Path, ...] = ()) -> Ite
         now_ms=lambda: world.now_ms,
         allowed_hosts="localhost,127.0.0.1,[::1]",
         disks=disks,
+        issuer=world.issuer,
+        limits=world.limits,
+        allowed_origins=world.allowed_origins,
+        machine_ms=lambda: world.machine_ms,
     )
-    app.dependency_overrides[caller_of] = lambda: world.caller
     world.feed = app.state.feed
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -149,7 +174,10 @@ def serving(world: World, *, port: int = 0, disks: tuple[Path, ...] = ()) -> Ite
         thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            with httpx.Client(base_url=url, timeout=10, trust_env=False) as world.client:
+            headers = {"Authorization": f"Bearer {world.key()}"}
+            with httpx.Client(
+                base_url=url, timeout=10, trust_env=False, headers=headers
+            ) as world.client:
                 yield listener.getsockname()[1]
         finally:
             server.should_exit = True

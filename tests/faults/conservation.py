@@ -45,7 +45,9 @@ class Conservation:
         self.violations: list[str] = []
         self._deployment = deployment
         self._url = f"http://127.0.0.1:{deployment.http_port}/metrics"
-        self._client = httpx.Client(timeout=ANSWER_WITHIN_S, trust_env=False)
+        self._client = httpx.Client(
+            timeout=ANSWER_WITHIN_S, trust_env=False, headers=deployment.headers
+        )
         self._head = Head(deployment.journal, create=False)
         self._ledger = open_ledger(deployment.ledger_url)
         self._received = 0  # as the API said last

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,12 @@ import psutil
 
 from api.client import Client as ApiClient
 from devices.registry import Device, Registry, Site, Uplink
+from storage.ledger.keys import create_key
 from storage.ledger.migrations import open_ledger
 from storage.ledger.registry import add_registry
 from tests.project.broker import free_port, program, wait_for
 
+UNLIMITED = ", ".join(f"{role}=1000000" for role in ("viewer", "operator", "admin", "auditor"))
 LOOPS = ("receiver", "processor", "drainer")
 BROKER = """listener {port} 127.0.0.1
 allow_anonymous true
@@ -67,6 +70,7 @@ class Platform:
             **os.environ,
             "GOVSENSE_MQTT__PORT": str(self.port),
             "GOVSENSE_HTTP__PORT": str(self.http_port),
+            "GOVSENSE_LIMITS__REQUESTS_PER_MINUTE": UNLIMITED,
             **environment,
         }
         directory.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,9 @@ class Platform:
         self.ledger_url = environment.get("GOVSENSE_STORAGE__LEDGER_URL") or embedded
         ledger = open_ledger(self.ledger_url)
         add_registry(ledger, registry)
+        now_ms = time.time_ns() // 1_000_000
+        made = create_key(ledger, name="test", role="admin", days=1, now_ms=now_ms, by="test")
+        self.headers = {"Authorization": f"Bearer {made.text}"}
         ledger.close()
 
     def start(self, *names: str) -> None:
@@ -134,7 +141,9 @@ class Platform:
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON answer of the API to a GET."""
         url = f"http://127.0.0.1:{self.http_port}/api/v1{path}"
-        answer = httpx.get(url, params=parameters, timeout=10, trust_env=False)
+        answer = httpx.get(
+            url, params=parameters, headers=self.headers, timeout=10, trust_env=False
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -157,7 +166,8 @@ class Platform:
     def metrics(self) -> dict[str, float]:
         """The plain counters and gauges of one Prometheus scrape."""
         url = f"http://127.0.0.1:{self.http_port}/metrics"
-        lines = httpx.get(url, timeout=10, trust_env=False).text.splitlines()
+        answer = httpx.get(url, headers=self.headers, timeout=10, trust_env=False)
+        lines = answer.text.splitlines()
         rows = [line.rsplit(" ", 1) for line in lines if line and not line.startswith("#")]
         return {name: float(value) for name, value in rows}
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import httpx
@@ -169,8 +169,20 @@ class Deployment:
     def get(self, path: str) -> httpx.Response:
         """The API's answer."""
         return httpx.get(
-            f"http://127.0.0.1:{self.http_port}{path}", timeout=5, trust_env=False
+            f"http://127.0.0.1:{self.http_port}{path}",
+            headers={"Authorization": f"Bearer {self._key}"},
+            timeout=5,
+            trust_env=False,
         ).raise_for_status()
+
+    @cached_property
+    def _key(self) -> str:
+        """A key of the API, made as docs/operations.md says to."""
+        command = [*GOVSENSE, "keys", "create", "--name", "test"]
+        done = subprocess.run(
+            command, env=self.environment("api"), check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
 
     def is_well(self, name: str) -> bool:
         """Whether the service's own health check succeeds."""

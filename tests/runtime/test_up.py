@@ -7,30 +7,35 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from runtime import cli, up_command, up_report
+from runtime import cli, up_command, up_key, up_report
+from runtime.settings import load
+from runtime.stores import open_ledger
+from runtime.up_key import Api
+from storage.ledger.keys import create_key, find_key, has_admin_key
 from tests.project.broker import free_port
 
 ALERT = {
     "at": "2026-10-05T01:30:00.000Z", "severity": "warning", "state": "firing",
     "metric": "mains_v", "text_en": "Seen: 184.9 V.",
 }  # fmt: skip
-URL = "http://127.0.0.1:1"
+API = Api("http://127.0.0.1:1", "")
 
 
-class Api:
+class Said:
     """What the API would say: totals since the first start, and every alert."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.total = 1000
         self.alerts = [{"alert": "a1", "device": "power-1", **ALERT}]
-        monkeypatch.setattr(up_report, "read_stats", lambda url: self.stats())
-        monkeypatch.setattr(up_report, "_fired", lambda url: list(self.alerts))
+        monkeypatch.setattr(up_report, "read_stats", lambda api: self.stats())
+        monkeypatch.setattr(up_report, "_fired", lambda api: list(self.alerts))
 
     def stats(self) -> dict[str, Any]:
         """As /api/v1/stats."""
@@ -52,9 +57,9 @@ def test_an_earlier_run_on_the_same_data_does_not_make_this_one_good(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Readings and alerts that were there before are not counted."""
-    api = Api(monkeypatch)
-    before = up_report.read_before(URL)
-    assert not up_report.print_report(URL, truth_of(tmp_path, "power-1"), before, healthy=True)
+    api = Said(monkeypatch)
+    before = up_report.read_before(API)
+    assert not up_report.print_report(API, truth_of(tmp_path, "power-1"), before, healthy=True)
     said = capsys.readouterr().out
     assert "readings stored      0" in said
     assert "alerts raised        0; 0 of 1" in said
@@ -63,13 +68,13 @@ def test_an_earlier_run_on_the_same_data_does_not_make_this_one_good(
     assert "publish to alert     p50 unknown, p99 unknown of 0" in said
     api.total += 5
     api.alerts.append({"alert": "a2", "device": "power-1", **ALERT})
-    assert up_report.print_report(URL, truth_of(tmp_path, "power-1"), before, healthy=True)
+    assert up_report.print_report(API, truth_of(tmp_path, "power-1"), before, healthy=True)
     said = capsys.readouterr().out
     assert "readings stored      15" in said
     assert "messages received    5 = 5 stored" in said
     assert "power-1: Seen: 184.9 V." in said  # an alert without its device helps nobody
     api.alerts += [{"alert": f"b{n}", "device": "power-2", **ALERT} for n in range(400)]
-    up_report.print_report(URL, truth_of(tmp_path, "power-1"), before, healthy=True)
+    up_report.print_report(API, truth_of(tmp_path, "power-1"), before, healthy=True)
     said = capsys.readouterr().out
     assert said.count("power-2: ") == up_report.SHOWN_ALERTS - 1
     assert f"and {401 - up_report.SHOWN_ALERTS} more" in said
@@ -108,12 +113,12 @@ def test_progress_goes_on_while_the_api_is_being_started_again(
 ) -> None:
     """An API that was killed is no reason to end with a traceback."""
 
-    def refused(url: str) -> dict[str, Any]:
+    def refused(api: Api) -> dict[str, Any]:
         raise httpx.ConnectError("refused")
 
     monkeypatch.setattr(up_command, "read_stats", refused)
-    assert up_command._short(URL) == "the API does not answer"
-    assert not up_command._is_drained(URL)
+    assert up_command._short(API) == "the API does not answer"
+    assert not up_command._is_drained(API)
 
 
 @pytest.mark.parametrize("is_file", [False, True], ids=["in use", "a file"])
@@ -151,3 +156,26 @@ def test_one_that_is_stopped_while_it_starts_blames_nobody(tmp_path: Path) -> No
     assert process.returncode == 0, rest
     assert "govsense: stopping" in rest
     assert "does not answer" not in rest
+
+
+def test_its_own_key_ends_with_the_run(tmp_path: Path) -> None:
+    """It may only read, is no first administrator's, and none that a killed run left holds on."""
+    settings = load(environ={"GOVSENSE_PLATFORM__DATA_DIR": str(tmp_path)})
+    ledger = open_ledger(settings)
+    now_ms = time.time_ns() // 1_000_000
+    left = create_key(
+        ledger, name=up_key.NAME, role="viewer", days=1, now_ms=now_ms, by="an earlier run"
+    )
+    with up_key.api_with_own_key(settings, API.url, 60) as api:
+        key = find_key(ledger, api.key)
+        assert key is not None
+        assert (key.role, key.state(now_ms)) == ("viewer", "valid")
+        assert key.expires_ms < now_ms + 3_600_000
+        before = find_key(ledger, left.text)
+        assert before is not None
+        assert before.revoked_ms is not None
+    after = find_key(ledger, api.key)
+    assert after is not None
+    assert after.revoked_ms is not None
+    assert not has_admin_key(ledger)
+    ledger.close()

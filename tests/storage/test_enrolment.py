@@ -68,7 +68,6 @@ def test_who_sent_and_is_not_registered_is_pending(ledger: Ledger) -> None:
     assert names(ledger, provinces={"LA-VT"}) == ["a"]
     assert names(ledger, provinces=set()) == []
     assert get_newcomer(ledger, "probe-s1") is None
-    assert get_newcomer(ledger, "a", provinces={"LA-LP"}) is None
 
 
 def test_the_newest_and_the_oldest_messages_are_read(ledger: Ledger) -> None:
