@@ -100,8 +100,8 @@ RULES: Mapping[tuple[str, str], Rule] = {
     ("GET", f"{V1}/reports/connectivity/revisions"): ASKED,
     ("GET", f"{V1}/reports/rollout"): ASKED,
     # Devices that are not registered. To accept one changes the registry, which is the country's.
-    ("GET", f"{V1}/enrolment"): ACTION,
-    ("GET", f"{V1}/enrolment/{{device}}"): ACTION,
+    ("GET", f"{V1}/enrolment"): SITES,
+    ("GET", f"{V1}/enrolment/{{device}}"): SITES,
     ("POST", f"{V1}/enrolment/{{device}}/accept"): Rule("admin", "country"),
     ("POST", f"{V1}/enrolment/{{device}}/refuse"): Rule("admin", "country"),
     ("GET", f"{V1}/quarantine"): SITES,

@@ -146,7 +146,7 @@ def test_two_who_assign_do_not_overwrite_each_other(own_world: World) -> None:
     assert own_world.done(path, {"to": None}, if_match='"2"')["assigned_to"] is None
     problem_of(own_world.post(path, {"to": "x" * 101}), 422)
     problem_of(own_world.post(path, {"to": "Keo"}, if_match="2"), 422)
-    assert acts(own_world, "/alerts/a001")[1:] == [("assign", "local", "")] * 3
+    assert acts(own_world, "/alerts/a001")[1:] == [("assign", "admin", "")] * 3
 
 
 def test_a_closed_alert_does_not_fire_again_before_it_is_over(own_world: World) -> None:
@@ -183,7 +183,7 @@ def test_an_incident_is_closed_with_its_alerts(own_world: World) -> None:
     own_world.done("/incidents/i1/comments", {"text": "called LTC"})
     own_world.done("/incidents/i1/assign", {"to": "Phom", "text": "has the phone"})
     closed = own_world.done("/incidents/i1/close", {"reason": "not-our-duty", "text": "LTC's"})
-    assert (closed["closed_by"], closed["close_reason"]) == ("local", "not-our-duty")
+    assert (closed["closed_by"], closed["close_reason"]) == ("admin", "not-our-duty")
     found = own_world.get("/incidents/i1")
     assert {one["alert"]: one["state"] for one in found["alerts"]} == {
         "a001": "closed",

@@ -21,7 +21,7 @@ NOW = datetime(2026, 10, 5, 2, tzinfo=UTC)
 
 def client_of(world: World) -> Client:
     """A client of the API over a world."""
-    return Client(str(world.client.base_url), trust_env=False)
+    return Client(str(world.client.base_url), key=world.key(), trust_env=False)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_an_alert_is_acknowledged_and_told(own_world: World) -> None:
     """The write goes once, a second one is refused, and the stream tells of the first."""
     with client_of(own_world) as client:
         alert = client.acknowledge("a001", by="Noy", comment="on the way")
-        assert (alert.state, alert.acknowledged_by) == ("acknowledged", "Noy")
+        assert (alert.state, alert.acknowledged_by) == ("acknowledged", "Noy (admin)")
         with pytest.raises(StateError, match="read it again"):
             client.acknowledge("a005", by="Noy", comment="too late")
         for event in client.events(after=0):

@@ -148,7 +148,7 @@ def test_a_refused_device_is_no_longer_pending(world: World) -> None:
     assert refused.status_code == 200, refused.text
     assert refused.json()["refused"] == {
         "at": "2026-10-05T02:00:00.000Z",
-        "by": "local",
+        "by": "admin",
         "reason": "a workshop",
         "shown_again_at": "2026-10-12T02:00:00.000Z",
     }

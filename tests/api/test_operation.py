@@ -105,6 +105,6 @@ def test_every_metric_and_path_is_documented(world: World) -> None:
         assert f"| `{name}" in documented, name
     for path in world.get("/openapi.json")["paths"]:
         resource = path.removeprefix("/api/v1").replace("{device}", "{id}")
-        for name in ("{site}", "{alert}", "{incident}"):
+        for name in ("{site}", "{alert}", "{incident}", "{window}"):
             resource = resource.replace(name, "{id}")
         assert f"{resource}`" in documented, resource

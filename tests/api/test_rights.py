@@ -128,7 +128,7 @@ def test_every_write_is_audited_with_its_outcome(own_world: World) -> None:
     body = {"by": "S", "comment": "seen"}
     client = own_world.client
     assert client.post(path.format("a001"), json=body).status_code == 200
-    assert client.post(path.format("a001"), json=body).status_code == 409
+    assert client.post(path.format("a001"), json={**body, "comment": "again"}).status_code == 409
     assert client.post(path.format("a002"), json={}).status_code == 422
     assert client.delete("/api/v1/alerts/%00").status_code == 405
     with own_world.calling(own_world.key("viewer")) as viewer:
@@ -159,7 +159,7 @@ def test_a_write_that_ends_in_a_fault_is_audited(
     def fail(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("api.routes.alerts.ledger.acknowledge", fail)
+    monkeypatch.setattr("storage.ledger.handling.acknowledge", fail)
     answer = own_world.client.post(
         "/api/v1/alerts/a001/acknowledge", json={"by": "S", "comment": "seen"}
     )
