@@ -6,13 +6,17 @@ import pytest
 from sqlalchemy import Table, delete, func, insert, select, text, update
 
 from detection.incidents.changes import IncidentChange, Scope
-from storage.ledger import incidents, inventory
-from storage.ledger.actions import Deed
+from devices.wire.message import Refusal
+from devices.wire.reasons import UNKNOWN_DEVICE
+from storage.ledger import incidents, inventory, windows
+from storage.ledger.actions import Deed, Subject, actions_on
 from storage.ledger.alerts import AlertFilter, get_alert, list_alerts
+from storage.ledger.enrolment import list_newcomers, refuse
 from storage.ledger.events import Event, add_events
-from storage.ledger.facts import DeviceSeen, Facts, commit
+from storage.ledger.facts import DeviceSeen, Facts, Quarantined, commit
 from storage.ledger.handling import acknowledge
 from storage.ledger.migrations import Ledger
+from storage.ledger.quarantine import QuarantineFilter, list_quarantine
 from storage.ledger.registry import add_registry
 from storage.ledger.schema import alerts, devices, metadata, sites
 from storage.ledger.sight import OutOfSightError, Sight
@@ -134,6 +138,79 @@ def test_writes_reach_what_is_in_sight(filled: Ledger) -> None:
         assert connection.execute(delete(sites)).rowcount == 1
         add_events(connection, [Event(NOW_MS, "alert", {})])
     assert inventory.get_site(filled, "s2") is not None
+
+
+PLACES = {  # windows: the province and agency in which each lies as a whole
+    "in s1": ("LA-LP", "MPTC"),
+    "in s2": ("LA-VT", "MPTC"),
+    "of LA-LP": ("LA-LP", None),
+    "of Health": (None, "Health"),
+    "of all": (None, None),
+}
+
+
+@pytest.mark.parametrize(
+    ("sight", "seen"),
+    [
+        (OWN, {"in s1", "of LA-LP", "of Health", "of all"}),
+        (Sight(agencies=frozenset({"Health"})), {"of LA-LP", "of Health", "of all"}),
+        (Sight(frozenset({"LA-VT"}), frozenset({"MPTC"})), {"in s2", "of all"}),
+    ],
+)
+def test_windows_are_seen_that_lie_in_no_other_part(
+    ledger: Ledger, sight: Sight, seen: set[str]
+) -> None:
+    """They may keep alerts in sight from being told; so with what was done to them."""
+    deed = Deed("key-1", "S", NOW_MS)
+    names = {}
+    for reason, place in PLACES.items():
+        plan = windows.Plan("silence", "site", "s", None, NOW_MS + 1000, reason)
+        names[windows.propose(ledger, plan, windows.Terms(*place, NOW_MS, False, False), deed)
+              .window] = reason  # fmt: skip
+    limited = ledger.seen_by(sight)
+    rows = windows.list_windows(limited, windows.WindowFilter(NOW_MS), limit=10)
+    assert {row.reason for row in rows} == seen
+    for name, reason in names.items():
+        assert len(actions_on(limited, Subject("window", name), limit=10)) == (reason in seen)
+        if reason not in seen:
+            with pytest.raises(KeyError):
+                windows.end(limited, name, deed, text="x", may_rewrite=False)
+    kept = windows.list_windows(ledger, windows.WindowFilter(NOW_MS, status="active"), limit=10)
+    assert {row.reason for row in kept} == set(PLACES)
+
+
+def test_strangers_are_seen_by_the_province_of_their_topic(filled: Ledger) -> None:
+    """By nobody who is limited to agencies: they have none yet."""
+    facts = Facts(
+        position=2,
+        quarantined=[
+            Quarantined(NOW_MS, f"gov/v1/{province}/{device}/telemetry", device, b"x",
+                        [Refusal(UNKNOWN_DEVICE, "", "")], True)
+            for province, device in (
+                ("LA-LP", "new"), ("LA-VT", "other"), ("LA-LP", "probe-s2"), ("LA-LPX", "odd"),
+            )
+        ],
+    )  # fmt: skip
+    commit(filled, facts, now_ms=NOW_MS)
+    refuse(filled, "new", reason="x", days=1, by="S", now_ms=NOW_MS)
+    refuse(filled, "other", reason="x", days=1, by="S", now_ms=NOW_MS)
+    limited = filled.seen_by(OWN)
+    rows = list_quarantine(limited, QuarantineFilter(), limit=10)
+    assert [row.device for row in rows] == ["new"]
+    assert [row.device for row in list_newcomers(limited, state="refused", limit=10)] == ["new"]
+    of_agency = filled.seen_by(Sight(frozenset({"LA-LP"}), frozenset({"MPTC"})))
+    assert list_quarantine(of_agency, QuarantineFilter(), limit=10) == []
+
+
+def test_rows_are_locked_for_who_sees_a_part(filled: Ledger) -> None:
+    """The lock is on the rows of the table: PostgreSQL has none on what shadows it."""
+    query = select(alerts.c.alert).with_for_update()
+    with filled.seen_by(OWN).begin() as connection:
+        assert connection.execute(query).scalars().all() == ["a001"]
+        if connection.dialect.name == "postgresql":
+            free = select(alerts.c.alert).with_for_update(skip_locked=True)
+            with filled.begin() as other:
+                assert "a001" not in other.execute(free).scalars().all()
 
 
 @pytest.mark.parametrize("table", sorted(COUNTRY_WIDE))
