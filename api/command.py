@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import ipaddress
 import logging
 import signal
@@ -137,6 +138,8 @@ def _serve(
     print(f"http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     if missing := tell():
         log.warning(missing)
+    # What the start has made stays: else every large answer has the collector walk all of it.
+    gc.freeze()
     try:
         server.run(sockets=[listener])
     finally:

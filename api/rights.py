@@ -21,6 +21,7 @@ from api.callers import NOBODY, Caller, Role
 from api.credentials import CHALLENGE, HOW, Credentials, RefusedError, credential_of
 from api.limits import Buckets, Limits
 from api.problems import ProblemError, invalid, respond, unavailable
+from api.renewals import Renewals
 from api.rules import MAY, Rule, Rules
 from api.times import parse_time
 from storage.ledger.audit import Entry, record
@@ -48,13 +49,14 @@ class RightsMiddleware:
     """ASGI middleware: nothing behind it runs for who may not call it.
 
     For what is behind it, the state of a request holds `caller`, `rule`, `limits`, and `renewed`,
-    which raises ProblemError once the caller's credentials hold no longer. A route that sets `bulk`
-    there, before it answers, has its answer audited as a bulk read.
+    which, awaited, raises RefusedError once the caller's credentials hold no longer. A route that
+    sets `bulk` there, before it answers, has its answer audited as a bulk read.
     """
 
     def __init__(self, app: ASGIApp, rights: Rights) -> None:
         self._app = app
         self._rights = rights
+        self._renewals = Renewals(rights.credentials.caller)
         self._asked = Buckets()
         self._failed = Buckets()
 
@@ -75,7 +77,7 @@ class RightsMiddleware:
         except ProblemError as problem:
             await respond(Request(scope), problem)(scope, receive, send)
             return
-        renewed = partial(self._rights.credentials.caller, credential)
+        renewed = partial(self._renewals.check, credential)
         state.update(caller=caller, limits=self._rights.limits[caller.role], renewed=renewed)
         what = _audited_as(scope, self._rights.now_ms)
         answer = _Answer(scope, send, what, partial(self._record, scope, caller))

@@ -132,7 +132,7 @@ async def _texts(
     async for frame in feed.frames(listener, after):
         if time.monotonic() - renewed_at > RENEW_S:
             try:
-                await run_in_threadpool(request.state.renewed)
+                await request.state.renewed()
             except RefusedError as exc:
                 log.info("an event stream was ended: %s", exc)
                 return

@@ -236,6 +236,8 @@ def _page(
 
 
 def _items(q: Question, rows: Sequence[Found], hidden: Sequence[str]) -> list[dict[str, Any]]:
+    if q.points is not None:
+        return [_chart_item(row, hidden) for _, row in rows]
     columns = columns_of(q)
     times = [name for name, kind in columns.items() if kind == "time"]
     items = []
@@ -245,10 +247,16 @@ def _items(q: Question, rows: Sequence[Found], hidden: Sequence[str]) -> list[di
         for name in hidden:
             del item[name]
         items.append(item)
-    if q.points is not None:  # a reading has a value, a column its extremes
-        return [{name: value for name, value in item.items() if value is not None}
-                for item in items]  # fmt: skip
     return items
+
+
+def _chart_item(row: Sequence[Any], hidden: Sequence[str]) -> dict[str, Any]:
+    """A row of CHART: a reading has a value, a column its extremes."""
+    device, metric, at_ms, value, least, most = row
+    item = {"metric": metric, "at": iso(at_ms)}
+    if "device" not in hidden:
+        item = {"device": device, **item}
+    return item | ({"min": least, "max": most} if value is None else {"value": value})
 
 
 def _check_pages(asked: Asked) -> None:

@@ -51,8 +51,7 @@ class Piece(NamedTuple):
     last: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """One bucket of one series. coverage: share of the expected rounds that came, 0 to 1.
 
     p95: by nearest rank; None where it was not asked for, or the readings are deleted.
@@ -60,7 +59,7 @@ class Bucket:
 
     series: int
     start_ms: int
-    count: int
+    count: int  # type: ignore[assignment]  # takes the place of tuple.count
     min: float
     max: float
     mean: float
@@ -119,7 +118,7 @@ def combine(
     starts = groupby(pieces, lambda piece: start_of(piece.start_ms, bucket_ms, local_offset_ms))
     for start_ms, group in starts:
         inside = list(group)
-        total = _sum_up(inside, start_ms)
+        total = inside[0] if len(inside) == 1 else _sum_up(inside, start_ms)
         mean, coverage = total.sum / total.n, min(1.0, total.n / expected)
         p95 = None
         if readings_from_ms is not None and start_ms >= readings_from_ms:

@@ -201,6 +201,7 @@ def test_the_audit_can_be_read_in_pages(own_world: World) -> None:
 def test_a_stream_ends_when_its_key_does(own_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the next event: what happens later is not told to who may not know."""
     monkeypatch.setattr("api.routes.events.RENEW_S", -1.0)
+    monkeypatch.setattr("api.renewals.SHARED_S", -1.0)
     key = own_world.key("viewer")
     with own_world.calling(key) as client, client.stream("GET", "/api/v1/events") as stream:
         assert stream.status_code == 200

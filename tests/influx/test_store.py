@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import signal
 import time
@@ -186,7 +185,7 @@ def test_roll_ups_outlive_raw_readings(store: Store, level_ms: int) -> None:
     assert asked_p95 == rolled  # no roll-up holds it
     for one, other in zip(raw, rolled, strict=True):
         mean = other.mean
-        assert dataclasses.replace(other, mean=one.mean) == one
+        assert other._replace(mean=one.mean) == one
         assert mean == pytest.approx(one.mean)
 
 
