@@ -4,10 +4,10 @@
     python -m bench.truth --sites 30 --days 5 --seeds 11-14
     python -m bench.truth --keep DIR                           go on where a run was interrupted
 
-A labelled world is written, with a quarter of a day more than is reported, for its last backlogs to
-come. The platform's own intake and connectivity detection put its bins into two ledgers: of one,
-nothing late ever came; of the other, all of it. The connectivity report of each is compared with the
-truth, site by site and outage by outage, and verified. Alerts and incidents, from which no bin
+A labelled world is written, with a quarter of a day more than is reported, for its last backlogs
+to come. The platform's own intake and connectivity detection put its bins into two ledgers: of one,
+nothing late ever came; of the other, all of it. The connectivity report of each is compared with
+the truth, site by site and outage by outage, and verified. Alerts and incidents, from which no bin
 follows, are not made. Seeds 1 to 99 only: the others are for the scorecard.
 """
 
@@ -121,7 +121,10 @@ def _replay(capture: Path, registry: Registry, before: Ledger, after: Ledger) ->
     """Put the bins of a capture into two ledgers: as if nothing late had come, and all."""
     catalogue = Catalogue()
     intake = Intake(registry, catalogue)
-    platforms = [(Connectivity(catalogue, registry), before), (Connectivity(catalogue, registry), after)]
+    platforms = [
+        (Connectivity(catalogue, registry), before),
+        (Connectivity(catalogue, registry), after),
+    ]
     next_ms = 0
     for tick_ms, group in groupby(_from_devices(read_capture(capture)), _tick_after):
         arrived = list(group)

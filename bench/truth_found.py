@@ -55,7 +55,7 @@ class Found:
             f"{self.outages} outages at {self.sites} sites; {near} bins wrong,"
             f" {near / max(1, self.outages):.3f} an outage, at most {self.most}",
             f"outages by bins that are wrong: {spread}",
-            f"minutes down: {self.minutes} in the report, {self.true_minutes:.1f} in the truth file;"
+            f"minutes down: {self.minutes} in the report, {self.true_minutes:.1f} in the truth;"
             f" sites with a wrong bin: {self.differing}",
             f"bins down far from any outage: {self.apart}; within lesser faults: {self.lesser}",
             *(f"  {count} bins: {name}" for name, count in self.classes.most_common(SHOWN)),
@@ -91,7 +91,9 @@ def compare(
 
 def _compare(site: str, letters: str, truth: Truth, world: World, period: Period) -> Found:
     found = Found(sites=1, minutes=letters.count(DOWN) * BIN_MS // 60_000)
-    outages = [one for one in truth.outages(site) if period.start_ms < one[1] and one[0] < period.end_ms]
+    outages = [
+        one for one in truth.outages(site) if period.start_ms < one[1] and one[0] < period.end_ms
+    ]
     cuts = _clipped(truth.down.get(site, ()), period)
     found.outages = len(outages)
     found.true_minutes = sum(end - start for start, end in cuts) / 60_000
@@ -158,8 +160,10 @@ def _class(letter: str, start_ms: int, outage: Span, site: str, world: World) ->
 
 def _touching(faults: Iterable[Fault], site: str, start: int, end: int) -> str:
     """The types of the faults of a site in a time."""
-    types = {
-        one.type for one in faults
-        if site in one.sites and one.nature == "connectivity" and one.start <= end and start <= one.end
-    }
+    types = {one.type for one in faults if _is_at(one, site, start, end)}
     return " and ".join(sorted(types))
+
+
+def _is_at(fault: Fault, site: str, start: int, end: int) -> bool:
+    is_of_links = fault.nature == "connectivity" or fault.cause == "platform"
+    return is_of_links and site in fault.sites and fault.start <= end and start <= fault.end
