@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from bench.scorecard import CAPTURE, Job, Size, tell, write
 from bench.truth_found import Found, compare
@@ -37,6 +38,7 @@ from ingest.journal import Record
 from ingest.judge import TICK_MS
 from reports.calendars import read_working_hours
 from reports.gathering import gather
+from reports.grids import Grid
 from reports.issuing import Asked, loaded, report_now
 from reports.periods import DAY_MS, Period, period_between
 from reports.rules import Rules
@@ -96,7 +98,7 @@ def _folder(keep: Path | None, seed: int) -> Iterator[Path]:
 def _judge(folder: Path, start_ms: int, days: float) -> Iterator[tuple[str, Found]]:
     """What the reports of a world say, before and after backfill."""
     registry = read_registry([folder / "sites.csv", folder / "devices.csv"])
-    faults = read_lines(folder / "truth.jsonl", Fault)
+    faults, decoys = (read_lines(folder / f"{name}.jsonl", Fault) for name in ("truth", "decoys"))
     period = period_between(start_ms, start_ms + round(days * DAY_MS))
     files = [folder / f"{when.partition(' ')[0]}.db" for when in WHEN]
     began = time.monotonic()
@@ -113,7 +115,7 @@ def _judge(folder: Path, start_ms: int, days: float) -> Iterator[tuple[str, Foun
     tell(f"replayed in {time.monotonic() - began:.0f} s")
     for when, file in zip(WHEN, files, strict=True):
         ledger = open_ledger(f"sqlite:///{file}")
-        yield when, _reported(ledger, registry, faults, period)
+        yield when, compare(*_reported(ledger, period), registry, faults, decoys, period)
         ledger.close()
 
 
@@ -161,8 +163,8 @@ def _tick_after(record: Record) -> int:
     return -(-record.received_ms // TICK_MS) * TICK_MS
 
 
-def _reported(ledger: Ledger, registry: Registry, faults: list[Fault], period: Period) -> Found:
-    """The report of a ledger, compared; raises ValueError where it does not verify."""
+def _reported(ledger: Ledger, period: Period) -> tuple[dict[str, Any], Grid]:
+    """The report of a ledger and its bins; raises ValueError where it does not verify."""
     asked = Asked(Within(), period, "24x7")
     began = time.monotonic()
     text = report_now(ledger, asked, RULES, period.end_ms + RULES.settling_ms)
@@ -171,8 +173,7 @@ def _reported(ledger: Ledger, registry: Registry, faults: list[Fault], period: P
     tell(f"reported in {made - began:.1f} s, verified in {time.monotonic() - made:.1f} s")
     if problems:
         raise ValueError(f"the report does not verify: {problems}")
-    sources, _ = gather(ledger, asked.within, period, from_bins=True)
-    return compare(loaded(text), sources.grid, registry, faults, period)
+    return loaded(text), gather(ledger, asked.within, period, from_bins=True)[0].grid
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ class Found:
 
     wrong: outages by the number of bins near them that are. apart: bins said down far from every
     outage and every lesser fault; lesser: those within a fault that cuts nobody off. minutes: down
-    in the report; true_minutes: in the truth file. classes: wrong bins by what was the matter.
+    in the report; true_minutes: in the truth file. returning: bins in which power was back and the
+    router booted, but the simulated probe, which does not wait for it, was heard. classes: bins
+    that are wrong, by what was the matter.
     """
 
     sites: int = 0
@@ -35,6 +37,7 @@ class Found:
     lesser: int = 0
     minutes: int = 0
     true_minutes: float = 0.0
+    returning: int = 0
     classes: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Found) -> None:
@@ -57,7 +60,8 @@ class Found:
             f"outages by bins that are wrong: {spread}",
             f"minutes down: {self.minutes} in the report, {self.true_minutes:.1f} in the truth;"
             f" sites with a wrong bin: {self.differing}",
-            f"bins down far from any outage: {self.apart}; within lesser faults: {self.lesser}",
+            f"bins down far from any outage: {self.apart}; within lesser faults: {self.lesser};"
+            f" up while a router booted: {self.returning}",
             *(f"  {count} bins: {name}" for name, count in self.classes.most_common(SHOWN)),
         ]
         return "\n  ".join(lines)
@@ -68,6 +72,7 @@ def compare(
     grid: Grid,
     registry: Registry,
     faults: Sequence[Fault],
+    decoys: Sequence[Fault],
     period: Period,
 ) -> Found:
     """What a report says of every site. grid: the bins that it is made of, of whole local days."""
@@ -75,7 +80,7 @@ def compare(
         name: Place(one.site, one.kind, round(one.interval_s * 1000))
         for name, one in registry.devices.items()
     }
-    world = World(places, {}, list(faults))
+    world = World(places, {}, list(faults), list(decoys))
     truth, total = Truth(world), Found()
     rows = dict(zip(grid.sites, grid.letters, strict=True))
     for site in report["sites"]:
@@ -98,6 +103,9 @@ def _compare(site: str, letters: str, truth: Truth, world: World, period: Period
     found.outages = len(outages)
     found.true_minutes = sum(end - start for start, end in cuts) / 60_000
     wrong = [0] * len(outages)
+    boots = [
+        (fault.end, dark.end) for fault in world.faults for dark in fault.dark if dark.site == site
+    ]
     for place, start_ms in _of_interest(letters, cuts, period):
         letter = letters[place]
         inside = any(s <= start_ms and start_ms + BIN_MS <= e for s, e in cuts)
@@ -105,11 +113,16 @@ def _compare(site: str, letters: str, truth: Truth, world: World, period: Period
         if (letter == DOWN) == inside or (touched and not inside):
             continue
         number = _nearest(outages, start_ms)
-        if number is None:
-            lesser = _touching(world.faults, site, start_ms, start_ms)
+        if inside and any(s < start_ms + BIN_MS and start_ms < e for s, e in boots):
+            found.returning += 1
+        elif number is None:
+            lesser = _touching(world.faults, site, start_ms, start_ms + BIN_MS, world)
+            harmless = _touching(world.decoys, site, start_ms, start_ms + BIN_MS, world)
             found.lesser += bool(lesser)
             found.apart += not lesser
-            found.classes[f"said down, far from an outage, in {lesser or 'nothing'}"] += 1
+            found.classes[
+                f"said down, far from an outage, in {lesser or harmless or 'nothing'}"
+            ] += 1
         else:
             wrong[number] += 1
             found.classes[_class(letter, start_ms, outages[number], site, world)] += 1
@@ -154,16 +167,17 @@ def _class(letter: str, start_ms: int, outage: Span, site: str, world: World) ->
         where = f"{ahead + 1} from the start" if ahead < 3 else "inside"
         if end - start_ms < 2 * BIN_MS:
             where = "last one"
-    cause = _touching([one for one in world.faults if is_down(one, world)], site, start, end)
+    cause = _touching([one for one in world.faults if is_down(one, world)], site, start, end, world)
     return f"{cause}: {letter}, {where}"
 
 
-def _touching(faults: Iterable[Fault], site: str, start: int, end: int) -> str:
+def _touching(faults: Iterable[Fault], site: str, start: int, end: int, world: World) -> str:
     """The types of the faults of a site in a time."""
-    types = {one.type for one in faults if _is_at(one, site, start, end)}
+    types = {one.type for one in faults if _is_at(one, site, start, end, world)}
     return " and ".join(sorted(types))
 
 
-def _is_at(fault: Fault, site: str, start: int, end: int) -> bool:
-    is_of_links = fault.nature == "connectivity" or fault.cause == "platform"
-    return is_of_links and site in fault.sites and fault.start <= end and start <= fault.end
+def _is_at(fault: Fault, site: str, start: int, end: int, world: World) -> bool:
+    """Whether it touches the site's probe in a time."""
+    of_probe = any(world.devices[name].kind == "connectivity-probe" for name in fault.devices)
+    return of_probe and site in fault.sites and fault.start <= end and start <= fault.end
