@@ -120,9 +120,7 @@ def _compare(site: str, letters: str, truth: Truth, world: World, period: Period
             harmless = _touching(world.decoys, site, start_ms, start_ms + BIN_MS, world)
             found.lesser += bool(lesser)
             found.apart += not lesser
-            found.classes[
-                f"said down, far from an outage, in {lesser or harmless or 'nothing'}"
-            ] += 1
+            found.classes[f"said down in {lesser or harmless or 'nothing'}"] += 1
         else:
             wrong[number] += 1
             found.classes[_class(letter, start_ms, outages[number], site, world)] += 1
