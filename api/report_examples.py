@@ -68,7 +68,15 @@ CONNECTIVITY: dict[str, Any] = {
     "sites": [{**SITE, **FIGURES}],
     "worst_sites": [{"site": "lp-health-01", "availability": 0.997214, "coverage": 0.998609}],
     "outages": {"count": 2, "longest": [OUTAGE]},
-    "data": {"bins": DIGEST, "speed_tests": DIGEST, "exclusions": []},
+    "planned_work": [
+        {
+            "window": "w4c1b2a9f00d3e57", "kind": "maintenance",
+            "scope": {"type": "site", "id": "lp-health-01"},
+            "start": "2026-09-12T01:00:00.000Z", "end": "2026-09-12T02:00:00.000Z",
+            "late": False, "withdrawn": False, "reason": "mast repair", "sites": 1, "minutes": 60,
+        }
+    ],
+    "data": {"bins": DIGEST, "speed_tests": DIGEST, "left_out": DIGEST},
 }  # fmt: skip
 REVISION = {"revision": 1, "issued_at": "2026-10-05T02:00:00.000Z", "digest": DIGEST}
 CAN = {"can": 1, "cannot": 0, "unknown": 1, "share": 1.0}

@@ -26,6 +26,7 @@ COLUMNS = (
     *(f"{name}_minutes" for name in MINUTES),
     *FIGURES,
     *(f"speed_{name}" for name in SPEED),
+    "excluded_by_reason",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
@@ -49,6 +50,8 @@ def _cells(row: dict[str, Any]) -> Iterator[str]:
     yield from (_cell(row["minutes"][name]) for name in MINUTES)
     yield from (_cell(row[name]) for name in FIGURES)
     yield from (_cell(row["speed"][name]) for name in SPEED)
+    reasons = sorted(row["excluded_by_reason"].items())
+    yield _harmless("; ".join(f"{reason}: {minutes}" for reason, minutes in reasons))
 
 
 def _cell(value: float | bool | None) -> str:

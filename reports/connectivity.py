@@ -7,8 +7,8 @@ detection/availability.py and docs/reports.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +18,13 @@ from detection.availability import ENOUGH_COVERAGE, MINUTES, Availability, summe
 from detection.outages import BIN_MS
 from devices.geography import DISTRICTS, PROVINCES
 from reports.calendars import CalendarName
-from reports.grids import DOT, Exclusion, Grid, SiteTally, tally
+from reports.grids import DOT, Grid, SiteTally, tally
 from reports.periods import Period, iso, midnight_ms
+from reports.planned_work import digest_of_left_out, left_out_until, minutes_by_window, told_of
 from reports.rules import Rules
 from reports.speeds import Codes, Speed, SpeedColumns, speeds_of
 from storage.ledger.inventory import SiteRow
-from storage.ledger.report_data import TestDay, Within
+from storage.ledger.report_data import LeftOut, TestDay, WindowFacts, Within
 from storage.ledger.speed_tests import PACKED
 
 SCHEMA = 1
@@ -47,13 +48,16 @@ class Question:
 class Sources:
     """What it is made of: sites in the order of the grid's rows, whole local days of bins, tests.
 
-    probes: device to its site and uplink.
+    probes: device to its site and uplink. left_out: bins of the period that windows leave out, in
+    order of site and time; windows: these, by id.
     """
 
     sites: Sequence[SiteRow]
     grid: Grid
     tests: Sequence[TestDay]
     probes: dict[str, tuple[str, int]]
+    left_out: Sequence[LeftOut] = ()
+    windows: Mapping[str, WindowFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,11 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
     counted = _counted(question, rules)
     span = _span(question)
     grid = _cut(sources.grid, question)
-    exclusions = [one for one in rules.exclusions if _touches(one, question.period)]
+    left_out = left_out_until(sources.left_out, question.until_ms)
+    reasons = {name: one.reason for name, one in sources.windows.items()}
     tests = _tests(sources, question)
     judged = _judged(tests, sources, question, counted)
-    parts = _Parts(tally(grid, counted[span], exclusions), judged, rules)
+    parts = _Parts(tally(grid, counted[span], left_out, reasons), judged, rules)
     by_site = {
         one.site: part.availability for one, part in zip(sources.sites, parts.tallies, strict=True)
     }
@@ -101,16 +106,15 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
             if one.down
         ],
         "outages": _outages(by_site),
+        "planned_work": told_of(
+            sources.windows, minutes_by_window(left_out, counted[span], question.period.start_ms)
+        ),
         "data": {
             "bins": _digest_of_bins(grid),
             "speed_tests": _digest_of_tests(tests),
-            "exclusions": [
-                {"site": one.site, "start": iso(one.start_ms), "end": iso(one.end_ms),
-                 "reason": one.reason}
-                for one in exclusions
-            ],
+            "left_out": digest_of_left_out(left_out),
         },
-    }  # fmt: skip
+    }
 
 
 def columns_of(question: Question, sources: Sources, rules: Rules) -> SpeedColumns:
@@ -144,10 +148,6 @@ def _cut(grid: Grid, question: Question) -> Grid:
     letters = grid.letters[:, span].copy()
     letters[:, max(0, (question.until_ms - question.period.start_ms) // BIN_MS) :] = DOT
     return Grid(grid.sites, question.period.start_ms, letters, grid.heard | before)
-
-
-def _touches(one: Exclusion, period: Period) -> bool:
-    return one.start_ms < period.end_ms and one.end_ms > period.start_ms
 
 
 def _calendar(question: Question, rules: Rules, counted: NDArray[np.bool_]) -> Document:

@@ -62,10 +62,13 @@ def gather(
         devices = [device for device, (site, _) in probes.items() if site in ours]
         tests = report_data.tests_of(connection, devices, period.start_ms, period.end_ms)
         until_ms = report_data.data_until(connection)
+        left_out = report_data.left_out(connection, names, period.start_ms, period.end_ms)
+        windows = report_data.windows_named(connection, {one.window for one in left_out})
     with_bins = heard | {site for site, _ in days}
     sites = [site for site in sites if site.site in with_bins]
+    left_out = [one for one in left_out if one.site in with_bins]
     grid = _grid(sites, days, heard, period)
-    return Sources(sites, grid, tests, probes), until_ms
+    return Sources(sites, grid, tests, probes, left_out, windows), until_ms
 
 
 def _grid(

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.availability import MERGE_BINS, MINUTES, Availability, Downtime
 from detection.outages import BIN_MS, LETTERS, NO_BIN
+from storage.ledger.report_data import LeftOut
 
 DOT = ord(NO_BIN)
 CAPITAL = 0xDF  # masks the bit by which a letter is in lower case: on backup
+NO_REASONS: Mapping[str, str] = MappingProxyType({})
 CODES = {state: ord(letter) for state, letter in LETTERS.items()}
 
 Letters = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-
-
-class Exclusion(NamedTuple):
-    """A time that does not count, planned before it began; site "": at every site."""
-
-    site: str
-    start_ms: int
-    end_ms: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +41,17 @@ class SiteTally:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-def tally(grid: Grid, counted: Mask, exclusions: Sequence[Exclusion] = ()) -> list[SiteTally]:
+def tally(
+    grid: Grid,
+    counted: Mask,
+    left_out: Sequence[LeftOut] = (),
+    reasons: Mapping[str, str] = NO_REASONS,
+) -> list[SiteTally]:
     """Of each site, its bins by state where counted (bool[bins]) is set, and its outages.
 
     A bin that was not published is unknown once the site had one before, and not counted earlier.
     An outage that begins or ends outside what is counted is cut to it; one that goes on over a
-    night is one.
+    night is one. reasons: of windows, why they left out the bins of left_out.
     """
     missing = grid.letters == DOT
     first = np.where(missing.all(axis=1), missing.shape[1], (~missing).argmax(axis=1))
@@ -61,7 +59,7 @@ def tally(grid: Grid, counted: Mask, exclusions: Sequence[Exclusion] = ()) -> li
     state: Letters = grid.letters & np.uint8(CAPITAL)
     state[missing] = 0
     state[missing & begun] = CODES["UNKNOWN"]
-    reasons = _exclude(state, grid, counted, exclusions)
+    why = _reasons(state, grid, counted, left_out, reasons)
     kept = state[:, counted]
     on_backup = (grid.letters[:, counted] > ord("Z")) & (kept != CODES["EXCLUDED"])
     counts = {name: (kept == code).sum(axis=1).tolist() for name, code in CODES.items()}
@@ -80,41 +78,31 @@ def tally(grid: Grid, counted: Mask, exclusions: Sequence[Exclusion] = ()) -> li
                 outages=tuple(outages[n]),
             ),
             before[n],
-            reasons[n],
+            why[n],
         )
         for n in range(len(grid.sites))
     ]
 
 
-def _exclude(
-    state: Letters, grid: Grid, counted: Mask, exclusions: Sequence[Exclusion]
+def _reasons(
+    state: Letters,
+    grid: Grid,
+    counted: Mask,
+    left_out: Sequence[LeftOut],
+    reasons: Mapping[str, str],
 ) -> list[dict[str, int]]:
-    """Mark excluded bins in `state`; returns how many of those counted there are, by reason.
-
-    As in detection, a bin is excluded where more than half of it is. The first reason stays; what
-    detection excluded without one has the reason "".
-    """
-    excluded = CODES["EXCLUDED"]
+    """How many of the bins that count are excluded, by reason; "" where none is known."""
+    excluded = (state == CODES["EXCLUDED"]) & counted
     found: list[dict[str, int]] = [{} for _ in grid.sites]
     rows = {site: n for n, site in enumerate(grid.sites)}
-    explained = np.zeros(state.shape if exclusions else (0, 0), np.bool_)
-    for one in exclusions:
-        low = max(0, (one.start_ms - BIN_MS // 2 - grid.start_ms) // BIN_MS + 1)
-        high = max(low, -((grid.start_ms - one.end_ms + BIN_MS // 2) // BIN_MS))
-        if one.end_ms - one.start_ms <= BIN_MS // 2 or (one.site and one.site not in rows):
-            continue
-        which = slice(rows[one.site], rows[one.site] + 1) if one.site else slice(None)
-        fresh = (state[which, low:high] != 0) & ~explained[which, low:high]
-        state[which, low:high][fresh] = excluded
-        explained[which, low:high] |= fresh
-        for n, count in enumerate((fresh & counted[low:high]).sum(axis=1).tolist()):
-            row = found[n + (which.start or 0)]
-            if count:
-                row[one.reason] = row.get(one.reason, 0) + count
-    totals = (state[:, counted] == excluded).sum(axis=1).tolist()
-    for row, total in zip(found, totals, strict=True):
+    for one in left_out:
+        n, place = rows[one.site], (one.start_ms - grid.start_ms) // BIN_MS
+        reason = reasons.get(one.window, "")
+        if reason and excluded[n, place]:
+            found[n][reason] = found[n].get(reason, 0) + 1
+    for row, total in zip(found, excluded.sum(axis=1).tolist(), strict=True):
         if total > sum(row.values()):
-            row[""] = row.get("", 0) + total - sum(row.values())
+            row[""] = total - sum(row.values())
     return found
 
 

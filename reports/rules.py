@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from reports.calendars import WorkingHours
-from reports.grids import Exclusion
 
 
 @dataclass(frozen=True)
@@ -31,4 +30,3 @@ class Rules:
     least_tests: int = 10
     kept_days: int = 400
     target: Target = field(default_factory=Target)
-    exclusions: tuple[Exclusion, ...] = ()

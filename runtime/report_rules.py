@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from reports.calendars import CalendarError, read_working_hours
-from reports.planned import PlannedError, read_planned
 from reports.rules import Rules, Target
 from runtime.settings import Settings, SettingsError
 
@@ -22,9 +21,6 @@ def rules_from(settings: Settings) -> Rules:
             least_tests=chosen.least_tests,
             kept_days=settings.storage.bin_days,
             target=Target(chosen.target_down_mbps, chosen.target_up_mbps, chosen.target_rtt_ms),
-            exclusions=read_planned(Path(chosen.planned_file)) if chosen.planned_file else (),
         )
     except CalendarError as exc:
         raise SettingsError(f"reports.calendar_file: {exc}") from exc
-    except PlannedError as exc:
-        raise SettingsError(f"reports.planned_file: {exc}") from exc

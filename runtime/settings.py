@@ -142,9 +142,6 @@ class Reports:
     calendar_file: str = setting(
         "", "CSV file of changed working days: date,open,name; empty: the holidays of Laos"
     )
-    planned_file: str = setting(
-        "", "CSV file of planned times that do not count: site,from,to,reason; empty for none"
-    )
     contracted_floor_pct: float = setting(
         80.0, "share of the contracted speed that a speed test must reach, in per cent"
     )

@@ -66,6 +66,7 @@ class ReportOut(BaseModel):
     sites: list[dict[str, Any]]
     worst_sites: list[dict[str, Any]]
     outages: dict[str, Any]
+    planned_work: list[dict[str, Any]]
     data: dict[str, Any]
 
 

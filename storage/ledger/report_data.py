@@ -11,7 +11,7 @@ from detection.outages import BIN_MS
 from storage.ledger.bin_days import DAY_MS, day_of, days_in_bins
 from storage.ledger.inventory import SiteRow
 from storage.ledger.migrations import Ledger
-from storage.ledger.schema import bin_days, bins, devices, reports, sites, speed_days
+from storage.ledger.schema import bin_days, bins, devices, reports, sites, speed_days, windows
 from storage.ledger.transactions import in_transaction
 from storage.ledger.upsert import upsert
 
@@ -28,6 +28,28 @@ class Within(NamedTuple):
     agency: str | None = None
     provider: str | None = None
     site: str | None = None
+
+
+class LeftOut(NamedTuple):
+    """A bin that a window leaves out of the account."""
+
+    site: str
+    start_ms: int
+    window: str
+
+
+class WindowFacts(NamedTuple):
+    """What a report tells of a window; columns as of storage.ledger.windows.WindowRow."""
+
+    window: str
+    kind: str
+    scope_type: str
+    scope_id: str
+    start_ms: int
+    end_ms: int
+    state: str
+    is_late: bool
+    reason: str
 
 
 class Issued(NamedTuple):
@@ -98,6 +120,39 @@ def days_in_bins_of(
         for site in names
         for day_ms, states in days_in_bins(connection, site, first_ms, last_ms).items()
     }
+
+
+def left_out(
+    connection: Connection, names: Sequence[str], start_ms: int, end_ms: int
+) -> list[LeftOut]:
+    """The bins of these sites within [start_ms, end_ms) that windows leave out.
+
+    In order of site and time.
+    """
+    query = _of(
+        select(bins.c.site, bins.c.start_ms, bins.c.excluded_by).where(
+            bins.c.excluded_by.is_not(None),
+            bins.c.state == "EXCLUDED",
+            bins.c.start_ms >= start_ms,
+            bins.c.start_ms < end_ms,
+        ),
+        bins.c.site,
+        names,
+    )
+    ours = set(names)
+    rows = (LeftOut(*row) for row in connection.execute(query))
+    return sorted(row for row in rows if row.site in ours)
+
+
+def windows_named(connection: Connection, names: Iterable[str]) -> dict[str, WindowFacts]:
+    """Windows by id, as they are now; one that there is not is not in it."""
+    some = sorted(set(names))
+    found = {}
+    for first in range(0, len(some), MOST_NAMED):
+        columns = [windows.c[name] for name in WindowFacts._fields]
+        query = select(*columns).where(windows.c.window.in_(some[first : first + MOST_NAMED]))
+        found.update({row[0]: WindowFacts(*row) for row in connection.execute(query)})
+    return found
 
 
 def data_until(connection: Connection) -> int | None:

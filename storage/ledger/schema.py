@@ -167,7 +167,12 @@ bins = Table(  # version 3: five minutes of a site, the last revision
     Column("revision", Integer, nullable=False),
     Column("excluded_by", String),  # the window for which it is EXCLUDED
     Index("bins_by_time", "start_ms"),
-)
+    Index(  # version 8: the few that windows leave out
+        "bins_left_out", "start_ms", "site", "excluded_by",
+        sqlite_where=text("excluded_by IS NOT NULL"),
+        postgresql_where=text("excluded_by IS NOT NULL"),
+    ),
+)  # fmt: skip
 
 incident_sites = Table(  # version 5: by which sites incidents are found
     "incident_sites",

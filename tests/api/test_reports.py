@@ -7,12 +7,12 @@ import pytest
 from detection.outages import BIN_MS, Bin
 from reports.as_html import style
 from reports.calendars import read_working_hours
-from reports.periods import parse_iso
+from reports.periods import iso, parse_iso
 from reports.rules import Rules
 from reports.verifying import verify
 from storage.ledger.facts import Facts, commit
 from storage.ledger.speed_tests import SpeedTest
-from tests.api.world import HOUR_MS, NOW_MS, World
+from tests.api.world import HOUR_MS, NOW_MS, Somebody, World
 
 AN_HOUR = {"from": "2026-10-05T01:00:00Z", "to": "2026-10-05T02:00:00Z"}
 RULES = Rules(read_working_hours())
@@ -145,3 +145,36 @@ def test_a_site_that_is_not_there(world: World) -> None:
     """Is a 404."""
     world.problem(404, "/reports/connectivity", site="nowhere")
     world.problem(404, "/reports/rollout", site="nowhere")
+
+
+def test_planned_work_is_told_with_its_reason(own_world: World) -> None:
+    """A window is made, ingest leaves its bins out, and the report of who may see them says why."""
+    boss = Somebody("Boss", "admin")
+    own_world.become(boss)
+    start = parse_iso(f"{AN_HOUR['from'][:-1]}.000Z")
+    asked = {"scope": {"type": "site", "id": "office"}, "start": iso(start), "end": iso(NOW_MS)}
+    made = own_world.done("/windows", {"kind": "maintenance", "reason": "Mast.", **asked})
+    bins = [Bin("office", start + n * BIN_MS, "EXCLUDED", False, 2, made["window"]) for n in (2, 3)]
+    commit(own_world.ledger, Facts(250, bins=bins), now_ms=NOW_MS)
+    report = own_world.get("/reports/connectivity", **AN_HOUR)
+    assert report["total"]["minutes"]["excluded"] == 15
+    assert report["total"]["excluded_by_reason"] == {"Mast.": 10, "not stated": 5}
+    (told,) = report["planned_work"]
+    assert (told["window"], told["scope"], told["minutes"], told["late"]) == (
+        made["window"], asked["scope"], 10, True,
+    )  # fmt: skip
+    for query, said in (
+        ({"format": "csv"}, "Mast.: 10; not stated: 5"),
+        ({"format": "html"}, "Mast. (maintenance, announced late)"),
+        ({"format": "html", "lang": "lo"}, "Mast. (ບຳລຸງຮັກສາ, ແຈ້ງຊ້າ)"),
+    ):
+        answer = own_world.client.get("/api/v1/reports/connectivity", params={**AN_HOUR, **query})
+        assert said in answer.text
+        assert verify(answer.content, own_world.ledger, RULES) == []
+    own_world.become(Somebody("Keo", "viewer", provinces=("LA-LP",)))
+    part = own_world.get("/reports/connectivity", **AN_HOUR, province="LA-LP")
+    assert [one["reason"] for one in part["planned_work"]] == ["Mast."]
+    own_world.become(Somebody("Noy", "viewer", provinces=("LA-VT",)))
+    other = own_world.get("/reports/connectivity", **AN_HOUR, province="LA-VT")
+    assert other["planned_work"] == []
+    assert "Mast." not in str(other)

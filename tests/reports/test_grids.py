@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from detection.availability import Availability, Downtime, availability_of
 from detection.outages import BIN_MS, LETTERS, Bin, BinState
-from reports.grids import Exclusion, Grid, tally
+from reports.grids import Grid, tally
 from reports.periods import midnight_ms
+from storage.ledger.report_data import LeftOut
 
 START = midnight_ms(date(2026, 10, 1))
 STATES: dict[str, BinState] = {letter: state for state, letter in LETTERS.items()}
@@ -111,25 +112,14 @@ def test_an_outage_over_a_night_is_one() -> None:
     assert found.availability.mttr_minutes == 15.0
 
 
-def test_planned_times_are_left_out_with_their_reason() -> None:
-    """Bins of which more than half is planned; what has no reason is told apart."""
-    row = "UUDDUXUU.."
-    minute = 60_000
-    planned = [
-        Exclusion("s0", START + 2 * BIN_MS + 2 * minute, START + 4 * BIN_MS - 3 * minute, "mast"),
-        Exclusion("", START + 7 * BIN_MS, START + 8 * BIN_MS, "exercise"),
-        Exclusion("s0", START + 7 * BIN_MS, START + 8 * BIN_MS, "second"),
-        Exclusion("s9", START, START + 10 * BIN_MS, "elsewhere"),
-        Exclusion("s0", START, START + 2 * minute, "too short"),
-    ]
-    (found,) = tally(grid(row), everything(row), planned)
+def test_what_is_left_out_has_its_reason() -> None:
+    """Only bins that are excluded and count; what no window is known for is told apart."""
+    row = "UUXXUXUX.."
+    counted = everything(row)
+    counted[7] = False
+    by = {2: "w1", 3: "w2", 7: "w1"}
+    left_out = [LeftOut("s0", START + n * BIN_MS, window) for n, window in by.items()]
+    (found,) = tally(grid(row), counted, [*left_out, LeftOut("s0", START, "w1")], {"w1": "mast"})
     one = found.availability
-    assert (one.up, one.down, one.excluded, one.unknown) == (4, 1, 3, 2)
-    assert found.reasons == {"mast": 1, "exercise": 1, "": 1}
-
-
-def test_what_has_not_begun_cannot_be_planned() -> None:
-    """A site without bins stays without any."""
-    (found,) = tally(grid("...."), everything("...."), [Exclusion("", 0, START * 2, "all")])
-    assert (found.not_started, found.reasons) == (4, {})
-    assert found.availability.availability is None
+    assert (one.up, one.excluded, one.unknown) == (4, 3, 2)
+    assert found.reasons == {"mast": 1, "": 2}

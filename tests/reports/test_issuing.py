@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from reports.canonical import canonical, digest_of
-from reports.grids import Exclusion
 from reports.issuing import Asked, loaded, report_now, revision_of
 from reports.periods import DAY_MS, Period, iso
 from storage.ledger.bins import trim_bins
@@ -124,16 +123,6 @@ def test_scopes(month: Ledger, within: dict[str, str], names: list[str]) -> None
     assert [one["id"] for one in document["sites"]] == names
     assert document["scope"] == within
     assert document["total"]["sites"] == len(names)
-
-
-def test_planned_times_have_reasons(ledger: Ledger) -> None:
-    """They leave the account and are named in it."""
-    hour = Exclusion("a", START + 10 * 3_600_000, START + 11 * 3_600_000, "mast repair")
-    rules = replace(RULES, exclusions=(hour, Exclusion("a", END, END + 1, "later")))
-    document = loaded(report_now(ledger, asked(site="a"), rules, FINAL))
-    assert document["total"]["minutes"]["down"] == 0
-    assert document["total"]["excluded_by_reason"] == {"mast repair": 60}
-    assert [one["reason"] for one in document["data"]["exclusions"]] == ["mast repair"]
 
 
 def test_provisional_until_settled_then_final(ledger: Ledger) -> None:

@@ -60,6 +60,14 @@ def bins(site: str, first: int, letters: str, revision: int = 1) -> Iterator[Bin
             yield Bin(site, start_ms, STATES[letter.upper()], letter.islower(), revision)
 
 
+def leave_out(ledger: Ledger, site: str, first: int, count: int, window: str | None) -> None:
+    """Bins that a window leaves out; None: that it leaves out no more."""
+    state: BinState = "UP" if window is None else "EXCLUDED"
+    times = range(START + first * BIN_MS, START + (first + count) * BIN_MS, BIN_MS)
+    changed = [Bin(site, at_ms, state, False, 2, window) for at_ms in times]
+    commit(ledger, Facts(0, bins=changed), now_ms=0)
+
+
 def put_tests(ledger: Ledger, tests: Sequence[SpeedTest]) -> None:
     """Keep speed tests."""
     commit(ledger, Facts(0, speed_tests=list(tests)), now_ms=0)
