@@ -80,7 +80,8 @@ class Platform:
         add_registry(ledger, registry)
         now_ms = time.time_ns() // 1_000_000
         made = create_key(ledger, name="test", role="admin", days=1, now_ms=now_ms, by="test")
-        self.headers = {"Authorization": f"Bearer {made.text}"}
+        self.key = made.text
+        self.headers = {"Authorization": f"Bearer {self.key}"}
         ledger.close()
 
     def start(self, *names: str) -> None:
@@ -147,6 +148,14 @@ class Platform:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def post(self, path: str, body: Any) -> dict[str, Any]:
+        """The JSON answer of the API to a POST that succeeds."""
+        url = f"http://127.0.0.1:{self.http_port}/api/v1{path}"
+        answer = httpx.post(url, json=body, headers=self.headers, timeout=10, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     def items(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         """All items of a paged answer."""
         found: list[dict[str, Any]] = []
@@ -161,7 +170,8 @@ class Platform:
     @property
     def client(self) -> ApiClient:
         """A client of the API, as an agency has it; close it."""
-        return ApiClient(f"http://127.0.0.1:{self.http_port}", timeout_s=10, trust_env=False)
+        url = f"http://127.0.0.1:{self.http_port}"
+        return ApiClient(url, key=self.key, timeout_s=10, trust_env=False)
 
     def metrics(self) -> dict[str, float]:
         """The plain counters and gauges of one Prometheus scrape."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from api.times import iso, parse_time
@@ -33,15 +32,6 @@ CLOSING = {"reason": "known-problem", "text": "The mast is leaning."}
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def post(platform: Platform, path: str, body: Any) -> dict[str, Any]:
-    """The JSON of a POST that succeeds."""
-    url = f"http://127.0.0.1:{platform.http_port}/api/v1{path}"
-    answer = httpx.post(url, json=body, timeout=10, trust_env=False)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def asked(kind: str, reach: str, name: str, **times: str) -> dict[str, Any]:
@@ -95,7 +85,7 @@ def test_ingest_mutes_by_windows_and_follows_what_was_closed(tmp_path: Path) -> 
 
         end = {"end": iso(now_ms() + HOUR_MS)}
         silence = makes(
-            lambda: post(platform, "/windows", asked("silence", "site", "office", **end))
+            lambda: platform.post("/windows", asked("silence", "site", "office", **end))
         )
         send(80.0)
         wait_for(lambda: len(alerts("firing")) == 1, "the first alert fires", 30)
@@ -104,13 +94,13 @@ def test_ingest_mutes_by_windows_and_follows_what_was_closed(tmp_path: Path) -> 
         wait_for(lambda: len(alerts("resolved")) == 1, "it is resolved", 30)
         assert muted() == [("firing", "silenced"), ("resolved", "silenced")]
 
-        makes(lambda: post(platform, f"/windows/{silence['window']}/end", {"text": "It is in."}))
-        national = makes(lambda: post(platform, "/windows", asked("silence", "country", "", **end)))
+        makes(lambda: platform.post(f"/windows/{silence['window']}/end", {"text": "It is in."}))
+        national = makes(lambda: platform.post("/windows", asked("silence", "country", "", **end)))
         send(80.0)
         wait_for(lambda: len(alerts("firing")) == 1, "the second alert fires", 30)
         assert muted()[2:] == [("firing", None)]
         (alert,) = alerts("firing")
-        post(platform, f"/alerts/{alert['alert']}/close", CLOSING)
+        platform.post(f"/alerts/{alert['alert']}/close", CLOSING)
         restart(platform)
         send(80.0)
         wait_for(lambda: platform.get("/stats")["messages_pending"] == 0, "all is processed", 30)
@@ -149,12 +139,12 @@ def test_maintenance_is_left_out_of_the_account(tmp_path: Path) -> None:
             return {one.start_ms: one for one in bins_of(ledger, "office", 0, 2**45)}
 
         wait_for(lambda: "UP" in {b.state for b in published().values()}, "a bin is up", 60)
-        soon = post(
-            platform, "/windows", asked("silence", "site", "office", end="2026-10-06T00:00Z")
+        soon = platform.post(
+            "/windows", asked("silence", "site", "office", end="2026-10-06T00:00Z")
         )
         begin_ms = (parse_time(soon["start"]) // BIN_MS + 2) * BIN_MS
         times = {"start": iso(begin_ms), "end": iso(begin_ms + 2 * BIN_MS)}
-        planned = post(platform, "/windows", asked("maintenance", "site", "office", **times))
+        planned = platform.post("/windows", asked("maintenance", "site", "office", **times))
         restart(platform)
         wait_for(lambda: begin_ms + BIN_MS in published(), "the planned bins are published", 60)
         inside = [published()[begin_ms + n * BIN_MS] for n in (0, 1)]
@@ -165,7 +155,7 @@ def test_maintenance_is_left_out_of_the_account(tmp_path: Path) -> None:
         first = min(b.start_ms for b in published().values() if b.state == "UP")
         assert published()[first].revision == 1
         times = {"start": iso(first), "end": iso(first + BIN_MS)}
-        late = post(platform, "/windows", asked("maintenance", "province", "LA-LP", **times))
+        late = platform.post("/windows", asked("maintenance", "province", "LA-LP", **times))
         assert late["late"]
         wait_for(lambda: published()[first].state == "EXCLUDED", "the bin is revised", 30)
         assert published()[first][4:] == (2, late["window"])
