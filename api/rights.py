@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.callers import NOBODY, Caller, Role
 from api.credentials import CHALLENGE, HOW, Credentials, RefusedError, credential_of
-from api.limits import Buckets, Limits
+from api.limits import Limits
 from api.problems import ProblemError, invalid, respond, unavailable
+from api.rate import Buckets, neighbourhood, retry_after
 from api.rules import MAY, Rule, Rules
 from api.times import parse_time
 from storage.ledger.audit import Entry, record
@@ -101,10 +100,11 @@ class RightsMiddleware:
 
     async def _refused(self, scope: Scope, refused: RefusedError) -> ProblemError:
         """The problem for credentials that do not hold. One that holds is never held up by it."""
-        wait_s = self._failed.take(_network(scope), FAILURES_PER_MINUTE, time.monotonic())
+        who, now_s = neighbourhood(_address(scope)), time.monotonic()
+        wait_s = self._failed.minute_wait_s(who, now_s, per_minute=FAILURES_PER_MINUTE)
         if wait_s:
             text = "too many logins from your address have failed; wait, then use a valid key"
-            return ProblemError(429, text, headers=_retry(wait_s))
+            return ProblemError(429, text, headers=retry_after(wait_s))
         known = Caller(refused.who, refused.shown, "viewer", None, None)
         try:
             await self._record(scope, known, "login refused", refused.status, str(refused))
@@ -116,10 +116,10 @@ class RightsMiddleware:
 
     def _check_rate(self, caller: Caller) -> None:
         per_minute = self._rights.limits[caller.role].requests_per_minute
-        wait_s = self._asked.take(caller.id, per_minute, time.monotonic())
+        wait_s = self._asked.minute_wait_s(caller.id, time.monotonic(), per_minute=per_minute)
         if wait_s:
             text = f"this key may ask {per_minute} times a minute"
-            raise ProblemError(429, text, headers=_retry(wait_s))
+            raise ProblemError(429, text, headers=retry_after(wait_s))
 
     async def _record(
         self, scope: Scope, caller: Caller, what: str, status: int | None, subject: str = ""
@@ -227,20 +227,5 @@ def _address(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-def _network(scope: Scope) -> str:
-    """An address, or the /64 of one of IPv6, which its owner has whole."""
-    try:
-        address = ipaddress.ip_address(_address(scope))
-    except ValueError:
-        return ""
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-
-
 def _challenge(more: str) -> dict[str, str]:
     return {"WWW-Authenticate": CHALLENGE + more}
-
-
-def _retry(wait_s: float) -> dict[str, str]:
-    return {"Retry-After": str(math.ceil(wait_s))}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.callers import ROLES
-from api.limits import Buckets, Limits, limits_by_role
+from api.limits import Limits, limits_by_role
 from storage.ledger.audit import AuditRow, list_audit, verify
 from storage.ledger.events import Event, add_events
 from storage.ledger.keys import DAY_MS, find_key, revoke_key
@@ -244,19 +244,6 @@ def test_pages_and_ranges_are_limited_by_role(own_world: World) -> None:
         (error,) = problem_of(client.get(fine), 422)["errors"]
         assert error["allowed"].startswith("at most 100")
         assert own_world.client.get(fine).status_code == 200
-
-
-def test_a_bucket_fills_evenly() -> None:
-    """A minute's worth at once, then one by one; who is forgotten begins anew."""
-    buckets = Buckets(most=2)
-    assert [buckets.take("a", 2, 0.0) for _ in range(3)] == [0, 0, 30]
-    assert buckets.take("a", 2, 29.0) == pytest.approx(1)
-    assert buckets.take("a", 2, 30.0) == 0
-    assert buckets.take("a", 2, 30.0) > 0
-    assert [buckets.take("a", 2, 1000.0) for _ in range(3)] == [0, 0, 30]
-    for other in ("b", "c"):
-        buckets.take(other, 2, 1000.0)
-    assert buckets.take("a", 2, 1000.0) == 0
 
 
 @pytest.mark.parametrize("text", ["", "viewer=1", "viewer=x, operator=1, admin=1, auditor=1",
