@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.bulk import is_long
 from api.callers import NOBODY, Caller, Role
 from api.credentials import CHALLENGE, HOW, Credentials, RefusedError, credential_of
 from api.limits import Limits
@@ -26,7 +27,6 @@ from storage.ledger.audit import Entry, record
 from storage.ledger.migrations import Ledger
 
 READING = ("GET", "HEAD", "OPTIONS")
-BULK_MS = 86_400_000  # a range that is longer is audited
 FAILURES_PER_MINUTE = 10  # of one address that are audited; more are answered with 429
 LONGEST_PATH = 500  # characters that are kept of one
 
@@ -47,8 +47,8 @@ class RightsMiddleware:
     """ASGI middleware: nothing behind it runs for who may not call it.
 
     For what is behind it, the state of a request holds `caller`, `rule`, `limits`, and `renewed`,
-    which raises ProblemError once the caller's credentials hold no longer. A route that sets `bulk`
-    there, before it answers, has its answer audited as a bulk read.
+    which raises ProblemError once the caller's credentials hold no longer. A route that notes
+    a bulk read (api/bulk.py) has its answer audited.
     """
 
     def __init__(self, app: ASGIApp, rights: Rights) -> None:
@@ -211,7 +211,7 @@ def _audited_as(scope: Scope, now_ms: Callable[[], int]) -> str:
         return ""
     try:
         to_ms = parse_time(asked["to"]) if "to" in asked else now_ms()
-        return "bulk read" if to_ms - parse_time(asked["from"]) > BULK_MS else ""
+        return "bulk read" if is_long(to_ms - parse_time(asked["from"])) else ""
     except ValueError:  # it will be refused
         return ""
 

@@ -186,6 +186,35 @@ def test_a_long_range_is_audited_as_a_bulk_read(own_world: World) -> None:
     ]
 
 
+def test_files_reports_and_the_readings_of_many_are_bulk_reads(own_world: World) -> None:
+    """Whatever their range; what a dashboard asks every minute is none."""
+    of = "device=p0,c0,n0,n1&metric=dns_ms"
+    bulk = [
+        "/telemetry?device=p0&format=csv",
+        "/devices/p0/telemetry?format=parquet",
+        "/telemetry/latest?province=LA-LP&format=csv",
+        "/sites?format=csv",
+        f"/telemetry?{of}&from=2026-10-04T19:00:00Z&to=2026-10-05T01:00:00.001Z&bucket=1h",
+        "/reports/connectivity?period=2026-09&site=office",
+        "/reports/connectivity?period=2026-09&site=office&format=html",
+        "/reports/rollout?period=2026-09",
+    ]
+    usual = [
+        f"/telemetry?{of}&from=2026-10-04T19:00:00Z&to=2026-10-05T01:00:00Z&bucket=1h",
+        "/telemetry/latest?province=LA-LP",
+        "/sites?format=geojson",
+        "/reports/connectivity/revisions?period=2026-09",
+    ]
+    for path in usual + bulk:
+        answer = own_world.client.get(f"/api/v1{path}")
+        assert answer.status_code == 200, answer.text
+    assert [row.path for row in audited(own_world, "bulk read")] == [f"/api/v1{p}" for p in bulk]
+    with own_world.client.stream("GET", "/api/v1/telemetry", headers={"Accept": "text/csv"},
+                                 params={"device": "p0"}) as answer:  # fmt: skip
+        assert len(audited(own_world, "bulk read")) == len(bulk) + 1  # before its first byte
+        answer.read()
+
+
 def test_the_audit_can_be_read_in_pages(own_world: World) -> None:
     """By auditors and administrators, the newest first; what was read is the chain as it is."""
     ask(own_world, authorization=f"Bearer {WRONG}")
