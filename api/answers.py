@@ -5,17 +5,65 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 
 class Answer(Struct, frozen=True):
     """Something that the API answered; it cannot be changed."""
 
 
+class Health(Answer, frozen=True):
+    status: str
+
+
+class Check(Answer, frozen=True):
+    name: str
+    ok: bool
+    reason: str | None
+
+
+class Ready(Answer, frozen=True):
+    now: datetime
+    checks: list[Check]
+
+
 class Loop(Answer, frozen=True):
     name: str
     moves: bool
     last_moved: datetime
+
+
+class Live(Answer, frozen=True):
+    now: datetime
+    loops: list[Loop]
+
+
+class Me(Answer, frozen=True):
+    """Whose key it is. provinces, agencies: which it may see; None: all."""
+
+    id: str
+    name: str
+    role: str
+    provinces: list[str] | None
+    agencies: list[str] | None
+    requests_per_minute: int
+    page_items: int
+    stored_rows: int
+
+
+class AuditRow(Answer, frozen=True):
+    id: int
+    at: datetime
+    who: str
+    name: str
+    address: str
+    what: str
+    method: str
+    path: str
+    status: int | None
+    subject: str
+    previous: str
+    hash: str
 
 
 class Span(Answer, frozen=True):
@@ -115,261 +163,3 @@ class Site(Answer, frozen=True):
     priority: str
     uplinks: list[Uplink]
     devices: list[Device] = []  # of one site, not in lists
-
-
-class Reading(Answer, frozen=True):
-    metric: str
-    unit: str
-    at: datetime
-    value: float
-
-
-class Latest(Answer, frozen=True):
-    device: str
-    lifecycle: str
-    last_seen: datetime | None
-    readings: list[Reading]
-
-
-class Point(Answer, frozen=True):
-    """A reading, or a bucket that begins at `at`; None: not asked for."""
-
-    metric: str
-    at: datetime
-    received_at: datetime | None = None
-    value: float | None = None
-    count: int | None = None
-    min: float | None = None
-    max: float | None = None
-    mean: float | None = None
-    last: float | None = None
-    coverage: float | None = None
-
-
-class Numbered(Answer, frozen=True):
-    waiting: int
-    lost: int
-
-
-class Hour(Answer, frozen=True):
-    hour: datetime
-    expected: int
-    received: int
-    late: int
-    duplicate: int
-    quarantined: int
-    missing: int
-
-
-class Accounting(Answer, frozen=True):
-    start: datetime
-    end: datetime
-    province: str | None
-    devices: int
-    expected: int
-    received: int
-    late: int
-    duplicate: int
-    quarantined: int
-    missing: int
-    numbered: Numbered
-
-
-class Range(Answer, frozen=True):
-    first: int
-    last: int
-
-
-class Boot(Answer, frozen=True):
-    boot: str
-    highest: int
-    waiting: list[Range]
-    lost: list[Range]
-
-
-class Downtime(Answer, frozen=True):
-    started_at: datetime
-    ended_at: datetime
-    minutes: float
-    open: bool
-
-
-class Availability(Answer, frozen=True):
-    site: str
-    up: int
-    degraded: int
-    down: int
-    unknown: int
-    excluded: int
-    on_backup: int
-    availability: float | None
-    lower: float | None
-    upper: float | None
-    coverage: float | None
-    sufficient: bool
-    quality_ok: float | None
-    mttr_minutes: float | None
-    mtbf_minutes: float | None
-    outages: list[Downtime]
-
-
-class Scope(Answer, frozen=True):
-    type: str
-    id: str
-
-
-class Incident(Answer, frozen=True):
-    incident: str
-    state: str
-    scope: Scope
-    cause: str
-    phase: str
-    confidence: float
-    started_at: datetime
-    ended_at: datetime | None
-    opened_at: datetime
-    at: datetime
-    sites: list[str]
-    devices: list[str]
-    evidence: list[str]
-    evidence_lo: list[str]
-    changes: list[Incident] = []  # of one incident, not in lists
-
-
-class Alert(Answer, frozen=True):
-    alert: str
-    state: str
-    device: str
-    site: str
-    province: str | None
-    kind: str | None
-    metric: str | None
-    rule: str
-    nature: str
-    severity: str
-    at: datetime
-    event_time: datetime
-    resolved_at: datetime | None
-    resolved_event_time: datetime | None
-    value: float | None
-    expected: tuple[float | None, float | None] | None
-    text_en: str
-    text_lo: str
-    acknowledged_at: datetime | None
-    acknowledged_by: str | None
-    comment: str | None
-    incident: str | None
-    backfilled: bool
-
-
-class Refusal(Answer, frozen=True):
-    reason: str
-    where: str
-    detail: str
-
-
-class Quarantined(Answer, frozen=True):
-    id: int
-    received_at: datetime
-    topic: str
-    device: str
-    reason: str
-    refusals: list[Refusal]
-    whole: bool
-    state: str
-    replayed_at: datetime | None
-    payload: str | None = None  # of one message, not in lists
-    payload_b64: str | None = None
-
-
-class Said(Answer, frozen=True):
-    kind: str | None
-    interval_s: float | None
-    firmware: str | None
-
-
-class RefusedNewcomer(Answer, frozen=True):
-    at: datetime
-    by: str
-    reason: str
-    shown_again_at: datetime
-
-
-class Sent(Answer, frozen=True):
-    topic: str
-    received_at: datetime
-    payload: str
-    whole: bool
-
-
-class Newcomer(Answer, frozen=True):
-    device: str
-    state: str
-    provinces: list[str]
-    first_seen: datetime
-    last_seen: datetime
-    messages: int
-    said: Said
-    metrics: list[str]
-    kinds: list[str]
-    refused: RefusedNewcomer | None
-    example: Sent | None = None  # of one device, not in lists
-
-
-class Accepted(Answer, frozen=True):
-    device: str
-    site: str
-    kind: str
-    interval_s: float
-    uplink: int
-    params: dict[str, Any]
-    messages: int
-    unknown_metrics: list[str]
-
-
-class PublicClass(Answer, frozen=True):
-    name_en: str
-    name_lo: str
-    sites: int | None
-    reachable: int | None
-    in_trouble: int | None
-    not_known: int | None
-    site_class: str = field(name="class")
-
-
-class PublicProvince(Answer, frozen=True):
-    province: str
-    name_en: str
-    name_lo: str
-    state: str
-    state_en: str
-    state_lo: str
-    classes: list[PublicClass]
-
-
-class PublicIncident(Answer, frozen=True):
-    id: str
-    started_at: datetime
-    changed_at: datetime
-    cause: str
-    cause_final: bool
-    provinces: list[str]
-    text_en: str
-    text_lo: str
-
-
-class PublicStatus(Answer, frozen=True):
-    computed_at: datetime
-    age_s: int
-    stale: bool
-    known_until: datetime | None
-    provinces: list[PublicProvince]
-    incidents: list[PublicIncident]
-
-
-class Event(Answer, frozen=True):
-    """type: alert, incident, device, or reset: the stream could not be resumed, read anew."""
-
-    id: int
-    type: str
-    data: dict[str, Any]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import httpx
+import msgspec
+
 
 class ApiError(Exception):
     """The API did not answer as asked. status: of HTTP, 0 without an answer; detail: its words.
@@ -15,6 +18,7 @@ class ApiError(Exception):
     ├─ RequestError       change the request
     │  ├─ MissingError    there is no such thing
     │  └─ StateError      it is not in a state in which this can be done
+    │     └─ StaleError   somebody has acted on it meanwhile, or has it in hand
     ├─ RightsError        use another key, or ask for the right
     └─ AwayError          try again later
     """
@@ -47,6 +51,12 @@ class StateError(RequestError):
     advice = "read it again: it has changed"
 
 
+class StaleError(StateError):
+    """Somebody has acted on it since it was read, or has it in hand."""
+
+    advice = "read it again, and pass its revision as if_match"
+
+
 class RightsError(ApiError):
     """The key is missing, not known or has not the right."""
 
@@ -54,9 +64,13 @@ class RightsError(ApiError):
 
 
 class AwayError(ApiError):
-    """The API does not answer, or asks to come back later; after the last of several tries."""
+    """The API does not answer, or asks to come back later; after the last of several tries.
+
+    retry_after: seconds, as the answer said it.
+    """
 
     advice = "try again later"
+    retry_after: str | None = None
 
 
 BY_STATUS: dict[int, type[ApiError]] = {
@@ -64,8 +78,22 @@ BY_STATUS: dict[int, type[ApiError]] = {
     403: RightsError,
     404: MissingError,
     409: StateError,
+    412: StaleError,
+    428: StaleError,
     **dict.fromkeys((429, 502, 503, 504), AwayError),
 }
+
+
+def error_of_answer(answer: httpx.Response) -> ApiError:
+    """The exception for an answer whose body is read."""
+    try:
+        problem = msgspec.json.decode(answer.content, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        problem = {}
+    error = error_of(answer.status_code, problem)
+    if isinstance(error, AwayError):
+        error.retry_after = answer.headers.get("retry-after")
+    return error
 
 
 def error_of(status: int, problem: Mapping[str, Any]) -> ApiError:

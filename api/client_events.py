@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 import httpx
 import msgspec
 
-from api.answers import Event
-from api.client_errors import AwayError, error_of
+from api.answers_trouble import Event
+from api.client_errors import AwayError, error_of_answer
 
 SILENT_S = 45.0  # a comment comes every 15 s
-PASSING = (429, 502, 503, 504)
 
 
 def read_events(
@@ -32,7 +31,7 @@ def read_events(
             reason = "the stream has ended"
         except httpx.TransportError as exc:
             reason = f"the stream broke: {exc or type(exc).__name__}"
-        except _LaterError as exc:
+        except AwayError as exc:
             reason, retry_after = "the platform asks to come back later", exc.retry_after
         failed += 1
         if failed >= tries:
@@ -40,20 +39,13 @@ def read_events(
         wait(failed, retry_after)
 
 
-class _LaterError(Exception):
-    def __init__(self, retry_after: str | None) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
-
-
 def _connection(http: httpx.Client, after: int | None) -> Iterator[Event]:
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     timeout = httpx.Timeout(http.timeout.connect, read=SILENT_S)
     with http.stream("GET", "/api/v1/events", headers=headers, timeout=timeout) as answer:
-        if answer.status_code in PASSING:
-            raise _LaterError(answer.headers.get("retry-after"))
         if answer.status_code != 200:
-            raise error_of(answer.status_code, _problem(answer.read()))
+            answer.read()
+            raise error_of_answer(answer)
         yield from parse(answer.iter_lines())
 
 
@@ -73,10 +65,3 @@ def parse(lines: Iterator[str]) -> Iterator[Event]:
             fields = {}
         else:
             fields = {}
-
-
-def _problem(body: bytes) -> dict[str, object]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, object])
-    except msgspec.MsgspecError:
-        return {}

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Request
 
-from api.problems import FieldError, ProblemError
+from api.problems import FieldError, ProblemError, invalid
 
 JSON, CSV, PARQUET, GEOJSON = "json", "csv", "parquet", "geojson"
 MEDIA_TYPES = {
@@ -43,6 +43,12 @@ def format_of(request: Request, asked: str | None, offered: Sequence[str]) -> st
     allowed = ", ".join(MEDIA_TYPES[name] for name in offered)
     error = FieldError("Accept", "takes none of the formats of this path", accept[:200], allowed)
     raise ProblemError(406, "Accept takes none of the formats of this path", errors=[error])
+
+
+def check_bom(bom: bool, format_: str) -> None:
+    """Refuse a byte order mark before anything but CSV."""
+    if bom and format_ != CSV:
+        raise invalid("bom", "is for CSV", got="true", allowed="only with format=csv")
 
 
 def _range(text: str) -> tuple[str, float]:

@@ -78,6 +78,10 @@ CONNECTIVITY: dict[str, Any] = {
     ],
     "data": {"bins": DIGEST, "speed_tests": DIGEST, "left_out": DIGEST},
 }  # fmt: skip
+OTHER_FORMATS = {
+    "text/csv": "govsense-report,...\r\nlevel,id,name_en,name_lo,sites,up_minutes,...\r\n",
+    "text/html": "<!doctype html>...",
+}
 REVISION = {"revision": 1, "issued_at": "2026-10-05T02:00:00.000Z", "digest": DIGEST}
 CAN = {"can": 1, "cannot": 0, "unknown": 1, "share": 1.0}
 CANNOT = {"can": 0, "cannot": 1, "unknown": 1, "share": 0.0}

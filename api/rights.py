@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +15,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.bulk import is_long
 from api.callers import NOBODY, Caller, Role
 from api.credentials import CHALLENGE, HOW, Credentials, RefusedError, credential_of
-from api.limits import Buckets, Limits
+from api.limits import Limits
 from api.problems import ProblemError, invalid, respond, unavailable
+from api.rate import Buckets, neighbourhood, retry_after
 from api.renewals import Renewals
 from api.rules import MAY, Rule, Rules
 from api.times import parse_time
@@ -28,7 +28,6 @@ from storage.ledger.audit import Entry, record
 from storage.ledger.migrations import Ledger
 
 READING = ("GET", "HEAD", "OPTIONS")
-BULK_MS = 86_400_000  # a range that is longer is audited
 FAILURES_PER_MINUTE = 10  # of one address that are audited; more are answered with 429
 LONGEST_PATH = 500  # characters that are kept of one
 
@@ -50,7 +49,7 @@ class RightsMiddleware:
 
     For what is behind it, the state of a request holds `caller`, `rule`, `limits`, and `renewed`,
     which, awaited, raises RefusedError once the caller's credentials hold no longer. A route that
-    sets `bulk` there, before it answers, has its answer audited as a bulk read.
+    notes a bulk read (api/bulk.py) has its answer audited.
     """
 
     def __init__(self, app: ASGIApp, rights: Rights) -> None:
@@ -103,10 +102,11 @@ class RightsMiddleware:
 
     async def _refused(self, scope: Scope, refused: RefusedError) -> ProblemError:
         """The problem for credentials that do not hold. One that holds is never held up by it."""
-        wait_s = self._failed.take(_network(scope), FAILURES_PER_MINUTE, time.monotonic())
+        who, now_s = neighbourhood(_address(scope)), time.monotonic()
+        wait_s = self._failed.minute_wait_s(who, now_s, per_minute=FAILURES_PER_MINUTE)
         if wait_s:
             text = "too many logins from your address have failed; wait, then use a valid key"
-            return ProblemError(429, text, headers=_retry(wait_s))
+            return ProblemError(429, text, headers=retry_after(wait_s))
         known = Caller(refused.who, refused.shown, "viewer", None, None)
         try:
             await self._record(scope, known, "login refused", refused.status, str(refused))
@@ -118,10 +118,10 @@ class RightsMiddleware:
 
     def _check_rate(self, caller: Caller) -> None:
         per_minute = self._rights.limits[caller.role].requests_per_minute
-        wait_s = self._asked.take(caller.id, per_minute, time.monotonic())
+        wait_s = self._asked.minute_wait_s(caller.id, time.monotonic(), per_minute=per_minute)
         if wait_s:
             text = f"this key may ask {per_minute} times a minute"
-            raise ProblemError(429, text, headers=_retry(wait_s))
+            raise ProblemError(429, text, headers=retry_after(wait_s))
 
     async def _record(
         self, scope: Scope, caller: Caller, what: str, status: int | None, subject: str = ""
@@ -213,7 +213,7 @@ def _audited_as(scope: Scope, now_ms: Callable[[], int]) -> str:
         return ""
     try:
         to_ms = parse_time(asked["to"]) if "to" in asked else now_ms()
-        return "bulk read" if to_ms - parse_time(asked["from"]) > BULK_MS else ""
+        return "bulk read" if is_long(to_ms - parse_time(asked["from"])) else ""
     except ValueError:  # it will be refused
         return ""
 
@@ -229,20 +229,5 @@ def _address(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-def _network(scope: Scope) -> str:
-    """An address, or the /64 of one of IPv6, which its owner has whole."""
-    try:
-        address = ipaddress.ip_address(_address(scope))
-    except ValueError:
-        return ""
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
-
-
 def _challenge(more: str) -> dict[str, str]:
     return {"WWW-Authenticate": CHALLENGE + more}
-
-
-def _retry(wait_s: float) -> dict[str, str]:
-    return {"Retry-After": str(math.ceil(wait_s))}

@@ -15,12 +15,11 @@ from fastapi.responses import Response, StreamingResponse
 
 from api.formats import MEDIA_TYPES, PARQUET, VARY
 from api.times import iso
+from reports.spreadsheets import BOM, safe_text
 
 Type = Literal["label", "text", "time", "number", "count"]
 Row = Sequence[Any]
 
-BOM = "\ufeff".encode()
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet may run a text that begins so
 ARROW_TYPES: dict[Type, pa.DataType] = {
     "label": pa.dictionary(pa.int32(), pa.string()),
     "text": pa.string(),
@@ -63,7 +62,7 @@ def answer(
 
 def csv_chunks(table: Table, *, bom: bool) -> Iterator[bytes]:
     """A line of names, then a line a row; a chunk for each batch, at least one."""
-    begin = (BOM if bom else b"") + _lines([list(table.columns)])
+    begin = (BOM.encode() if bom else b"") + _lines([list(table.columns)])
     types = list(table.columns.values())
     for batch in table.batches:
         yield begin + _lines(
@@ -88,11 +87,6 @@ def parquet_chunks(table: Table) -> Iterator[bytes]:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             pending = sink.taken()
     yield pending + sink.taken()
-
-
-def safe_text(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: where it begins like one, ' comes first."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _cell(value: Any, kind: Type) -> Any:

@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from reports.spreadsheets import BOM, safe_text
 from reports.statement import statement_of
 
-BOM = "\ufeff"
 MARK = "govsense-report"
 LEVELS = ("provinces", "districts", "agencies", "providers", "sites")
 MINUTES = ("up", "degraded", "down", "unknown", "excluded", "on_backup", "not_started")
@@ -28,7 +28,6 @@ COLUMNS = (
     *(f"speed_{name}" for name in SPEED),
     "excluded_by_reason",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 
 def as_csv(report: dict[str, Any], *, bom: bool) -> str:
@@ -41,7 +40,7 @@ def as_csv(report: dict[str, Any], *, bom: bool) -> str:
     for level in LEVELS:
         for row in report[level]:
             names = (level, row["id"], row["name_en"], row["name_lo"])
-            writer.writerow([*map(_harmless, names), *_cells(row)])
+            writer.writerow([*map(safe_text, names), *_cells(row)])
     return (BOM if bom else "") + out.getvalue()
 
 
@@ -60,8 +59,3 @@ def _cell(value: float | bool | None) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6f}" if isinstance(value, float) else str(value)
-
-
-def _harmless(text: str) -> str:
-    """A name that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from reports.as_csv import BOM, MARK, as_csv
+from reports.as_csv import MARK, as_csv
 from reports.as_html import as_html
 from reports.calendars import CalendarName
 from reports.canonical import canonical
@@ -21,6 +21,7 @@ from reports.gathering import gather
 from reports.issuing import FINAL, PROVISIONAL, Asked, Standing, loaded, parts_of, signed
 from reports.periods import Period, iso, parse_iso, period_between, period_named
 from reports.rules import Rules
+from reports.spreadsheets import BOM
 from reports.texts import Language
 from storage.ledger import report_data
 from storage.ledger.migrations import Ledger

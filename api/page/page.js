@@ -207,9 +207,13 @@ function eventItem({ type, data }) {
     item.dataset.severity = data.severity;
     line.append(severity(data.severity));
   }
-  if (data.state) line.append(element("span", "", known("state", data.state)));
+  const what = data.action ? known("action", data.action) : known("state", data.state ?? "");
+  if (what) line.append(element("span", "", what));
   if (data.device) line.append(element("span", "", deviceName(data.device)));
+  if (data.by) line.append(element("span", "", data.by));
+  if (data.muted) line.append(element("span", "", known("muted", data.muted)));
   item.append(line);
+  if (data.action && data.comment) item.append(element("p", "explanation", data.comment));
   if (data.text_en) item.append(explanation(data));
   return item;
 }

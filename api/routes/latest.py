@@ -10,8 +10,19 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from api import cursors, tables
+from api.bulk import note_bulk
 from api.documentation import documented
-from api.formats import CSV, JSON, MEDIA_TYPES, PARQUET, VARY, Bom, TableFormat, format_of
+from api.formats import (
+    CSV,
+    JSON,
+    MEDIA_TYPES,
+    PARQUET,
+    VARY,
+    Bom,
+    TableFormat,
+    check_bom,
+    format_of,
+)
 from api.pages import Page, page_of
 from api.parameters import (
     Cursor,
@@ -105,11 +116,11 @@ def latest(
     metrics = _metrics(listed(metric))
     which = DeviceFilter(province, district, site, kind, None, agency)
     chosen = format_of(request, format_, (JSON, CSV, PARQUET))
-    if bom and chosen != CSV:
-        raise invalid("bom", "is for CSV", got="true", allowed="only with format=csv")
+    check_bom(bom, chosen)
     if chosen != JSON:
         if cursor is not None:
             raise invalid("cursor", "is for pages", got=cursor, allowed="only with JSON")
+        note_bulk(request)
         table = tables.Table("latest", COLUMNS, _batches(platform, which, metrics))
         return tables.answer(table, chosen, bom=bom, headers=KEPT)
     after = cursors.decode(request, cursor, (str,))[0] if cursor else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Annotated
 
@@ -14,8 +13,8 @@ from api.documentation import documented
 from api.platform import Platform
 from api.problems import ProblemError
 from api.public.board import PERIOD_S, RETRY_S, Board, Posted, UnknownError
-from api.public.rate import Rate, neighbourhood
 from api.public.status import OVER_MS, RECENT_MS, CauseClass, PublicStatus, State, status_of
+from api.rate import Buckets, neighbourhood, retry_after
 from api.revalidation import matches
 from api.times import EXAMPLE, TimeOut
 from storage.ledger.public import public_facts
@@ -137,19 +136,21 @@ class Counter:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self._each = Rate(per_s=PER_S, burst=BURST)
-        self._all = Rate(per_s=ALL_PER_S, burst=ALL_BURST)
+        self._each = Buckets()
+        self._all = Buckets(1)
 
     def admit(self, address: str) -> None:
         """Raise a 429 where this address, or everybody together, asks too often."""
         now_s = time.monotonic()
-        wait_s = self._each.wait_s(neighbourhood(address), now_s) or self._all.wait_s("", now_s)
+        who = neighbourhood(address)
+        wait_s = self._each.wait_s(who, now_s, per_s=PER_S, burst=BURST)
+        wait_s = wait_s or self._all.wait_s("", now_s, per_s=ALL_PER_S, burst=ALL_BURST)
         if wait_s:
             raise ProblemError(
                 429,
                 f"asked too often: at most {PER_S:g} times a second, {BURST} at once; what is"
                 f" told changes every {PERIOD_S} s",
-                headers={"Retry-After": str(math.ceil(wait_s))},
+                headers=retry_after(wait_s),
             )
 
 

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api import cursors
+from api.bulk import note_bulk
 from api.documentation import documented
 from api.pages import Page, page_of
 from api.parameters import WORD, Cursor, From, Limit, ProvinceFilter, SiteFilter, To, check_province
 from api.platform import Platform, PlatformNow
 from api.problems import FieldError, ProblemError, invalid, not_found
-from api.report_examples import CONNECTIVITY, REVISION, ROLLOUT
+from api.report_examples import CONNECTIVITY, OTHER_FORMATS, REVISION, ROLLOUT
 from api.times import TimeOut, iso
 from reports.as_html import style_policy
 from reports.calendars import CalendarName
@@ -104,8 +105,13 @@ class RolloutOut(BaseModel):
     sites: list[dict[str, Any]]
 
 
-@router.get("/connectivity", response_model=ReportOut, responses=documented(CONNECTIVITY, 404))
+@router.get(
+    "/connectivity",
+    response_model=ReportOut,
+    responses=documented(CONNECTIVITY, 404, also=OTHER_FORMATS),
+)
 def connectivity(
+    request: Request,
     platform: PlatformNow,
     period: PeriodName = None,
     from_: From = None,
@@ -131,6 +137,7 @@ def connectivity(
     """
     within = _within(platform, Within(province, district, agency, provider, site))
     asked = Asked(within, _period(platform, period, from_, to), calendar)
+    note_bulk(request)
     if revision is None:
         text = _report(platform, asked)
     else:
@@ -181,6 +188,7 @@ def connectivity_revisions(
 
 @router.get("/rollout", response_model=RolloutOut, responses=documented(ROLLOUT, 404))
 def rollout(
+    request: Request,
     platform: PlatformNow,
     period: PeriodName = None,
     from_: From = None,
@@ -198,6 +206,7 @@ def rollout(
     """
     within = _within(platform, Within(province, district, agency, provider, site))
     about = _period(platform, period, from_, to)
+    note_bulk(request)
     sources = gather_tests(platform.ledger, within, about)
     return rollout_of(Question(within, about, "24x7", about.end_ms), sources, platform.report_rules)
 

@@ -10,8 +10,9 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from api import cursors, tables
+from api.bulk import note_bulk
 from api.documentation import documented
-from api.formats import CSV, GEOJSON, JSON, MEDIA_TYPES, VARY, Bom, format_of
+from api.formats import CSV, GEOJSON, JSON, MEDIA_TYPES, VARY, Bom, check_bom, format_of
 from api.pages import Page, page_of
 from api.parameters import WORD, Cursor, Limit, ProvinceFilter, Word, check_province
 from api.platform import PlatformNow
@@ -120,12 +121,12 @@ def sites(
     check_province(province)
     which = SiteFilter(province, district, agency, site_class)
     chosen = format_of(request, format_, (JSON, GEOJSON, CSV))
+    check_bom(bom, chosen)
     if chosen == CSV:
         if cursor is not None:
             raise invalid("cursor", "is for pages", got=cursor, allowed="not with CSV")
+        note_bulk(request)
         return tables.answer(sites_table(platform.ledger, which), CSV, bom=bom, headers=KEPT)
-    if bom:
-        raise invalid("bom", "is for CSV", got="true", allowed="only with format=csv")
     after = cursors.decode(request, cursor, (str,))[0] if cursor else ""
     rows = list_sites(platform.ledger, which, after=after, limit=limit + 1)
     page = page_of(request, rows, limit, item=_site, position=lambda row: (row.site,))

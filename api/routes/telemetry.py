@@ -13,8 +13,19 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from api import cursors, tables
+from api.bulk import is_long, note_bulk
 from api.documentation import documented
-from api.formats import CSV, JSON, MEDIA_TYPES, PARQUET, VARY, Bom, TableFormat, format_of
+from api.formats import (
+    CSV,
+    JSON,
+    MEDIA_TYPES,
+    PARQUET,
+    VARY,
+    Bom,
+    TableFormat,
+    check_bom,
+    format_of,
+)
 from api.parameters import Cursor, From, To, check_order, listed
 from api.platform import Platform, PlatformNow, find_device, find_devices
 from api.problems import invalid
@@ -193,6 +204,8 @@ def _answer(
         after = place[0], place[1]
     check_order(start_ms, end_ms)
     q = _question(platform, asked, devices, start_ms, end_ms)
+    if asked.format != JSON or is_long(end_ms - start_ms, len(devices)):
+        note_bulk(asked.request)
     # What lies in the past has a name that lasts: it can be asked for again, and compared.
     headers = KEPT if asked.to_ms is not None and end_ms <= now_ms else {}
     if asked.format != JSON:
@@ -269,5 +282,4 @@ def _check_pages(asked: Asked) -> None:
             raise invalid(
                 name, "is for pages", got=value, allowed="only with JSON and without points"
             )
-    if asked.bom and asked.format != CSV:
-        raise invalid("bom", "is for CSV", got="true", allowed="only with format=csv")
+    check_bom(asked.bom, asked.format)

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tables import Table, csv_chunks, parquet_chunks, safe_text
+from api.tables import Table, csv_chunks, parquet_chunks
 from devices.readings import Readings
 from devices.registry import Registry
+from reports.spreadsheets import safe_text
 from storage.ledger.registry import add_registry
 from tests.api.world import DAY_MS, NOW_MS, RTT, World, problem_of, registry
 

@@ -64,6 +64,33 @@ def test_the_page_shows_the_country_and_what_happens(own_world: World, browser: 
     assert browser.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("acknowledged", "closed", "nobody is notified: maintenance", "On the way.")),
+        ("lo", ("ຮັບຊາບແລ້ວ", "ປິດແລ້ວ", "ກຳລັງບຳລຸງຮັກສາ", "On the way.")),
+    ],
+)
+def test_what_operators_do_shows_in_words(
+    own_world: World, browser: Browser, language: str, said: tuple[str, ...]
+) -> None:
+    """An acknowledged alert stays in the list and says so, a closed one leaves; a muted one says
+    in the stream why nobody is notified."""
+    show(browser, own_world, f"?lang={language}")
+    own_world.done("/alerts/a001/acknowledge", {"comment": "On the way."})
+    closing = {"reason": "known-problem", "text": "The sensor is on order."}
+    own_world.done("/alerts/a002/close", closing)
+    muted = {("a050", "firing"): "maintenance"}
+    fired = Facts(position=249, alert_changes=[change(50)], muted=muted)
+    commit(own_world.ledger, fired, now_ms=NOW_MS)
+    browser.wait("document.querySelectorAll('#stream li').length === 3")
+    stream = browser.value("document.getElementById('stream').innerText")
+    assert all(text in stream for text in said)
+    acknowledged = f"document.getElementById('alerts').innerText.includes({said[0]!r})"
+    browser.wait(f"{acknowledged} && document.querySelectorAll('#alerts li').length === 3")
+    assert browser.value("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_lao_is_chosen_by_address_or_button_and_remembered(world: World, browser: Browser) -> None:
     """The choice outlasts the visit, and the page says its language to readers and screens."""
     show(browser, world, "?lang=lo")

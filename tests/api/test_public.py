@@ -18,7 +18,6 @@ from sqlalchemy.exc import OperationalError
 
 from api.public import as_json, atom
 from api.public.board import PERIOD_S, Board, UnknownError
-from api.public.rate import Rate, neighbourhood
 from api.public.status import CAUSE_CLASSES, CauseClass, PublicStatus, State, status_of
 from api.public.texts import TEXTS
 from api.routes.public import BURST
@@ -301,18 +300,6 @@ def test_nothing_known_is_said_so() -> None:
         assert (await board.read()).json
 
     asyncio.run(ask())
-
-
-def test_who_asks_too_often_waits() -> None:
-    """A burst is allowed, then so many a second; others are not held up, and all are forgotten."""
-    rate = Rate(per_s=2.0, burst=3, most=2)
-    assert [rate.wait_s("a", 0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
-    assert rate.wait_s("b", 0.0) == 0.0
-    assert [rate.wait_s("a", 0.5), rate.wait_s("a", 0.5)] == [0.0, 0.5]
-    assert rate.wait_s("c", 0.5) == 0.0  # b is forgotten
-    assert rate.wait_s("b", 0.5) == 0.0
-    assert neighbourhood("2001:db8::1") == neighbourhood("2001:db8::ffff") == "2001:db8::/64"
-    assert neighbourhood("192.0.2.1") == "192.0.2.1"
 
 
 def more_offices() -> Registry:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.callers import ROLES
-from api.limits import Buckets, Limits, limits_by_role
+from api.limits import Limits, limits_by_role
 from storage.ledger.audit import AuditRow, list_audit, verify
 from storage.ledger.events import Event, add_events
 from storage.ledger.keys import DAY_MS, find_key, revoke_key
@@ -186,6 +186,35 @@ def test_a_long_range_is_audited_as_a_bulk_read(own_world: World) -> None:
     ]
 
 
+def test_files_reports_and_the_readings_of_many_are_bulk_reads(own_world: World) -> None:
+    """Whatever their range; what a dashboard asks every minute is none."""
+    of = "device=p0,c0,n0,n1&metric=dns_ms"
+    bulk = [
+        "/telemetry?device=p0&format=csv",
+        "/devices/p0/telemetry?format=parquet",
+        "/telemetry/latest?province=LA-LP&format=csv",
+        "/sites?format=csv",
+        f"/telemetry?{of}&from=2026-10-04T19:00:00Z&to=2026-10-05T01:00:00.001Z&bucket=1h",
+        "/reports/connectivity?period=2026-09&site=office",
+        "/reports/connectivity?period=2026-09&site=office&format=html",
+        "/reports/rollout?period=2026-09",
+    ]
+    usual = [
+        f"/telemetry?{of}&from=2026-10-04T19:00:00Z&to=2026-10-05T01:00:00Z&bucket=1h",
+        "/telemetry/latest?province=LA-LP",
+        "/sites?format=geojson",
+        "/reports/connectivity/revisions?period=2026-09",
+    ]
+    for path in usual + bulk:
+        answer = own_world.client.get(f"/api/v1{path}")
+        assert answer.status_code == 200, answer.text
+    assert [row.path for row in audited(own_world, "bulk read")] == [f"/api/v1{p}" for p in bulk]
+    with own_world.client.stream("GET", "/api/v1/telemetry", headers={"Accept": "text/csv"},
+                                 params={"device": "p0"}) as answer:  # fmt: skip
+        assert len(audited(own_world, "bulk read")) == len(bulk) + 1  # before its first byte
+        answer.read()
+
+
 def test_the_audit_can_be_read_in_pages(own_world: World) -> None:
     """By auditors and administrators, the newest first; what was read is the chain as it is."""
     ask(own_world, authorization=f"Bearer {WRONG}")
@@ -245,19 +274,6 @@ def test_pages_and_ranges_are_limited_by_role(own_world: World) -> None:
         (error,) = problem_of(client.get(fine), 422)["errors"]
         assert error["allowed"].startswith("at most 100")
         assert own_world.client.get(fine).status_code == 200
-
-
-def test_a_bucket_fills_evenly() -> None:
-    """A minute's worth at once, then one by one; who is forgotten begins anew."""
-    buckets = Buckets(most=2)
-    assert [buckets.take("a", 2, 0.0) for _ in range(3)] == [0, 0, 30]
-    assert buckets.take("a", 2, 29.0) == pytest.approx(1)
-    assert buckets.take("a", 2, 30.0) == 0
-    assert buckets.take("a", 2, 30.0) > 0
-    assert [buckets.take("a", 2, 1000.0) for _ in range(3)] == [0, 0, 30]
-    for other in ("b", "c"):
-        buckets.take(other, 2, 1000.0)
-    assert buckets.take("a", 2, 1000.0) == 0
 
 
 @pytest.mark.parametrize("text", ["", "viewer=1", "viewer=x, operator=1, admin=1, auditor=1",
