@@ -50,7 +50,7 @@ def _cells(row: dict[str, Any]) -> Iterator[str]:
     yield from (_cell(row[name]) for name in FIGURES)
     yield from (_cell(row["speed"][name]) for name in SPEED)
     reasons = sorted(row["excluded_by_reason"].items())
-    yield _harmless("; ".join(f"{reason}: {minutes}" for reason, minutes in reasons))
+    yield safe_text("; ".join(f"{reason}: {minutes}" for reason, minutes in reasons))
 
 
 def _cell(value: float | bool | None) -> str:
