@@ -35,6 +35,7 @@ class Report(Answer, frozen=True):
     providers: list[dict[str, Any]]
     sites: list[dict[str, Any]]
     worst_sites: list[dict[str, Any]]
+    planned_work: list[dict[str, Any]]
     outages: dict[str, Any]
     data: dict[str, Any]
 
