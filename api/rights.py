@@ -21,7 +21,7 @@ from api.callers import NOBODY, Caller, Role
 from api.credentials import CHALLENGE, HOW, Credentials, RefusedError, credential_of
 from api.limits import Buckets, Limits
 from api.problems import ProblemError, invalid, respond, unavailable
-from api.rules import MAY, Rule, Rules
+from api.rules import MAY, PUBLIC, Rule, Rules
 from api.times import parse_time
 from storage.ledger.audit import Entry, record
 from storage.ledger.migrations import Ledger
@@ -48,7 +48,9 @@ class RightsMiddleware:
     """ASGI middleware: nothing behind it runs for who may not call it.
 
     For what is behind it, the state of a request holds `caller`, `rule`, `limits`, and `renewed`,
-    which raises ProblemError once the caller's credentials hold no longer. A route that sets `bulk`
+    which raises ProblemError once the caller's credentials hold no longer. Without a rule it holds
+    `others`, the rules of the path by method: one that is public says without a key that it does
+    not take a method. A route that sets `bulk`
     there, before it answers, has its answer audited as a bulk read.
     """
 
@@ -65,8 +67,9 @@ class RightsMiddleware:
             return
         rule = self._rights.rules.find(scope["method"], scope["path"])
         state = scope.setdefault("state", {})
-        state.update(caller=NOBODY, rule=rule, limits=Limits())
-        if rule is not None and rule.least == "public":
+        others = {} if rule else self._rights.rules.of_path(scope["path"])
+        state.update(caller=NOBODY, rule=rule, others=others, limits=Limits())
+        if PUBLIC in (rule, *others.values()):
             await self._app(scope, receive, send)
             return
         try:
