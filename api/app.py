@@ -169,7 +169,12 @@ def create_app(
     app.add_middleware(Compression)
     app.add_middleware(RightsMiddleware, rights=rights)  # the last one added runs first
     app.add_middleware(Origins, allowed=shared)
-    app.add_middleware(Protection, allowed_hosts=host_names(allowed_hosts), allowed_origins=shared)
+    app.add_middleware(
+        Protection,
+        allowed_hosts=host_names(allowed_hosts),
+        allowed_origins=shared,
+        is_route=lambda method, path: rules.find(method, path) is not None,
+    )
     return app
 
 

@@ -79,8 +79,8 @@ def documented(
 def complete(app: FastAPI, routes: Iterable[tuple[str, BaseRoute]], rules: Rules) -> None:
     """Put into the OpenAPI document what FastAPI leaves out of it.
 
-    That is the schema of problems, to which every route refers, every null of an example, and who
-    may call. routes: those of the document, each with the prefix of its path.
+    That is the schema of problems, to which every route refers, every null of an example, that no
+    parameter is null, and who may call. routes: those of the document, each with its path's prefix.
     """
     document = app.openapi()
     _, schemas = models_json_schema(
@@ -93,6 +93,8 @@ def complete(app: FastAPI, routes: Iterable[tuple[str, BaseRoute]], rules: Rules
         for method in route.methods or ():
             operation = document["paths"][prefix + route.path][method.lower()]
             described = operation["responses"]
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _never_null(parameter["schema"])
             _describe_rights(operation, rules.find(method, prefix + route.path))
             for status, response in route.responses.items():
                 for media_type, content in response["content"].items():
@@ -105,9 +107,19 @@ def _describe_rights(operation: dict[str, Any], rule: Rule | None) -> None:
         return
     operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
     described = operation["responses"]
-    described.update({str(s): _problem(s) for s in (401, 403, 429) if str(s) not in described})
+    always = (401, 403, 429, *((400, 413, 415) if "requestBody" in operation else ()))
+    described.update({str(s): _problem(s) for s in always if str(s) not in described})
     said = f"Role: {' or '.join(sorted(MAY[rule.least]))}. {SCOPING[rule.scoping]}"
     operation["description"] = f"{operation['description']}\n\n{said}"
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter, which is there or not, but never null."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if not kinds:
+        return schema
+    others = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**others, **kinds[0]} if len(kinds) == 1 else {**others, "anyOf": kinds}
 
 
 def _problem(status: int) -> dict[str, Any]:

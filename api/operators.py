@@ -18,11 +18,13 @@ from storage.ledger.actions import Action, Deed, KeyReusedError, StaleError, Sub
 from storage.ledger.handling import NotPossibleError, TakenError
 
 MOST_ACTIONS = 500  # of a history that is shown at once
-PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # text on lines, nothing that moves a terminal
+# Text on lines, nothing that moves a terminal; something in it is to be seen.
+PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b-\x1f\x7f]*$"
+ON_A_LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    StringConstraints(strip_whitespace=True, max_length=100, pattern=ON_A_LINE),
 ]
 Comment = Annotated[
     str,

@@ -7,12 +7,19 @@ from typing import Annotated, Any, get_origin
 
 from fastapi import Query, Request
 from fastapi.dependencies.models import Dependant
+from pydantic import Field
 
 from api.problems import FieldError, ProblemError, invalid, unknown, unknown_parameter
 from api.times import TimeIn, iso
 from devices.geography import PROVINCES
-from devices.kinds import KINDS
+from devices.kinds import KINDS, METRICS
 from devices.registry import DEVICE_ID, SITE_ID
+
+
+def names_pattern(name: str) -> str:
+    """What `listed` takes in one value, where each name is like `name`."""
+    return f"^({name})?(,({name})?)*$"
+
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="items a page")]
 WORD = r"^[^\x00-\x1f\x7f]{1,100}$"
@@ -22,7 +29,12 @@ Cursor = Annotated[
 ]
 From = Annotated[TimeIn | None, Query(alias="from", description="first instant, included")]
 To = Annotated[TimeIn | None, Query(alias="to", description="end, excluded")]
-ProvinceFilter = Annotated[str | None, Query(description="ISO 3166-2 code", examples=["LA-LP"])]
+PROVINCE_NAMES: dict[str, Any] = {"enum": sorted(PROVINCES)}  # what check_province lets through
+KIND_NAMES: dict[str, Any] = {"enum": sorted(KINDS)}  # what check_kind lets through
+ProvinceFilter = Annotated[
+    str | None,
+    Query(description="ISO 3166-2 code", examples=["LA-LP"], json_schema_extra=PROVINCE_NAMES),
+]
 TextFilter = Annotated[
     str | None,
     Query(
@@ -31,7 +43,13 @@ TextFilter = Annotated[
         description="words that their text holds, in either language; large and small are one",
     ),
 ]
-KindFilter = Annotated[str | None, Query(examples=["connectivity-probe"])]
+KindFilter = Annotated[
+    str | None, Query(examples=["connectivity-probe"], json_schema_extra=KIND_NAMES)
+]
+MetricNames = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": names_pattern("|".join({m.name: 0 for m in METRICS}))}),
+]
 SiteFilter = Annotated[str | None, Query(pattern=f"^{SITE_ID.pattern}$", description="a site's id")]
 DeviceFilter = Annotated[
     str | None, Query(pattern=f"^{DEVICE_ID.pattern}$", description="a device's id")

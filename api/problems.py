@@ -130,12 +130,19 @@ async def _on_validation(request: Request, exc: Exception) -> Response:
 
 async def _on_http(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
+    if exc.status_code == 400:  # of FastAPI, about bytes that are no text
+        error = FieldError("body", "cannot be read", None, "JSON in UTF-8")
+        problem = ProblemError(400, "the body cannot be read as JSON in UTF-8", errors=[error])
+        return respond(request, problem)
     path = _shown(request.scope["path"])
     detail = {
         404: f"there is nothing at {path}; GET /api/v1/openapi.json lists what there is",
         405: f"{path} does not take {request.method}",
     }.get(exc.status_code, str(exc.detail))
-    return respond(request, ProblemError(exc.status_code, detail, headers=exc.headers))
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:  # the router knows those of one of its routes only
+        headers["Allow"] = ", ".join(request.state.others)
+    return respond(request, ProblemError(exc.status_code, detail, headers=headers))
 
 
 async def _on_unavailable(request: Request, exc: Exception) -> Response:

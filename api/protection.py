@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -29,9 +30,16 @@ class Protection:
     """
 
     def __init__(
-        self, app: ASGIApp, allowed_hosts: frozenset[str], allowed_origins: frozenset[str]
+        self,
+        app: ASGIApp,
+        allowed_hosts: frozenset[str],
+        allowed_origins: frozenset[str],
+        is_route: Callable[[str, str], bool],
     ) -> None:
+        """is_route: whether there is one for a method and a path; without one it is no body's type
+        that is wrong."""
         self._app = app
+        self._is_route = is_route
         self._allowed_hosts = allowed_hosts
         self._allowed_origins = allowed_origins
 
@@ -40,7 +48,11 @@ class Protection:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        problem = self._host_problem(scope) or _write_problem(scope, self._allowed_origins)
+        problem = (
+            self._host_problem(scope)
+            or _origin_problem(scope, self._allowed_origins)
+            or self._type_problem(scope)
+        )
         if problem:
             await respond(Request(scope), problem)(scope, receive, send)
             return
@@ -66,6 +78,16 @@ class Protection:
         )
         return ProblemError(421, "this server does not answer to that host name", errors=[error])
 
+    def _type_problem(self, scope: Scope) -> ProblemError | None:
+        if scope["method"] != "POST" or not self._is_route("POST", scope["path"]):
+            return None
+        stated = Headers(scope=scope).get("content-type", "")
+        content_type = stated.partition(";")[0].strip().lower()
+        if content_type == "application/json":
+            return None
+        error = FieldError("Content-Type", "is not JSON", content_type, "application/json")
+        return ProblemError(415, "the body must be application/json", errors=[error])
+
 
 def _limited(receive: Receive) -> Receive:
     """`receive` that ends in a 413 when the body is larger than we read."""
@@ -88,7 +110,7 @@ def _without_port(host: str) -> str:
     return (host[:end] + name).lower() if port.isdigit() or not port else host
 
 
-def _write_problem(scope: Scope, allowed_origins: frozenset[str]) -> ProblemError | None:
+def _origin_problem(scope: Scope, allowed_origins: frozenset[str]) -> ProblemError | None:
     if scope["method"] in READING:
         return None
     headers = Headers(scope=scope)
@@ -100,10 +122,6 @@ def _write_problem(scope: Scope, allowed_origins: frozenset[str]) -> ProblemErro
         return ProblemError(
             403, "writes are taken from this server's own pages only", errors=[error]
         )
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if scope["method"] == "POST" and content_type != "application/json":
-        error = FieldError("Content-Type", "is not JSON", content_type, "application/json")
-        return ProblemError(415, "the body must be application/json", errors=[error])
     return None
 
 

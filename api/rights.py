@@ -22,7 +22,7 @@ from api.limits import Limits
 from api.problems import ProblemError, invalid, respond, unavailable
 from api.rate import Buckets, neighbourhood, retry_after
 from api.renewals import Renewals
-from api.rules import MAY, Rule, Rules
+from api.rules import MAY, PUBLIC, Rule, Rules
 from api.times import parse_time
 from storage.ledger.audit import Entry, record
 from storage.ledger.migrations import Ledger
@@ -49,7 +49,8 @@ class RightsMiddleware:
 
     For what is behind it, the state of a request holds `caller`, `rule`, `limits`, and `renewed`,
     which, awaited, raises RefusedError once the caller's credentials hold no longer. A route that
-    notes a bulk read (api/bulk.py) has its answer audited.
+    notes a bulk read (api/bulk.py) has its answer audited. Where no rule is of a path and method,
+    `others` holds the rules of the path by method: a public one is told without a key what it takes.
     """
 
     def __init__(self, app: ASGIApp, rights: Rights) -> None:
@@ -66,8 +67,9 @@ class RightsMiddleware:
             return
         rule = self._rights.rules.find(scope["method"], scope["path"])
         state = scope.setdefault("state", {})
-        state.update(caller=NOBODY, rule=rule, limits=Limits())
-        if rule is not None and rule.least == "public":
+        others = {} if rule else self._rights.rules.of_path(scope["path"])
+        state.update(caller=NOBODY, rule=rule, others=others, limits=Limits())
+        if PUBLIC in (rule, *others.values()):
             await self._app(scope, receive, send)
             return
         try:

@@ -144,6 +144,11 @@ class Rules:
         if unused := table.keys() - ruled:
             raise RuleError(f"rules in api/rules.py without a route: {sorted(unused)}")
 
+    def of_path(self, path: str) -> dict[str, Rule]:
+        """The rules of all requests to a path, by method, in order of method."""
+        matching = {m: rule for m, pattern, rule in self._patterns if pattern.match(path)}
+        return dict(sorted(matching.items()))
+
     def find(self, method: str, path: str) -> Rule | None:
         """The rule of a request; None where no route takes it."""
         for known, pattern, rule in self._patterns:

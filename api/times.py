@@ -12,6 +12,11 @@ from pydantic_core import PydanticCustomError
 EXAMPLE = "2026-10-05T01:30:00.000Z"
 ALLOWED = f"ISO 8601 with Z or an offset, like {EXAMPLE} or 2026-10-05T08:30:00%2B07:00"
 EARLIEST_MS = 0
+# In the document. Taken are also the hours of 1970 that are so in UTC, and other ways of ISO 8601.
+PATTERN = (
+    r"^(197[1-9]|19[89][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
 LATEST_MS = 32_503_680_000_000  # the year 3000: what is computed from a time stays a time
 _EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -58,7 +63,9 @@ def _validate(value: Any) -> Any:
 TimeIn = Annotated[
     int,
     BeforeValidator(_validate),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]}),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "pattern": PATTERN, "examples": [EXAMPLE]}
+    ),
 ]
 TimeOut = Annotated[
     str, WithJsonSchema({"type": "string", "format": "date-time", "examples": [EXAMPLE]})

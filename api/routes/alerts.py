@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api import cursors, evidence
 from api.documentation import documented
@@ -86,7 +86,7 @@ class AlertOut(BaseModel):
     resolved_at: TimeOut | None
     resolved_event_time: TimeOut | None
     value: float | None
-    expected: tuple[float | None, float | None] | None
+    expected: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None
     text_en: str
     text_lo: str
     acknowledged_at: TimeOut | None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from api import cursors
 from api.callers import CallerNow
@@ -26,7 +26,7 @@ from api.newcomers import (
     said_of,
 )
 from api.pages import Page, page_of
-from api.parameters import Cursor, ProvinceFilter, check_kind, check_province
+from api.parameters import KIND_NAMES, Cursor, ProvinceFilter, check_kind, check_province
 from api.platform import Platform, PlatformNow
 from api.problems import FieldError, ProblemError, invalid, not_found
 from devices.registry import DEVICE_ID, MAX_INTERVAL_S, SITE_ID, Device, RegistryError
@@ -40,8 +40,18 @@ DETAILS_NEWEST, DETAILS_OLDEST = 100, 20
 
 Reason = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]+$"),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$"
+    ),
 ]
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one type of numbers: 30.0 is the integer 30."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 
 
 class Acceptance(BaseModel):
@@ -56,9 +66,9 @@ class Acceptance(BaseModel):
     )
 
     site: Annotated[str, StringConstraints(pattern=f"^{SITE_ID.pattern}$")]
-    kind: Annotated[str, StringConstraints(max_length=63)]
+    kind: Annotated[str, StringConstraints(max_length=63), Field(json_schema_extra=KIND_NAMES)]
     interval_s: Annotated[float, Field(strict=True, gt=0, le=MAX_INTERVAL_S)]
-    uplink: Annotated[int, Field(strict=True, ge=1, le=2)] = 1
+    uplink: Annotated[Whole, Field(ge=1, le=2)] = 1
     params: dict[str, Any] = {}
 
 
@@ -71,7 +81,7 @@ class Refusal(BaseModel):
     )
 
     reason: Reason
-    days: Annotated[int, Field(strict=True, ge=1, le=3650)] = 30
+    days: Annotated[Whole, Field(ge=1, le=3650)] = 30
 
 
 @router.get(

@@ -21,6 +21,7 @@ from api.operators import (
 )
 from api.pages import Page, page_of
 from api.parameters import (
+    PROVINCE_NAMES,
     WORD,
     Cursor,
     From,
@@ -140,7 +141,9 @@ def incidents(
     cause: Cause | None = None,
     scope: Annotated[ScopeType | None, Query(description="how far they reach")] = None,
     site: SiteFilter = None,
-    province: Annotated[str | None, Query(description="of one of its sites")] = None,
+    province: Annotated[
+        str | None, Query(description="of one of its sites", json_schema_extra=PROVINCE_NAMES)
+    ] = None,
     agency: Annotated[str | None, Query(pattern=WORD, description="of one of its sites")] = None,
     rule: Annotated[str | None, Query(pattern=WORD, description="of one of its alerts")] = None,
     severity: Annotated[Severity | None, Query(description="of one of its alerts")] = None,

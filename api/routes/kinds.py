@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.documentation import documented
 from api.pages import Page
@@ -14,13 +14,16 @@ from devices.kinds import KINDS, Kind, Metric
 router = APIRouter(tags=["reference"])
 
 
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]  # lowest and highest value
+
+
 class MetricOut(BaseModel):
     """One measured quantity. Outside `hard` is refused, outside `plausible` is flagged."""
 
     metric: str
     unit: str
-    hard: tuple[float, float]
-    plausible: tuple[float, float] | None
+    hard: Pair
+    plausible: Pair | None
     max_rate_per_min: float | None
     resolution: float
     meaning: str

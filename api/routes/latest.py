@@ -27,6 +27,7 @@ from api.pages import Page, page_of
 from api.parameters import (
     Cursor,
     KindFilter,
+    MetricNames,
     ProvinceFilter,
     SiteFilter,
     Word,
@@ -100,7 +101,7 @@ def latest(
     site: SiteFilter = None,
     agency: Word = None,
     kind: KindFilter = None,
-    metric: Annotated[list[str], Query(description="names, default all")] = [],  # noqa: B006
+    metric: Annotated[list[MetricNames], Query(description="names, default all")] = [],  # noqa: B006
     limit: Annotated[int, Query(ge=1, le=MOST, description="devices a page of JSON")] = MOST,
     cursor: Cursor = None,
     format_: Annotated[TableFormat, Query(alias="format")] = None,

@@ -34,9 +34,16 @@ router = APIRouter(prefix="/reports", tags=["reports"])
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 PERIODS = "a local year 2026, month 2026-10 or day 2026-10-05; or from and to"
 
+PERIOD = r"^20[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"  # in the document
+
 PeriodName = Annotated[
     str | None,
-    Query(max_length=10, description=f"{PERIODS}; the last whole month", examples=["2026-09"]),
+    Query(
+        max_length=10,
+        description=f"{PERIODS}; the last whole month",
+        examples=["2026-09"],
+        json_schema_extra={"pattern": PERIOD},
+    ),
 ]
 DistrictFilter = Annotated[str | None, Query(pattern=WORD, description="of a province")]
 Named = Annotated[str | None, Query(pattern=WORD)]
@@ -155,7 +162,7 @@ def connectivity(
 @router.get(
     "/connectivity/revisions",
     response_model=Page[RevisionOut],
-    responses=documented({"items": [REVISION], "next": None}),
+    responses=documented({"items": [REVISION], "next": None}, 404),
 )
 def connectivity_revisions(
     request: Request,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from api import cursors, tables
 from api.bulk import is_long, note_bulk
@@ -26,21 +26,29 @@ from api.formats import (
     check_bom,
     format_of,
 )
-from api.parameters import Cursor, From, To, check_order, listed
+from api.parameters import Cursor, From, MetricNames, To, check_order, listed, names_pattern
 from api.platform import Platform, PlatformNow, find_device, find_devices
 from api.problems import invalid
 from api.revalidation import KEPT
 from api.telemetry import question as asking
-from api.telemetry.question import MOST_DEVICES, MOST_POINTS, Question
-from api.telemetry.resolution import stated
+from api.telemetry.question import AGGREGATES, MOST_DEVICES, MOST_POINTS, P95, Question
+from api.telemetry.resolution import AUTO, LENGTH, stated
 from api.telemetry.rows import Found, batches_of, columns_of, flat
 from api.times import EXAMPLE, TimeOut, iso
+from devices.registry import DEVICE_ID
 from storage.ledger.inventory import DeviceRow
 from storage.series.levels import HOUR_MS
 
 router = APIRouter(tags=["telemetry"])
 
 LIMIT = 1000
+
+DeviceNames = Annotated[
+    str, Field(json_schema_extra={"pattern": f"^{DEVICE_ID.pattern}(,{DEVICE_ID.pattern})*$"})
+]
+AggregateNames = Annotated[
+    str, Field(json_schema_extra={"pattern": names_pattern("|".join((*AGGREGATES, P95)))})
+]
 
 
 class Point(BaseModel):
@@ -102,13 +110,16 @@ def _asked(
     request: Request,
     from_: From = None,
     to: To = None,
-    metric: Annotated[list[str], Query(description="names, default all")] = [],  # noqa: B006
+    metric: Annotated[list[MetricNames], Query(description="names, default all")] = [],  # noqa: B006
     bucket: Annotated[
         str | None,
-        Query(description="like 30s, 5m, 1h, 1d, or auto; without it: raw readings"),
+        Query(
+            description="like 30s, 5m, 1h, 1d, or auto; without it: raw readings",
+            json_schema_extra={"pattern": f"^({LENGTH.pattern}|{AUTO})$"},
+        ),
     ] = None,
     agg: Annotated[
-        list[str],
+        list[AggregateNames],
         Query(description="of each bucket: count, min, max, mean, last, coverage; and p95"),
     ] = [],  # noqa: B006
     points: Annotated[
@@ -153,7 +164,10 @@ TABLES = {MEDIA_TYPES[CSV]: CSV_EXAMPLE, MEDIA_TYPES[PARQUET]: "PAR1..."}
 def telemetry(
     platform: PlatformNow,
     asked: AskedNow,
-    device: Annotated[list[str], Query(description="ids of devices")],
+    device: Annotated[
+        list[DeviceNames],
+        Query(description="ids of devices", json_schema_extra={"minItems": 1}),
+    ],
 ) -> Response:
     """Readings of several devices. `device`, `metric` and `agg` may be repeated or have commas.
 

@@ -174,3 +174,12 @@ def test_who_sent_nothing_unregistered_is_a_404(world: World, device: str) -> No
         post(world, f"/enrolment/{device}/refuse", {"reason": "x"}),
     ):
         problem_of(answer, 404)
+
+
+@pytest.mark.parametrize(("days", "status"), [(30.0, 404), (30.5, 422), ("30", 422), (True, 422)])
+def test_a_whole_number_is_an_integer_however_it_is_written(
+    own_world: World, days: Any, status: int
+) -> None:
+    """JSON has one type of numbers; a text or a truth is none."""
+    answer = own_world.post("/enrolment/nobody/refuse", {"reason": "x", "days": days})
+    problem_of(answer, status)

@@ -58,6 +58,27 @@ def test_unknown_paths_and_methods_are_problems(world: World) -> None:
     problem_of(wrong, 405)
     assert wrong.headers["allow"] == "GET"
     problem_of(world.client.get("/api/v1/alerts/a001/acknowledge"), 405)
+    both = world.client.put("/api/v1/windows")
+    problem_of(both, 405)
+    assert both.headers["allow"] == "GET, POST"
+    problem_of(world.client.post("/api/v1/devices", content=b"x"), 405)  # and no 415
+
+
+def test_a_public_path_says_without_a_key_what_it_does_not_take(world: World) -> None:
+    """Others ask for the key first."""
+    with world.calling("") as nobody:
+        problem_of(nobody.post("/api/v1/health", content=b"x"), 405)
+        problem_of(nobody.put("/api/v1/windows"), 401)
+        problem_of(nobody.get("/nothing"), 401)
+
+
+def test_bytes_that_are_no_text_are_a_400(world: World) -> None:
+    """With what is wrong and what may be."""
+    json_type = {"content-type": "application/json"}
+    path = "/api/v1/alerts/a001/comments"
+    answer = world.client.post(path, content=b"\xff", headers=json_type)
+    (error,) = problem_of(answer, 400)["errors"]
+    assert (error["field"], error["allowed"]) == ("body", "JSON in UTF-8")
 
 
 def test_every_answer_carries_the_security_headers(world: World) -> None:
