@@ -49,8 +49,8 @@ class RightsMiddleware:
 
     For what is behind it, the state of a request holds `caller`, `rule`, `limits`, and `renewed`,
     which, awaited, raises RefusedError once the caller's credentials hold no longer. A route that
-    notes a bulk read (api/bulk.py) has its answer audited. Where no rule is of a path and method,
-    `others` holds the rules of the path by method: a public one is told without a key what it takes.
+    notes a bulk read (api/bulk.py) has its answer audited. Where no rule is of a method, `others`
+    holds the rules of its path by method: a public path says without a key what it takes.
     """
 
     def __init__(self, app: ASGIApp, rights: Rights) -> None:
