@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from storage.influx.server import FIRST_WITH_V2, Address, Server
+from tests.api.world import World
 from tests.influx import influxd
+from tests.influx.country import Country, opened_country
 from tests.influx.servers import shim
 
 
@@ -30,6 +32,15 @@ def api_2_url(influx_url: str) -> Iterator[str]:
         return
     with shim(influx_url) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def country(
+    influx_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Country, World]]:
+    """The API over InfluxDB, and over the same readings in SQLite."""
+    with opened_country(influx_url, tmp_path_factory.mktemp("country")) as country:
+        yield country
 
 
 @pytest.fixture
