@@ -47,7 +47,7 @@ class StatusHeard(NamedTuple):
 
 
 class Misdated(NamedTuple):
-    """A round whose event time was refused: no sign of life, but of a wrong clock."""
+    """A round whose event time was refused: of no time, but its device was in touch."""
 
     device: int  # number in the catalogue's `devices`
     at_ms: int

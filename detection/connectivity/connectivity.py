@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from detection.connectivity.rounds import (
 from detection.connectivity.sessions import Sessions
 from detection.connectivity.snapshot import State, open_snapshot
 from detection.connectivity.witnesses import FLAPS
-from detection.heard import Heard, StatusHeard
+from detection.heard import Heard, Misdated, StatusHeard
 from detection.muting import Excluded
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
@@ -64,10 +65,12 @@ class Connectivity:
     def hear(self, heard: Heard) -> None:
         """Take a batch, live and late, in order of arrival."""
         self._grow()
+        if heard.misdated:
+            heard = replace(heard, statuses=[*heard.statuses, *map(_contact, heard.misdated)])
         if len(heard.rounds):
             self._hear_rounds(heard)
         else:
-            for status in heard.statuses:
+            for status in sorted(heard.statuses, key=lambda status: status.received_ms):
                 self._hear_status(status)
 
     def tick(self, now_ms: int) -> None:
@@ -296,6 +299,11 @@ class Connectivity:
         linked = (rows["case"] >= 0) & ~rows["silent"] & (rows["bad_rounds"] == 0)
         for number in linked.nonzero()[0].tolist():
             self._book.measured_up(number, now_ms)
+
+
+def _contact(round_: Misdated) -> StatusHeard:
+    """What a round with a wrong clock says: nothing of then, but the device is in touch now."""
+    return StatusHeard(round_.device, True, None, None, round_.received_ms, None)
 
 
 def _in_order(heard: Heard, watched: NDArray[np.bool_]) -> list[tuple[int, StatusHeard | None]]:

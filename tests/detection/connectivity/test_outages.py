@@ -57,6 +57,22 @@ def test_a_cut_site_is_known_within_three_intervals(interval_s: float) -> None:
     assert seconds(outage.returned_ms) <= BACK + 7 + 15
 
 
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_a_device_with_a_wrong_clock_is_in_touch(batch: int) -> None:
+    """Its rounds are of no time, but a site from which they come is not down meanwhile."""
+    p = probe()
+    wrong = [say._replace(misdated=True, at_s=say.at_s - 10**8) for say in living(p, CUT, BACK)]
+    said = [*living(p, 0, CUT), *wrong, *living(p, BACK, END)]
+    world = World([site()], [p], batch).play(said, END)
+    assert world.outages == {}
+    assert set(world.states()) == {"UP"}
+    lost = [say for say in said if not CUT + 600 <= say.received_s < BACK]
+    cut = World([site()], [p], batch).play(lost, END)
+    assert seconds(only(cut).ended_ms) == BACK + 7
+    n = int(CUT + 600) // 300
+    assert cut.states()[n - 1 : n + 2] == ["UP", "DOWN", "DOWN"]
+
+
 def test_a_will_shortens_the_wait() -> None:
     """The broker's word that the session broke is believed a little before three intervals."""
     p = probe(interval_s=300)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detection.connectivity import Connectivity
-from detection.heard import Heard, Rounds, StatusHeard
+from detection.heard import Heard, Misdated, Rounds, StatusHeard
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
@@ -26,7 +26,10 @@ NO_LINK |= {"isp_rcvd": 0, "nat_rcvd": 0, "int_rcvd": 0}
 
 
 class Say(NamedTuple):
-    """One round, or with online set a status, as it arrives. Times in seconds from the start."""
+    """One round, or with online set a status, as it arrives. Times in seconds from the start.
+
+    misdated: ingest has refused its event time.
+    """
 
     received_s: float
     device: str
@@ -36,6 +39,7 @@ class Say(NamedTuple):
     online: bool | None = None
     uptime_s: float | None = None
     attributes: Mapping[str, str] = {}
+    misdated: bool = False
 
 
 def site(name: str = "s1", links: Sequence[str] = ("fibre",)) -> Site:
@@ -121,7 +125,7 @@ class World:
 
 def heard_of(catalogue: Catalogue, said: Sequence[Say]) -> Heard:
     """A batch of what was said."""
-    rounds = [say for say in said if say.online is None]
+    rounds = [say for say in said if say.online is None and not say.misdated]
     numbers = [catalogue.device_number_of(say.device) for say in rounds]
     at_ms = [START_MS + round(say.at_s * 1000) for say in rounds]
     received_ms = [START_MS + round(say.received_s * 1000) for say in rounds]
@@ -166,6 +170,15 @@ def heard_of(catalogue: Catalogue, said: Sequence[Say]) -> Heard:
             )
             for say in said
             if say.online is not None
+        ],
+        [
+            Misdated(
+                catalogue.device_number_of(say.device) or 0,
+                START_MS + round(say.at_s * 1000),
+                START_MS + round(say.received_s * 1000),
+            )
+            for say in said
+            if say.misdated
         ],
     )
 
