@@ -40,11 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to listen."""
     parser.add_argument("--host", metavar="ADDRESS", help="overrides http.host")
     parser.add_argument(
-        "--port", type=int, metavar="PORT", help="overrides http.port; 0 takes any free one"
+        "--port", type=_port, metavar="PORT", help="overrides http.port; 0 takes any free one"
     )
     parser.epilog = """examples:
   govsense api                listen on 127.0.0.1:8080
   govsense api --port 0       listen on any free port and print it
+  govsense keys create --name me --role admin
+                              make the key that every question needs; docs/api.md begins with it
 """
 
 
@@ -157,6 +159,12 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise OSError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
     return listener
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

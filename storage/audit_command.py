@@ -12,16 +12,20 @@ from runtime.stores import open_ledger
 from storage.ledger.audit import Verdict, list_audit, verify
 from storage.ledger.migrations import Ledger, LedgerError
 
+MOST_ROWS = 100_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="verify|list")
     verifying = actions.add_parser("verify", help="recompute the chain of hashes")
     verifying.add_argument(
         "--kept", type=_kept, metavar="ID:HASH", help="a row as an earlier run named it"
     )
     listing = actions.add_parser("list", help="the newest rows, a JSON object a line")
-    listing.add_argument("--limit", type=int, default=50, metavar="N", help="default: 50")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="default: 50")
+    for action in (verifying, listing):
+        action.epilog = "`govsense audit --help` has examples."
     parser.epilog = """examples:
   govsense audit verify
   govsense audit verify --kept 4711:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -52,6 +56,9 @@ def _say(verdict: Verdict) -> int:
         print(f"govsense audit: row {verdict.broken} is broken: {verdict.why};"
               f" {verdict.rows} rows before it are whole", file=sys.stderr)  # fmt: skip
         return 1
+    if not verdict.rows:
+        print("the audit has no rows yet")
+        return 0
     print(f"{verdict.rows} rows are whole; the last one is {verdict.rows}:{verdict.head}")
     return 0
 
@@ -62,8 +69,15 @@ def _list(ledger: Ledger, limit: int) -> int:
     return 0
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= MOST_ROWS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_ROWS}")
+    return int(text)
+
+
 def _kept(text: str) -> tuple[int, str]:
     form = re.fullmatch(r"([0-9]{1,18}):([0-9a-f]{64})", text)
     if form is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 4711: and 64 hexadecimal digits")
+        form_text = "4711: and 64 hexadecimal digits; an earlier `govsense audit verify` prints it"
+        raise argparse.ArgumentTypeError(f"{text!r} is not like {form_text}")
     return int(form[1]), form[2]

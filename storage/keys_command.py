@@ -22,10 +22,18 @@ LONGEST_NAME = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which key."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="create|list|rotate|revoke"
+    )
     creating = actions.add_parser("create", help="make a key and show it, once")
     creating.add_argument("--name", required=True, type=_name, help="of the person or program")
-    creating.add_argument("--role", choices=keys.ROLES, default="viewer", help="default: viewer")
+    creating.add_argument(
+        "--role",
+        choices=keys.ROLES,
+        default="viewer",
+        help="viewer reads; operator also acts on alerts; admin may do everything; auditor reads,"
+        " the audit too (default: viewer)",
+    )
     creating.add_argument(
         "--province", action="append", choices=sorted(PROVINCES), metavar="CODE",
         help="limits it to the sites of a province; may be repeated",
@@ -46,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long the old one still holds (default: 24)",
     )  # fmt: skip
     _add_days(rotating)
+    for action in (creating, listing, rotating, revoking):
+        action.epilog = "`govsense keys --help` has examples."
     parser.epilog = """examples:
   govsense keys create --name "Ministry dashboard"                   reads everything
   govsense keys create --name "S. Vong" --role operator --province LA-LP --days 90
@@ -93,7 +103,11 @@ def _run(args: argparse.Namespace, ledger: Ledger, now_ms: int, by: str) -> int:
         key = keys.revoke_key(ledger, args.key, now_ms=now_ms, by=by)
         print(f"{key.id} ({key.name}) is revoked")
         return 0
-    for key in keys.list_keys(ledger):
+    known = keys.list_keys(ledger)
+    if not known:
+        how = "`govsense keys create --name NAME --role admin` makes the first"
+        print(f"there is no key yet; {how}", file=sys.stderr)
+    for key in known:
         print(_json(key, now_ms) if args.json else _line(key, now_ms))
     return 0
 
@@ -139,7 +153,11 @@ def _user() -> str:
 
 def _add_days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--days", type=_length, default=DAYS, metavar="N", help="until it ends (default: 365)"
+        "--days",
+        type=_length,
+        default=DAYS,
+        metavar="N",
+        help="until it ends, 0 to 3650 (default: 365)",
     )
 
 
