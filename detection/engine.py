@@ -92,10 +92,13 @@ class Engine:
             self._ended.extend(self._rules.dated(device_numbers, event_ms, received_ms))
 
     def misdated(self, device_number: int, event_ms: int, received_ms: int) -> None:
-        """A round whose event time was refused: no sign of life, but of a wrong clock."""
+        """A round whose event time was refused: its device is in touch, with a wrong clock."""
+        number, event, received = (
+            np.array([device_number], np.int32), np.array([event_ms]), np.array([received_ms])
+        )  # fmt: skip
+        self._ended.extend(self._silence.heard(number, received, received))
         if self._rules is not None:
-            times = np.array([event_ms]), np.array([received_ms])
-            self._ended.extend(self._rules.dated(np.array([device_number], np.int32), *times))
+            self._ended.extend(self._rules.dated(number, event, received))
 
     def broke(self, device_number: int, received_ms: int) -> None:
         """The broker told that a device's session broke: it is believed to be silent sooner."""

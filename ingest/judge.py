@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from detection.alerts import AlertBook, AlertChange, Episode
 from detection.connectivity import Connectivity
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
-from detection.heard import Heard
+from detection.heard import Heard, Rounds
 from detection.incidents.book import Incidents
 from detection.incidents.changes import IncidentChange
 from detection.muting import COUNTRY, Reason, Window, may_notify, planned_work, scopes_of
@@ -124,15 +125,28 @@ class Judge:
         for received_ms in (*rounds.received_ms[-1:].tolist(), *_last(heard)):
             self._time_ms = max(self._time_ms, received_ms)
         self._connectivity.hear(heard)
-        self._engine.heard(rounds.device, rounds.at_ms, rounds.received_ms)
+        self._hear_times(heard)
         for status in heard.statuses:
             if not status.online:
                 self._engine.broke(status.device, status.received_ms)
-        for one in heard.misdated:
-            self._engine.misdated(*one)
         if not heard.live.all():
             self._past.hear(heard.readings.take(~heard.live))
         return self._engine.score(*self._ordering.take(heard))
+
+    def _hear_times(self, heard: Heard) -> None:
+        """Tell the engine of rounds, and of those whose times were refused, as they came."""
+        rounds, told = heard.rounds, 0
+        for one in heard.misdated:
+            before = int(np.searchsorted(rounds.received_ms, one.received_ms, "right"))
+            self._tell_times(rounds, told, before)
+            self._engine.misdated(*one)
+            told = max(told, before)
+        self._tell_times(rounds, told, len(rounds))
+
+    def _tell_times(self, rounds: Rounds, first: int, last: int) -> None:
+        if first < last:
+            part = slice(first, last)
+            self._engine.heard(rounds.device[part], rounds.at_ms[part], rounds.received_ms[part])
 
     def tick(self, now_ms: int) -> list[Finding]:
         """What time alone brings, at most once per TICK_MS. Everything up to now_ms was heard."""
