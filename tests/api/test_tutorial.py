@@ -1,4 +1,4 @@
-"""The commands of docs/api.md against a real `govsense api`; the first ten minutes as they stand."""
+"""Commands of docs/api.md against a real `govsense api`; its first ten minutes as they stand."""
 
 from __future__ import annotations
 
