@@ -31,6 +31,8 @@ from storage.ledger.report_data import Within, revisions
 router = APIRouter(prefix="/reports", tags=["reports"])
 
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
+CSV_EXAMPLE = 'govsense-report,"{""as_of"":""2026-10-05T02:00:00.000Z"",...}"\r\n...'
+PAGE_EXAMPLE = '<!doctype html>\n<html lang="en">...'
 PERIODS = "a local year 2026, month 2026-10 or day 2026-10-05; or from and to"
 
 PERIOD = r"^20[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"  # in the document
@@ -110,7 +112,13 @@ class RolloutOut(BaseModel):
     sites: list[dict[str, Any]]
 
 
-@router.get("/connectivity", response_model=ReportOut, responses=documented(CONNECTIVITY, 404))
+@router.get(
+    "/connectivity",
+    response_model=ReportOut,
+    responses=documented(
+        CONNECTIVITY, 404, also={MEDIA_TYPES["csv"]: CSV_EXAMPLE, MEDIA_TYPES["html"]: PAGE_EXAMPLE}
+    ),
+)
 def connectivity(
     platform: PlatformNow,
     period: PeriodName = None,
