@@ -40,6 +40,13 @@ SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "a key, gvs_..., or a token"},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "a key"},
 }
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "the `ETag` of an answer that is held: 304 while nothing has changed",
+    "schema": {"type": "string"},
+}
 SCOPING = {
     "sites": "Answers what belongs to the sites that the caller may see; all else is not there.",
     "asked": "A caller who may see a part of the country asks with `province` and `agency` of that"
@@ -64,14 +71,17 @@ def documented(
     *problems: int,
     media_type: str = "application/json",
     also: Mapping[str, str] = {},
+    kept: bool = False,
 ) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a route: its 200 with an example, and its problems by status.
 
-    also: examples of the media types beside, in which the 200 is no JSON.
+    also: examples of the media types beside, in which the 200 is no JSON. kept: it may be answered
+    with 304, where If-None-Match names its tag.
     """
     others = {other: {"schema": {"type": "string"}, "example": also[other]} for other in also}
     return {
         200: {"content": {media_type: {"example": example}, **others}},
+        **({304: {"description": "Nothing has changed"}} if kept else {}),
         **{status: _problem(status) for status in (*problems, 422, 503)},
     }
 
@@ -93,11 +103,14 @@ def complete(app: FastAPI, routes: Iterable[tuple[str, BaseRoute]], rules: Rules
         for method in route.methods or ():
             operation = document["paths"][prefix + route.path][method.lower()]
             described = operation["responses"]
-            for parameter in operation.get("parameters", ()):
+            parameters = operation.get("parameters", [])
+            if "304" in described and all(p["name"] != "If-None-Match" for p in parameters):
+                operation["parameters"] = [*parameters, IF_NONE_MATCH]
+            for parameter in parameters:
                 parameter["schema"] = _never_null(parameter["schema"])
             _describe_rights(operation, rules.find(method, prefix + route.path))
             for status, response in route.responses.items():
-                for media_type, content in response["content"].items():
+                for media_type, content in response.get("content", {}).items():
                     media = described[str(status)]["content"][media_type]
                     media["example"] = content["example"]
 

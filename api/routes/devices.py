@@ -96,7 +96,7 @@ LATEST_EXAMPLE = {
     "/devices",
     response_model=Page[DeviceOut],
     dependencies=[Tagged],
-    responses=documented({"items": [DEVICE_EXAMPLE], "next": None}),
+    responses=documented({"items": [DEVICE_EXAMPLE], "next": None}, kept=True),
 )
 def devices(
     request: Request,
@@ -131,7 +131,9 @@ def devices(
     "/devices/{device}",
     response_model=DeviceDetails,
     dependencies=[Tagged],
-    responses=documented({**DEVICE_EXAMPLE, "params": {}, "status": STATUS_EXAMPLE}, 404),
+    responses=documented(
+        {**DEVICE_EXAMPLE, "params": {}, "status": STATUS_EXAMPLE}, 404, kept=True
+    ),
 )
 def device_details(device: str, platform: PlatformNow) -> dict[str, Any]:
     """One device."""
@@ -143,7 +145,7 @@ def device_details(device: str, platform: PlatformNow) -> dict[str, Any]:
     "/devices/{device}/latest",
     response_model=Latest,
     dependencies=[Tagged],
-    responses=documented(LATEST_EXAMPLE, 404),
+    responses=documented(LATEST_EXAMPLE, 404, kept=True),
 )
 def latest(device: str, platform: PlatformNow) -> dict[str, Any]:
     """The newest reading of each metric, by event time."""

@@ -51,9 +51,6 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
-
-
 class Acceptance(BaseModel):
     """As what a device is registered: its site, kind, seconds between two rounds, uplink of the
     site (1 or 2) and parameters of its kind."""
@@ -68,7 +65,7 @@ class Acceptance(BaseModel):
     site: Annotated[str, StringConstraints(pattern=f"^{SITE_ID.pattern}$")]
     kind: Annotated[str, StringConstraints(max_length=63), Field(json_schema_extra=KIND_NAMES)]
     interval_s: Annotated[float, Field(strict=True, gt=0, le=MAX_INTERVAL_S)]
-    uplink: Annotated[Whole, Field(ge=1, le=2)] = 1
+    uplink: Annotated[int, Field(strict=True, ge=1, le=2), BeforeValidator(_whole)] = 1
     params: dict[str, Any] = {}
 
 
@@ -81,7 +78,7 @@ class Refusal(BaseModel):
     )
 
     reason: Reason
-    days: Annotated[Whole, Field(ge=1, le=3650)] = 30
+    days: Annotated[int, Field(strict=True, ge=1, le=3650), BeforeValidator(_whole)] = 30
 
 
 @router.get(

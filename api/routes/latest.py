@@ -91,6 +91,7 @@ CSV_EXAMPLE = (
         {"items": [LATEST_EXAMPLE], "next": None},
         406,
         also={MEDIA_TYPES[CSV]: CSV_EXAMPLE, MEDIA_TYPES[PARQUET]: "PAR1..."},
+        kept=True,
     ),
 )
 def latest(

@@ -187,7 +187,7 @@ Tags = Annotated[str | None, Header(alias="If-None-Match", max_length=1000)]
 @router.get(
     "/status",
     response_model=PublicStatusOut,
-    responses=documented(STATUS_EXAMPLE, 429),
+    responses=documented(STATUS_EXAMPLE, 429, kept=True),
 )
 async def status(posted: PostedNow, if_none_match: Tags = None) -> Response:
     """By province and class of facility, how many are reachable, in trouble or not known.
@@ -202,7 +202,7 @@ async def status(posted: PostedNow, if_none_match: Tags = None) -> Response:
 @router.get(
     "/status.atom",
     response_class=Response,
-    responses=documented(FEED_EXAMPLE, 429, media_type=ATOM),
+    responses=documented(FEED_EXAMPLE, 429, media_type=ATOM, kept=True),
 )
 async def feed(posted: PostedNow, if_none_match: Tags = None) -> Response:
     """The same as an Atom feed: an entry for each province and each incident.

@@ -96,6 +96,7 @@ EXAMPLE = {
         {"items": [EXAMPLE], "next": None},
         406,
         also={MEDIA_TYPES[GEOJSON]: GEOJSON_EXAMPLE, MEDIA_TYPES[CSV]: CSV_EXAMPLE},
+        kept=True,
     ),
     dependencies=[Tagged],
 )
@@ -144,7 +145,7 @@ def sites(
     "/sites/{site}",
     response_model=SiteDetails,
     dependencies=[Tagged],
-    responses=documented({**EXAMPLE, "devices": [DEVICE_EXAMPLE]}, 404),
+    responses=documented({**EXAMPLE, "devices": [DEVICE_EXAMPLE]}, 404, kept=True),
 )
 def site_details(site: str, platform: PlatformNow) -> dict[str, Any]:
     """One site and its devices."""

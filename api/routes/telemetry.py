@@ -159,7 +159,7 @@ TABLES = {MEDIA_TYPES[CSV]: CSV_EXAMPLE, MEDIA_TYPES[PARQUET]: "PAR1..."}
 @router.get(
     "/telemetry",
     response_model=Telemetry,
-    responses=documented(TELEMETRY_EXAMPLE, 406, also=TABLES),
+    responses=documented(TELEMETRY_EXAMPLE, 406, also=TABLES, kept=True),
 )
 def telemetry(
     platform: PlatformNow,
@@ -192,7 +192,7 @@ def telemetry(
 @router.get(
     "/devices/{device}/telemetry",
     response_model=DeviceTelemetry,
-    responses=documented(DEVICE_EXAMPLE, 404, 406, also=TABLES),
+    responses=documented(DEVICE_EXAMPLE, 404, 406, also=TABLES, kept=True),
 )
 def device_telemetry(platform: PlatformNow, asked: AskedNow, device: str) -> Response:
     """Readings of one device, as of /telemetry."""
