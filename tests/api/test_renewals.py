@@ -15,6 +15,7 @@ def test_a_thousand_streams_of_one_key_ask_once(monkeypatch: pytest.MonkeyPatch)
     """And again when the answer is old; other credentials have answers of their own."""
     asked: list[str] = []
     shared = Renewals(asked.append)
+    monkeypatch.setattr(renewals, "SHARED_S", 1e9)
 
     async def stay() -> None:
         await asyncio.gather(*(shared.check("a") for _ in range(1000)), shared.check("b"))
