@@ -1,8 +1,8 @@
 """Schemathesis over the whole OpenAPI document, with a key and without: what it says is so.
 
 All its checks, all its phases: examples, coverage, fuzzing, and sequences of requests. /events is
-an operation like the others; as it never ends, a case of it is over with its first event, or with
-half a second in which there is none. `HYPOTHESIS_PROFILE=thorough ./test
+an operation like the others; as it never ends, a case of it is over with its first event, and there
+is one every 100 ms. `HYPOTHESIS_PROFILE=thorough ./test
 tests/api/test_schemathesis.py -s` makes 200 cases an operation of each phase that has no number of
 its own, and says how many there were.
 """
@@ -13,14 +13,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from storage.ledger.events import Event, add_events
 from tests.api.schemathesis_hooks import KEY
-from tests.api.world import World, world_in
+from tests.api.world import NOW_MS, World, world_in
 from tests.cases import LONGEST_S, cases
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -36,8 +39,29 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr("api.rights.FAILURES_PER_MINUTE", 10**9)
     for name in ("PER_S", "BURST", "ALL_PER_S", "ALL_BURST"):
         monkeypatch.setattr(f"api.routes.public.{name}", 10**9)
-    with world_in(tmp_path) as world:
+    with world_in(tmp_path) as world, happening(world):
         yield world
+
+
+@contextmanager
+def happening(world: World) -> Iterator[None]:
+    """Something does, all the time."""
+    over = threading.Event()
+
+    def happen() -> None:
+        while not over.wait(0.1):
+            with world.ledger.begin() as connection:
+                add_events(
+                    connection, [Event(NOW_MS, "device", {"device": "p0", "state": "online"})]
+                )
+
+    thread = threading.Thread(target=happen)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.timeout(LONGEST_S)
