@@ -37,14 +37,17 @@ class Buckets:
 def neighbourhood(address: str) -> str:
     """Who shares one bucket: an IPv4 address, or the /64 of an IPv6 one, which its owner has whole.
 
-    What is no address is its own neighbourhood.
+    An IPv4 address in the clothes of IPv6 is the one inside. What is no address is its own
+    neighbourhood.
     """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if parsed.version == 4:
+    if isinstance(parsed, ipaddress.IPv4Address):
         return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
     return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
 
 

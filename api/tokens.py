@@ -23,7 +23,8 @@ FRESH_S, KEPT_S, AT_MOST_EVERY_S = 300.0, 3600.0, 30.0  # of the issuer's keys
 WITHIN_S, MOST_BYTES = 5.0, 256 * 1024
 LEEWAY_S = 30
 LONGEST = 8192  # characters of a token
-LONGEST_NAME = 100
+LONGEST_NAME, LONGEST_WHY = 100, 200
+LONGEST_SUBJECT = 255  # of OpenID Connect; one that is cut could be somebody else's
 EVERYTHING = "*"
 
 
@@ -112,12 +113,14 @@ class Tokens:
     def caller(self, text: str) -> Caller:
         """Whose token it is. Raises TokenError, NoRightsError. May wait for the issuer's keys."""
         claims = self._claims(text)
-        who = str(claims["sub"])[:LONGEST_NAME]
+        who = claims["sub"]
+        if not (0 < len(who) <= LONGEST_SUBJECT and who.isprintable()):
+            raise TokenError(f"its subject is not 1 to {LONGEST_SUBJECT} characters to be seen")
         name = claims.get("name") or claims.get("preferred_username") or who
         role = self._role(who, claims)
         return Caller(
             id=f"oidc:{who}",  # no subject is taken for a key
-            name=str(name)[:LONGEST_NAME],
+            name=_to_be_seen(str(name))[:LONGEST_NAME],
             role=role,
             provinces=self._limit(who, claims, self._issuer.provinces_claim, PROVINCES),
             agencies=self._limit(who, claims, self._issuer.agencies_claim, None),
@@ -139,8 +142,10 @@ class Tokens:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "nbf", "iss", "aud", "sub"]},
             )
-        except jwt.PyJWTError as exc:
-            raise TokenError(str(exc).lower()) from exc
+        except jwt.PyJWTError as exc:  # it may quote what anybody has put into the token
+            raise TokenError(_to_be_seen(str(exc).lower())[:LONGEST_WHY]) from exc
+        except RecursionError as exc:
+            raise TokenError("it is nested too deeply") from exc
         return claims
 
     def _role(self, who: str, claims: Mapping[str, Any]) -> Role:
@@ -193,6 +198,11 @@ def _at(claims: Mapping[str, Any], place: str) -> Any:
     for name in place.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
     return found
+
+
+def _to_be_seen(text: str) -> str:
+    """A text that can be kept and shown anywhere: no halves of characters, nothing that steers."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _names(claim: Any) -> frozenset[str]:

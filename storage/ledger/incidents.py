@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    exists,
     func,
     insert,
     or_,
@@ -133,6 +134,8 @@ def list_incidents(
     """At most `limit` incidents, the newest first, beginning behind (opened_at_ms, incident)."""
     opened, name = incidents.c.opened_at_ms, incidents.c.incident
     query = _incidents().where(*_conditions(which))
+    if which.text is not None:
+        query = query.where(_is_seen_whole(ledger.engine.dialect.name))
     if before is not None:
         at_ms, last = before
         query = query.where(or_(opened < at_ms, and_(opened == at_ms, name < last)))
@@ -221,6 +224,18 @@ def _parts(which: IncidentFilter) -> list[ColumnElement[bool]]:
         mine = alerts.c.incident == incidents.c.incident
         conditions.append(select(alerts.c.alert).where(mine, *asked).exists())
     return conditions
+
+
+def _is_seen_whole(dialect: str) -> ColumnElement[bool]:
+    """Whether all sites of an incident are in sight: else its evidence is not, nor to be guessed.
+
+    To who sees everything, all are.
+    """
+    split = func.json_each if dialect == "sqlite" else func.json_array_elements_text
+    part = split(incidents.c.sites).table_valued("value", name="part")
+    mine = incident_sites.c.incident == incidents.c.incident
+    seen = select(incident_sites.c.site).where(mine, incident_sites.c.site == part.c.value)
+    return ~exists(select(1).select_from(part).where(~seen.correlate(incidents, part).exists()))
 
 
 def _held(column: Column[Any], words: str) -> ColumnElement[bool]:

@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.ledger.actions import Deed, StaleError, Subject, add_action, digest_of, was_done
+from storage.ledger.actions import (
+    Deed,
+    KeyReusedError,
+    StaleError,
+    Subject,
+    add_action,
+    digest_of,
+    was_done,
+)
 from storage.ledger.handling import NotPossibleError
 from storage.ledger.migrations import Ledger
 from storage.ledger.schema import actions, windows
@@ -124,7 +132,10 @@ def propose(ledger: Ledger, plan: Plan, terms: Terms, deed: Deed) -> WindowRow:
                 add_action(connection, Subject("window", window), "propose", deed,
                            text=plan.reason, data=data, digest=digest_of(plan))  # fmt: skip
                 return _get(connection, window)
+            taken = window
             window, known = _find(connection, plan, deed)
+            if known is None and window == taken:  # it is there, and out of the author's sight now
+                raise KeyReusedError("it has come before, of what is out of your sight")
         return known
 
     return in_transaction(ledger, put)
@@ -159,7 +170,7 @@ def approve(ledger: Ledger, window: str, deed: Deed, *, text: str) -> WindowRow:
         if status != "proposed":
             allowed = "only a proposed one is approved"
             raise NotPossibleError(Subject("window", window), status, allowed)
-        if row.author_id == deed.author_id:
+        if row.author_id == deed.author_id or _same_name(row.author, deed.author):
             raise SamePersonError(f"window {window} was proposed by the same person")
         start_ms = row.start_ms if row.is_late else max(row.start_ms, deed.at_ms)
         approved = {"approved_by": deed.author, "approved_at_ms": deed.at_ms}
@@ -256,6 +267,11 @@ def _change(
         return _get(connection, window)
 
     return in_transaction(ledger, put)
+
+
+def _same_name(one: str, other: str) -> bool:
+    """Whether two names are one person's, whose next key or token has another id."""
+    return one.casefold().split() == other.casefold().split()
 
 
 def _get(connection: Connection, window: str) -> WindowRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.world import World
+from tests.api.world import Somebody, World
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,19 @@ def test_an_incident_shows_what_it_went_through(world: World) -> None:
 def test_an_incident_that_is_not_there_is_a_404(world: World, name: str) -> None:
     """Whatever its name is made of."""
     world.problem(404, f"/incidents/{name}")
+
+
+def test_hidden_evidence_cannot_be_guessed_by_searching_it(own_world: World) -> None:
+    """Words of it find an incident only for who sees all of its sites, and so its evidence."""
+    words = "sites of province"
+    found = [one["incident"] for one in own_world.items("/incidents", text=words)]
+    assert "i1" in found
+    own_world.become(Somebody("Both", provinces=("LA-LP", "LA-VT")))
+    assert [one["incident"] for one in own_world.items("/incidents", text=words)] == found
+    own_world.become(Somebody("Keo", provinces=("LA-LP",)))
+    mine = {one["incident"]: one for one in own_world.items("/incidents")}
+    assert mine["i1"]["evidence"] == []
+    assert own_world.items("/incidents", text=words) == []
 
 
 def test_availability_is_that_of_the_bins(world: World) -> None:

@@ -44,4 +44,5 @@ def test_a_household_of_ipv6_shares_a_bucket() -> None:
     assert neighbourhood("2001:db8::1") == neighbourhood("2001:db8::ffff") == "2001:db8::/64"
     assert neighbourhood("fe80::1%eth0") == "fe80::/64"
     assert neighbourhood("192.0.2.1") == "192.0.2.1"
+    assert neighbourhood("::ffff:192.0.2.1") == "192.0.2.1"
     assert neighbourhood("") == ""

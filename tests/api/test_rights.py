@@ -269,6 +269,11 @@ def test_pages_and_ranges_are_limited_by_role(own_world: World) -> None:
     with serving(own_world), own_world.calling(own_world.key("viewer")) as client:
         (error,) = problem_of(client.get("/api/v1/devices?limit=51"), 422)["errors"]
         assert (error["field"], error["allowed"]) == ("limit", "at most 50 for your role")
+        for written in ("+1000", "1_000", "1000.0", " 1000", "0000000001000"):
+            (error,) = problem_of(client.get("/api/v1/devices", params={"limit": written}), 422)[
+                "errors"
+            ]
+            assert error["allowed"] == "at most 50 for your role"
         assert client.get("/api/v1/devices?limit=50").status_code == 200
         fine = "/api/v1/devices/p0/telemetry?from=2026-10-05T00:00:00Z&bucket=1m&metric=dns_ms"
         (error,) = problem_of(client.get(fine), 422)["errors"]

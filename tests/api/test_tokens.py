@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from api.credentials import Credentials, RefusedError
 from api.tokens import Issuer, Keys, NoRightsError, TokenError, Tokens
+from storage.ledger.audit import list_audit
 from storage.ledger.migrations import open_ledger
 from tests.api.world import World, problem_of, serving
 
@@ -122,6 +124,46 @@ def test_a_forged_token_is_refused(tokens: Tokens, how: str) -> None:
     """Whatever its header says of algorithm and key."""
     with pytest.raises(TokenError):
         tokens.caller(_forged()[how]())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"alg":"RS256","kid":"rsa","crit":["\\ud800\\u0000\\n"]}',
+        b'{"alg":"RS256","kid":"rsa","crit":["' + b"x" * 4000 + b'"]}',
+        b"[" * 6000,
+        b'{"kid":' * 900,
+    ],
+)
+def test_a_hostile_header_is_refused_and_audited(
+    own_world: World, file: Path, header: bytes
+) -> None:
+    """What it holds gets into no fault and, beyond a few plain words, into no audit."""
+    own_world.issuer = Issuer(ISSUER, AUDIENCE, str(file))
+    _, rest = token().split(".", 1)
+    text = f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.{rest}"
+    with serving(own_world):
+        url = f"{own_world.client.base_url}/api/v1/devices"
+        headers = {"Authorization": f"Bearer {text}"}
+        problem_of(httpx.get(url, headers=headers, trust_env=False), 401)
+    (last,) = list_audit(own_world.ledger, limit=1)
+    assert last.what == "login refused"
+    assert last.subject.isprintable()
+    assert len(last.subject) < 300
+
+
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\0b", "a\nb", "\ud800"])
+def test_a_subject_is_a_name_that_can_be_kept_whole(tokens: Tokens, subject: str) -> None:
+    """Cut, it could be that of somebody else."""
+    with pytest.raises(TokenError, match="its subject"):
+        tokens.caller(token(sub=subject))
+    one, other = (tokens.caller(token(sub="x" * 200 + end)) for end in "ab")
+    assert one.id != other.id
+
+
+def test_a_name_holds_nothing_that_steers(tokens: Tokens) -> None:
+    """It is shown as the author of what is written."""
+    assert tokens.caller(token(name="S.\0\nV\ud800ong")).name == "S.??V?ong"
 
 
 def test_only_the_algorithms_of_the_settings_are_taken(file: Path) -> None:

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from api.times import iso
+from storage.ledger.actions import Deed, KeyReusedError
+from storage.ledger.keys import find_key, rotate_key
+from storage.ledger.sight import Sight
+from storage.ledger.windows import Plan, Terms, propose
 from tests.api.world import DAY_MS, HOUR_MS, MINUTE_MS, NOW, NOW_MS, Somebody, World, problem_of
 
 VONG, PHOM, ADMIN = Somebody("Vong"), Somebody("Phom"), Somebody("Boss", "admin")
@@ -93,6 +97,36 @@ def test_a_national_window_needs_a_second_person(own_world: World, reach: str, n
     own_world.become(ADMIN)
     problem_of(own_world.post(f"{path}/approve", {"text": "me too"}), 409)
     problem_of(own_world.post(f"{path}/end", {"text": "x"}, if_match='"1"'), 412)
+
+
+def test_another_key_of_the_same_person_is_no_second_person(own_world: World) -> None:
+    """Neither one that replaces the first, nor one of the same name."""
+    first = own_world.key("operator", name="S. Vong")
+    known = find_key(own_world.ledger, first)
+    assert known is not None
+    with own_world.calling(first) as client:
+        made = client.post("/api/v1/windows", json=asked("silence", "country", "")).json()
+    rotated = rotate_key(
+        own_world.ledger, known.id, days=1, overlap_h=1, now_ms=own_world.machine_ms, by="test"
+    )
+    for key in (rotated.text, own_world.key("admin", name=" s.  VONG")):
+        with own_world.calling(key) as client:
+            answer = client.post(f"/api/v1/windows/{made['window']}/approve", json={"text": "yes"})
+            assert "same person" in problem_of(answer, 403)["detail"]
+
+
+@pytest.mark.parametrize("key", ["k1", None])
+def test_a_window_that_its_author_sees_no_longer_is_no_trap(
+    own_world: World, key: str | None
+) -> None:
+    """Whose sight was changed in between is told that the key, or the plan, has come before."""
+    deed = Deed("oidc:u1", "U", NOW_MS, key)
+    plan = Plan("silence", "site", "clinic", None, NOW_MS + HOUR_MS, "x")
+    terms = Terms("LA-VT", "Health", NOW_MS, is_late=False, needs_second=False)
+    propose(own_world.ledger, plan, terms, deed)
+    elsewhere = own_world.ledger.seen_by(Sight(frozenset({"LA-LP"})))
+    with pytest.raises(KeyReusedError):
+        propose(elsewhere, plan, terms._replace(province="LA-LP"), deed)
 
 
 def test_a_proposal_is_withdrawn_or_runs_out(own_world: World) -> None:
