@@ -49,21 +49,21 @@ def ledger_of(directory: Path) -> Ledger:
 
 def by_size() -> list[tuple[int, str]]:
     """(probes, province), the smallest first."""
-    found = Counter(_provinces().values())
+    found = Counter(province for province, _ in _places())
     return sorted((count, province) for province, count in found.items())
 
 
-def _provinces() -> dict[str, str]:
-    places = sorted(DISTRICTS)
-    return {f"d{n}": places[n % len(places)][0] for n in range(DEVICES)}
+def _places() -> list[tuple[str, str]]:
+    """Province and district of each probe, the districts in turn."""
+    districts = sorted(DISTRICTS)
+    return [districts[n % len(districts)] for n in range(DEVICES)]
 
 
 def _registry() -> Registry:
-    """An office for each probe, the districts in turn."""
+    """An office for each probe."""
     uplink = (Uplink("LTC", "fibre", 50.0, 25.0),)
     sites, devices = {}, {}
-    for n in range(DEVICES):
-        province, district = sorted(DISTRICTS)[n % len(DISTRICTS)]
+    for n, (province, district) in enumerate(_places()):
         sites[f"s{n}"] = Site(
             f"s{n}", f"Office {n}", "ຫ້ອງການ", "office", province, district, None, None,
             "Health", uplink, "", "normal",
@@ -75,10 +75,10 @@ def _registry() -> Registry:
 def _commit_latest(ledger: Ledger, now_ms: int, draw: random.Random) -> None:
     """Every probe said something in the last minute."""
     seen = []
-    for device in _provinces():
+    for n in range(DEVICES):
         at_ms = now_ms - draw.randrange(MINUTE_MS)
         latest = {name: (at_ms, round(draw.uniform(0, 90), 1)) for name in METRICS}
-        seen.append(DeviceSeen(device, at_ms, latest, None))
+        seen.append(DeviceSeen(f"d{n}", at_ms, latest, None))
     commit(ledger, Facts(position=0, device_seen=seen), now_ms=now_ms)
 
 

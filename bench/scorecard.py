@@ -189,7 +189,7 @@ def heading(jobs: Sequence[Job], arguments: Sequence[str], done: Set[Job] | None
 
 def judged(job: Job, keep: Path | None, *, keep_capture: bool = False) -> Score:
     """The score of one world. Raises CalledProcessError, with what the command said."""
-    with _folder(job, keep) as folder:
+    with folder_of(job.seed, keep) as folder:
         known = folder / "score.json"
         if not known.exists():
             took = [write(job, folder), replay(job, folder), evaluate(job, folder)]
@@ -238,12 +238,13 @@ def before(job: Job, folder: Path) -> list[str]:
 
 
 @contextmanager
-def _folder(job: Job, keep: Path | None) -> Iterator[Path]:
+def folder_of(seed: int, keep: Path | None) -> Iterator[Path]:
+    """Where the files of a world are: below `keep`, or for as long as it is used."""
     if keep is None:
         with tempfile.TemporaryDirectory() as name:
             yield Path(name)
         return
-    folder = keep / f"seed-{job.seed}"
+    folder = keep / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     yield folder
 

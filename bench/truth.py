@@ -15,27 +15,25 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from bench.scorecard import CAPTURE, Job, Size, tell, write
+from bench.scorecard import CAPTURE, Job, Size, folder_of, tell, write
 from bench.truth_found import Found, compare
 from detection.connectivity import Connectivity
 from detection.outages import Bin
 from devices.catalogue import Catalogue
 from devices.registry import Registry
 from devices.registry_files import read_registry
-from devices.topics import DOWN_CHANNELS
 from ingest.captures import read_capture
 from ingest.hearing import heard_of, in_time
 from ingest.intake import Intake
-from ingest.journal import Record
 from ingest.judge import TICK_MS
+from ingest.replay import from_devices, tick_after
 from reports.calendars import read_working_hours
 from reports.gathering import gather
 from reports.grids import Grid
@@ -63,7 +61,7 @@ def main() -> int:
     found = {when: Found() for when in WHEN}
     for seed in range(int(first), int(last or first) + 1):
         job = Job(seed, Size(args.sites, args.devices or args.sites, args.days + AFTER_DAYS), True)
-        with _folder(args.keep, seed) as folder:
+        with folder_of(seed, args.keep) as folder:
             tell(f"seed {seed}: written in {write(job, folder):.0f} s")
             for when, one in _judge(folder, season_start_ms(seed), args.days):
                 found[when].add(one)
@@ -82,17 +80,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", metavar="A-B", default="12", help="1 to 99 (default: 12)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep worlds and ledgers here")
     return parser.parse_args()
-
-
-@contextmanager
-def _folder(keep: Path | None, seed: int) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory() as name:
-            yield Path(name)
-        return
-    folder = keep / f"seed-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    yield folder
 
 
 def _judge(folder: Path, start_ms: int, days: float) -> Iterator[tuple[str, Found]]:
@@ -128,7 +115,7 @@ def _replay(capture: Path, registry: Registry, before: Ledger, after: Ledger) ->
         (Connectivity(catalogue, registry), after),
     ]
     next_ms = 0
-    for tick_ms, group in groupby(_from_devices(read_capture(capture)), _tick_after):
+    for tick_ms, group in groupby(from_devices(read_capture(capture), Counter()), tick_after):
         arrived = list(group)
         for now_ms in range(next_ms or tick_ms, tick_ms, TICK_MS):
             _tick(platforms, now_ms)
@@ -152,15 +139,6 @@ def _tick(
 
 def _last_of(bins: Iterable[Bin]) -> list[Bin]:
     return list({(one.site, one.start_ms): one for one in bins}.values())
-
-
-def _from_devices(records: Iterable[Record]) -> Iterator[Record]:
-    return (one for one in records if one.topic.rpartition("/")[2] not in DOWN_CHANNELS)
-
-
-def _tick_after(record: Record) -> int:
-    """The first tick at which a message has arrived: it is judged before that."""
-    return -(-record.received_ms // TICK_MS) * TICK_MS
 
 
 def _reported(ledger: Ledger, period: Period) -> tuple[dict[str, Any], Grid]:

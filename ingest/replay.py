@@ -47,7 +47,7 @@ class Replay:
 
     def run(self, records: Iterable[Record]) -> Iterator[int]:
         """Take messages in order of arrival; yields the time, now and then, while it goes on."""
-        for tick_ms, group in groupby(_from_devices(records, self.counts), _tick_after):
+        for tick_ms, group in groupby(from_devices(records, self.counts), tick_after):
             arrived = list(group)
             self.pass_time(tick_ms - TICK_MS)
             for first in range(0, len(arrived), MOST_AT_ONCE):
@@ -111,7 +111,7 @@ def _keep(bins: Iterable[Bin], last: dict[tuple[str, int], Bin]) -> None:
         last[one.site, one.start_ms] = one
 
 
-def _from_devices(records: Iterable[Record], counts: Counter[str]) -> Iterator[Record]:
+def from_devices(records: Iterable[Record], counts: Counter[str]) -> Iterator[Record]:
     """The messages without those that the platform itself sent while they were captured."""
     for record in records:
         counts["messages"] += 1
@@ -121,6 +121,6 @@ def _from_devices(records: Iterable[Record], counts: Counter[str]) -> Iterator[R
             yield record
 
 
-def _tick_after(record: Record) -> int:
+def tick_after(record: Record) -> int:
     """The first tick at which a message has arrived: it is judged before that."""
     return -(-record.received_ms // TICK_MS) * TICK_MS
