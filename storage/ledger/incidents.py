@@ -33,6 +33,7 @@ from storage.ledger.schema import (
     incidents,
     sites,
 )
+from storage.ledger.sight import members
 from storage.ledger.upsert import upsert
 
 
@@ -231,8 +232,7 @@ def _is_seen_whole(dialect: str) -> ColumnElement[bool]:
 
     To who sees everything, all are.
     """
-    split = func.json_each if dialect == "sqlite" else func.json_array_elements_text
-    part = split(incidents.c.sites).table_valued("value", name="part")
+    part = members(incidents.c.sites, dialect)
     mine = incident_sites.c.incident == incidents.c.incident
     seen = select(incident_sites.c.site).where(mine, incident_sites.c.site == part.c.value)
     return ~exists(select(1).select_from(part).where(~seen.correlate(incidents, part).exists()))

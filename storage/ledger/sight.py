@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.elements import ClauseElement, TextClause
-from sqlalchemy.sql.selectable import CompoundSelect, Select
+from sqlalchemy.sql.selectable import CompoundSelect, Select, TableValuedAlias
 
 from devices.topics import PREFIX
 from storage.ledger.schema import (
@@ -79,6 +79,12 @@ def sent_in(topic: ColumnElement[str], provinces: Collection[str]) -> ColumnElem
     """Whether a message was sent on a topic of one of these provinces (ISO codes)."""
     starts = [f"{PREFIX}/{province}/" for province in sorted(provinces)]
     return or_(false(), *(topic.startswith(start, autoescape=True) for start in starts))
+
+
+def members(array: ColumnElement[Any], dialect: str) -> TableValuedAlias:
+    """The members of a JSON array, a row each, as `value`."""
+    split = func.json_each if dialect == "sqlite" else func.json_array_elements_text
+    return split(array).table_valued("value", name="part")
 
 
 class OutOfSightError(Exception):
@@ -231,7 +237,5 @@ class _Views:
 
     def _of_incidents(self, table: Table) -> ColumnElement[bool]:
         """Those in which a site in sight has a part."""
-        sqlite = self._dialect == "sqlite"
-        split = func.json_each if sqlite else func.json_array_elements_text
-        part = split(table.c.sites).table_valued("value", name="part")
+        part = members(table.c.sites, self._dialect)
         return exists(select(1).select_from(part).where(part.c.value.in_(self._sites())))
