@@ -56,7 +56,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             return 1 if found else 0
         return _issue(args, settings, ledger)
     except (OSError, NoReportError, PeriodError, TooMuchError) as exc:
-        return _say(f"{args.file if args.action == 'verify' else args.period}: {exc}")
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
+        return _say(f"{args.file if args.action == 'verify' else args.period}: {why}")
     finally:
         ledger.close()
 
