@@ -11,7 +11,7 @@ from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from api.callers import CallerNow
-from api.plain_words import ON_A_LINE, PLAIN
+from api.plain_words import ON_A_LINE, PLAIN, REVISION
 from api.platform import PlatformNow
 from api.problems import ProblemError, invalid, not_found
 from api.times import EXAMPLE, TimeOut, iso
@@ -39,7 +39,7 @@ IdempotencyKey = Annotated[
 IfMatch = Annotated[
     str | None,
     Header(
-        pattern=r'^"[0-9]{1,9}"$',
+        pattern=REVISION,
         description="the `revision` that was seen, in quotes: 412 if it is another by now",
         examples=['"3"'],
     ),

@@ -8,6 +8,7 @@ from typing import Any
 # Text on lines, nothing that moves a terminal; something in it is to be seen.
 PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b-\x1f\x7f]*$"
 ON_A_LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+REVISION = r'^"[0-9]{1,9}"$'
 
 _WHOLE = ("is not a whole number", "a whole number")
 _NUMBER = ("is not a number", "a number")
@@ -45,6 +46,7 @@ _REASONS: dict[str, tuple[str, str | None]] = {
 }
 _PATTERNS = {  # those of free text say themselves what is wrong with it
     PLAIN: ("holds a control character", "text without control characters"),
+    REVISION: ("is not a revision in quotes", 'like "3", with its quotes'),
     ON_A_LINE: ("holds a line break or another control character", "text on one line"),
 }
 

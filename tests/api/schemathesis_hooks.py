@@ -42,7 +42,7 @@ RELATIONS: dict[str, tuple[str, ...]] = {
     "start": ("is past", "is too far away"),
     "end": ("is not after the start", "makes a"),
     # It is in quotes; of the coverage phase comes one without them that is said to fit the pattern.
-    "if-match": ("is not written as it must be",),
+    "if-match": ("is not a revision in quotes",),
     # The same key was sent with something else before.
     "Idempotency-Key": ("has come with another request",),
 }  # fmt: skip

@@ -286,3 +286,10 @@ def test_a_misspelt_field_is_not_known(world: World) -> None:
         "comment": "is missing",
         "coment": "is not known here; check its spelling",
     }
+
+
+def test_a_revision_without_quotes_is_told_how_it_is_written(world: World) -> None:
+    """A header is easily sent without them."""
+    answer = world.post("/alerts/a001/assign", {"to": "Phom"}, if_match="3")
+    (error,) = problem_of(answer, 422)["errors"]
+    assert (error["reason"], error["got"]) == ("is not a revision in quotes", "3")
