@@ -56,8 +56,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             return 1 if found else 0
         return _issue(args, settings, ledger)
     except (OSError, NoReportError, PeriodError, TooMuchError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
-        return _say(f"{args.file if args.action == 'verify' else args.period}: {why}")
+        return _say(f"{args.file if args.action == 'verify' else args.period}: {exc}")
     finally:
         ledger.close()
 
