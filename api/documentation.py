@@ -58,7 +58,7 @@ _ERRORS: dict[int, list[dict[str, str]]] = {
     422: [
         {
             "field": "limit",
-            "reason": "Input should be less than or equal to 1000",
+            "reason": "must be at most 1000",
             "got": "5000",
             "allowed": "at most 1000",
         }

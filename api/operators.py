@@ -11,6 +11,7 @@ from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from api.callers import CallerNow
+from api.plain_words import ON_A_LINE, PLAIN, REVISION
 from api.platform import PlatformNow
 from api.problems import ProblemError, invalid, not_found
 from api.times import EXAMPLE, TimeOut, iso
@@ -18,9 +19,6 @@ from storage.ledger.actions import Action, Deed, KeyReusedError, StaleError, Sub
 from storage.ledger.handling import NotPossibleError, TakenError
 
 MOST_ACTIONS = 500  # of a history that is shown at once
-# Text on lines, nothing that moves a terminal; something in it is to be seen.
-PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x08\x0b-\x1f\x7f]*$"
-ON_A_LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 
 Name = Annotated[
     str,
@@ -41,7 +39,7 @@ IdempotencyKey = Annotated[
 IfMatch = Annotated[
     str | None,
     Header(
-        pattern=r'^"[0-9]{1,9}"$',
+        pattern=REVISION,
         description="the `revision` that was seen, in quotes: 412 if it is another by now",
         examples=['"3"'],
     ),

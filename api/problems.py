@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from api.headers import SECURITY_HEADERS
+from api.plain_words import plain
 from storage.influx.server import InfluxError
 from storage.ledger.sight import OutOfSightError
 
@@ -164,31 +165,13 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
         offset, why = error["loc"][-1], error["ctx"]["error"]
         return FieldError("body", f"is not JSON: {why} at character {offset}", None, "JSON")
     place = [str(part) for part in error["loc"][1:]]
-    missing = error["type"] == "missing"
+    reason, allowed = plain(error)
     return FieldError(
         field=".".join(place) or str(error["loc"][0]),
-        reason=error["msg"],
-        got=None if missing else _shown(error["input"]),
-        allowed=_allowed(error.get("ctx", {})),
+        reason=reason,
+        got=None if error["type"] == "missing" else _shown(error["input"]),
+        allowed=allowed,
     )
-
-
-_BOUNDS = {
-    "ge": "at least {}",
-    "gt": "above {}",
-    "le": "at most {}",
-    "lt": "below {}",
-    "min_length": "at least {} characters",
-    "max_length": "at most {} characters",
-    "pattern": "text like {}",
-    "expected": "{}",
-    "allowed": "{}",
-}
-
-
-def _allowed(context: Mapping[str, Any]) -> str | None:
-    bounds = [text.format(context[name]) for name, text in _BOUNDS.items() if name in context]
-    return ", ".join(bounds) or None
 
 
 def _shown(value: Any) -> str:

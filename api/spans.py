@@ -30,8 +30,16 @@ def check_span(
     if not earliest_ms <= begins_ms <= latest_ms:
         allowed = f"{iso(earliest_ms)} to {iso(latest_ms)}"
         raise invalid("start", "is too far away", got=iso(asked_ms), allowed=allowed)
-    longest_ms = LONGEST_MS[kind]
-    if not begins_ms < end_ms <= begins_ms + longest_ms:
-        allowed = f"after {iso(begins_ms)}, up to {iso(begins_ms + longest_ms)}"
-        raise invalid("end", f"does not end a {kind}", got=iso(end_ms), allowed=allowed)
+    _check_end(kind, begins_ms, end_ms)
     return begins_ms, is_late
+
+
+def _check_end(kind: str, begins_ms: int, end_ms: int) -> None:
+    longest_ms = LONGEST_MS[kind]
+    if begins_ms < end_ms <= begins_ms + longest_ms:
+        return
+    why = f"makes a {kind} of more than {longest_ms // DAY_MS} days"
+    if end_ms <= begins_ms:
+        why = "is not after the start"
+    allowed = f"after {iso(begins_ms)}, up to {iso(begins_ms + longest_ms)}"
+    raise invalid("end", why, got=iso(end_ms), allowed=allowed)

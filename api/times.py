@@ -10,7 +10,9 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 EXAMPLE = "2026-10-05T01:30:00.000Z"
-ALLOWED = f"ISO 8601 with Z or an offset, like {EXAMPLE} or 2026-10-05T08:30:00%2B07:00"
+ALLOWED = (
+    f"ISO 8601 with Z or an offset, like {EXAMPLE} or 2026-10-05T08:30:00+07:00 (in a URL %2B07:00)"
+)
 EARLIEST_MS = 0
 # In the document. Taken are also the hours of 1970 that are so in UTC, and other ways of ISO 8601.
 PATTERN = (
@@ -42,7 +44,7 @@ def parse_time(text: str) -> int:
             raise ValueError("not a time; in a URL a + is written %2B") from exc
         raise ValueError("not a time") from exc
     if at.tzinfo is None:
-        raise ValueError("has no zone: append Z for UTC, or an offset such as %2B07:00 for Laos")
+        raise ValueError("has no zone: append Z for UTC, or +07:00 for Laos (in a URL %2B07:00)")
     at_ms = (at - _EPOCH.replace(tzinfo=UTC)) // _MILLISECOND
     if not EARLIEST_MS <= at_ms <= LATEST_MS:
         raise ValueError("is not between the years 1970 and 3000")

@@ -304,10 +304,8 @@ def _named(kind: str, name: str) -> Document:
     if kind == "districts":
         province_code, _, district = name.partition("/")
         found = DISTRICTS.get((province_code, district))
-        return {
-            "name_en": found.name_en if found else district,
-            "name_lo": (found.name_lo if found else "") or district,
-        }
+        name = found.name_en if found else district
+        return {"name_en": name, "name_lo": (found.name_lo if found else "") or name}
     return {"name_en": name, "name_lo": name}
 
 

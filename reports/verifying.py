@@ -29,6 +29,7 @@ from storage.ledger.report_data import Within
 
 Format = Literal["json", "csv", "html"]
 SHOWN = 20  # differences that are named
+BEFORE, BEHIND = 30, 50  # characters that are shown of a line about a difference
 META = re.compile(r'<meta name="govsense-report" content="([^"]*)">')
 LANG = re.compile(r'<html lang="(lo|en)">')
 
@@ -176,10 +177,21 @@ def _differences(claim: Claim, got: str, expected: str) -> list[str]:
         return (found or [said])[:SHOWN]
     lines = zip_longest(got.split("\n"), expected.split("\n"))
     return [
-        f"line {n}: it says {_shown(ours)}; the stored data gives {_shown(theirs)}"
+        f"line {n}, {_around(ours, theirs)}"
         for n, (ours, theirs) in enumerate(lines, 1)
         if ours != theirs
     ][:SHOWN]
+
+
+def _around(got: str | None, expected: str | None) -> str:
+    """Both from a little before the first character in which they differ."""
+    if got is None or expected is None:
+        return f"it says {_shown(got)}; the stored data gives {_shown(expected)}"
+    pairs = enumerate(zip(got, expected, strict=False))
+    at = next((n for n, (ours, theirs) in pairs if ours != theirs), min(len(got), len(expected)))
+    begin, end = max(0, at - BEFORE), at + BEHIND
+    shown = got[begin:end], expected[begin:end]
+    return f"character {at + 1}: it says {shown[0]!r}; the stored data gives {shown[1]!r}"
 
 
 def _in_trees(place: str, got: Any, expected: Any) -> Iterator[str]:

@@ -11,12 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from devices.registry import Registry
-from devices.registry_files import read_registry
-from devices.sample import national_sample
 from runtime import log as log_format
 from runtime.clock import Clock, clock_from
 from runtime.loops import Loops
@@ -24,11 +22,12 @@ from runtime.ports import PortInUseError, is_open, require_free
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from runtime.supervisor import Supervisor
+from runtime.up_country import country, try_scenario
 from runtime.up_key import Api, api_with_own_key
 from runtime.up_registry import OWN_PROBE, SIMULATED, register
 from runtime.up_report import print_report, read_before, read_stats
 from runtime.up_watch import Watch
-from simulators.selection import at_interval
+from simulators.scenario import ScenarioError
 
 READY_WITHIN_S = 60.0
 DRAIN_WITHIN_S = 20.0
@@ -115,7 +114,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     log_format.configure("up")
     try:
         plan = _plan(args, settings)
-    except PortInUseError as exc:
+        if args.simulate:
+            try_scenario(
+                args.scenario, **_played(args), seed=args.seed, start_ms=plan.clock.now_ms()
+            )
+    except (PortInUseError, ScenarioError) as exc:
         print(f"govsense up: {exc}", file=sys.stderr)
         return 1
     held = _lock(settings.data_dir)
@@ -184,7 +187,7 @@ def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> 
     data_dir, host = plan.settings.data_dir, plan.settings.mqtt.host
     registry = register(
         plan.settings,
-        country=_country(plan.args) if plan.args.simulate else None,
+        country=country(**_played(plan.args)) if plan.args.simulate else None,
         own_probe=not plan.args.no_probe,
     )
     _say(f"{len(registry.sites)} sites and {len(registry.devices)} devices are registered")
@@ -208,9 +211,8 @@ def _start(plan: Plan, supervisor: Supervisor, stopping: Callable[[], bool]) -> 
     return ""
 
 
-def _country(args: argparse.Namespace) -> Registry:
-    country = read_registry([args.sites]) if args.sites else national_sample()
-    return at_interval(country, args.interval_s)
+def _played(args: argparse.Namespace) -> dict[str, Any]:
+    return {"sites": args.sites, "interval_s": args.interval_s}
 
 
 def _probe_command(plan: Plan) -> list[str]:

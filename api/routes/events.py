@@ -33,9 +33,11 @@ MOST_LISTENERS = 2000
 HEARTBEAT_S = 15
 LAST_ID = 2**63 - 1
 RENEW_S = 5.0  # how long a stream goes on for credentials that hold no longer
+LISTENING = b": listening\r\n\r\n"  # so that who looks on sees at once that it works
 SEND_WITHIN_S = 20.0  # a client that takes nothing for this long is dropped
 
 STREAM_EXAMPLE = (
+    ": listening\r\n\r\n"
     "id: 4711\r\nevent: alert\r\n"
     f'data: {{"at":"{EXAMPLE}","alert":"a1b2c3d4e5f6","state":"firing","device":"probe-0042",'
     '"severity":"critical","text_en":"..."}\r\n\r\n'
@@ -98,7 +100,7 @@ async def events(
 
     Without `after` or `Last-Event-ID` the stream begins now; with one, behind that event. The
     event `reset` says that the stream could not be resumed there: read the lists anew. A comment
-    comes every 15 seconds. A client that falls behind is cut off and may resume.
+    comes at once and every 15 seconds. A client that falls behind is cut off and may resume.
     """
     feed: Feed = request.app.state.feed
     numbers: Ledger = request.app.state.platform.ledger  # of events, which are nobody's
@@ -124,6 +126,7 @@ async def _texts(
     It ends before the next event once the caller's credentials hold no longer.
     """
     renewed_at = time.monotonic()
+    yield LISTENING
     if after is None:
         after = listener.since
     elif not oldest - 1 <= after <= listener.since:

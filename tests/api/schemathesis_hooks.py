@@ -40,9 +40,9 @@ RELATIONS: dict[str, tuple[str, ...]] = {
     "site": ("does not fit",),
     # A window begins about now and is not endless.
     "start": ("is past", "is too far away"),
-    "end": ("does not end a",),
+    "end": ("is not after the start", "makes a"),
     # It is in quotes; of the coverage phase comes one without them that is said to fit the pattern.
-    "if-match": ("String should match pattern",),
+    "if-match": ("is not a revision in quotes",),
     # The same key was sent with something else before.
     "Idempotency-Key": ("has come with another request",),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from storage.ledger import events
 from storage.ledger.facts import Facts, commit
 from tests.api.world import MINUTE_MS, NOW, NOW_MS, Somebody, World, change, problem_of
 
+VISIBLE, CONTROL = "text with something to be seen in it", "control character"
 CLOSING = {"reason": "known-problem", "text": "The sensor is on order."}
 
 
@@ -252,3 +253,43 @@ def test_incidents_are_searched(
     """By their sites, their alerts and their evidence."""
     put(own_world, incident_of={"a001": "i1"})
     assert [one["incident"] for one in own_world.items("/incidents", limit=1, **asked)] == incidents
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "field", "reason", "allowed"),
+    [
+        ("acknowledge", {}, "comment", "is missing", None),
+        ("acknowledge", [], "body", "is not an object", "a JSON object"),
+        ("acknowledge", {"comment": " "}, "comment", "is empty", VISIBLE),
+        ("comments", {"text": "a\0b"}, "text", f"holds a {CONTROL}", f"text without {CONTROL}s"),
+        ("comments", {"text": "x" * 2001}, "text", "is too long", "at most 2000 characters"),
+        ("comments", {"text": 5}, "text", "is not text", "text"),
+        ("assign", {"to": ""}, "to", "is empty", VISIBLE),
+        ("assign", {"to": "a\nb"}, "to", f"holds a line break or another {CONTROL}",
+         "text on one line"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_body_is_said_in_plain_words(
+    world: World, action: str, body: Any, field: str, reason: str, allowed: str | None
+) -> None:
+    """No pattern and no word of a programmer where an operator reads."""
+    problem = problem_of(world.post(f"/alerts/a001/{action}", body), 422)
+    (error,) = problem["errors"]
+    assert (error["field"], error["reason"], error["allowed"]) == (field, reason, allowed)
+    assert problem["detail"] == f"{field}: {reason}"
+
+
+def test_a_misspelt_field_is_not_known(world: World) -> None:
+    """And the one that was meant is missing."""
+    errors = problem_of(world.post("/alerts/a001/acknowledge", {"coment": "x"}), 422)["errors"]
+    assert {error["field"]: error["reason"] for error in errors} == {
+        "comment": "is missing",
+        "coment": "is not known here; check its spelling",
+    }
+
+
+def test_a_revision_without_quotes_is_told_how_it_is_written(world: World) -> None:
+    """A header is easily sent without them."""
+    answer = world.post("/alerts/a001/assign", {"to": "Phom"}, if_match="3")
+    (error,) = problem_of(answer, 422)["errors"]
+    assert (error["reason"], error["got"]) == ("is not a revision in quotes", "3")

@@ -74,6 +74,12 @@ def test_an_alert_arrives_while_one_listens(own_world: World) -> None:
     assert not {"at_ms", "event_ms"} & set(said[0].data)
 
 
+def test_a_stream_says_at_once_that_it_works(own_world: World) -> None:
+    """Where nothing happens, whoever tries it would see nothing for 15 seconds."""
+    with own_world.client.stream("GET", "/api/v1/events") as answer:
+        assert next(answer.iter_lines()) == ": listening"
+
+
 @pytest.mark.parametrize("how", ["header", "parameter", "header wins"])
 def test_a_stream_is_resumed_behind_the_last_event(own_world: World, how: str) -> None:
     """What was committed in between comes first, then what follows."""

@@ -234,8 +234,9 @@ def test_a_stream_ends_when_its_key_does(own_world: World, monkeypatch: pytest.M
     key = own_world.key("viewer")
     with own_world.calling(key) as client, client.stream("GET", "/api/v1/events") as stream:
         assert stream.status_code == 200
-        _say(own_world, "before")
         parts = stream.iter_text()
+        assert next(parts) == ": listening\r\n\r\n"
+        _say(own_world, "before")
         assert "before" in next(parts)
         revoke_key(own_world.ledger, key.split("_")[1], now_ms=NOW_MS, by="test")
         _say(own_world, "after")

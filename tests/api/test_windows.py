@@ -207,6 +207,23 @@ def test_a_window_that_cannot_be_is_refused(world: World, body: Any, field: str)
 
 
 @pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (NOW, "is not after the start"),
+        (iso(NOW_MS + 7 * DAY_MS + 1), "makes a silence of more than 7 days"),
+        (
+            "2026-10-05T03:00:00",
+            "has no zone: append Z for UTC, or +07:00 for Laos (in a URL %2B07:00)",
+        ),
+    ],
+)
+def test_a_refused_end_says_why(world: World, end: str, reason: str) -> None:
+    """Too early, too late, or nobody knows when; the zone as it is written in a body."""
+    (error,) = problem_of(world.post("/windows", asked(end=end)), 422)["errors"]
+    assert error["reason"] == reason
+
+
+@pytest.mark.parametrize(
     ("reach", "name", "lp", "health"),
     [
         ("site", "office", True, False),

@@ -33,6 +33,7 @@ ENTRY_POINTS_OF_RUNTIME = {
     "machine_checks.py",
     "report_rules.py",
     "stores.py",
+    "up_country.py",
     "up_key.py",
     "up_registry.py",
 }

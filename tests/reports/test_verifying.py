@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,13 +78,18 @@ def test_no_byte_may_change(month: Ledger, number: int) -> None:
 
 
 def test_what_differs_is_named(month: Ledger) -> None:
-    """By member, or by line."""
-    json, csv, *_ = files(month, asked())
+    """By member, or by line and character, with what stands there."""
+    json, csv, _, page, _ = files(month, asked())
     forged = json.replace(b'"down":60', b'"down":10')
     found = verify(forged, month, RULES)
     assert "sites[a].minutes.down: it says 10; the stored data gives 60" in found
     (said,) = verify(csv.replace(b",60,", b",10,", 1), month, RULES)
     assert said.startswith("line ")
+    place = page.index(b"<td>", page.index(b"<tbody>") + 200) + 4
+    (said,) = verify(page[:place] + b"#" + page[place:], month, RULES)
+    told, given = re.findall(r"'(.*?)'", said)
+    assert len(told) < 100
+    assert (told[30], told[:30]) == ("#", given[:30])
     spaced = json.replace(b'":', b'": ')
     assert verify(spaced, month, RULES)[0].startswith("the text is not in its canonical form")
 

@@ -99,6 +99,23 @@ def test_one_port_for_two_is_refused_at_once(
 
 
 @pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        (("--interval-s", "60"), "perhaps a shorter --interval-s fits"),
+        (("--scenario", "nowhere"), "built in: first-minute"),
+    ],
+)
+def test_a_scenario_that_cannot_be_played_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], why: str
+) -> None:
+    """Nothing is started that would only be started again and again."""
+    call = ["up", "--simulate", "--broker-port", "0", "--http-port", "0", *option]
+    assert cli.main([*call, "--data-dir", str(tmp_path / "data")]) == 1
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
     "call", [["--data-dir", "there", "up"], ["up", "--data-dir", "there"]], ids=["before", "after"]
 )
 def test_the_data_directory_is_taken_before_and_after_the_command(call: list[str]) -> None:
