@@ -27,6 +27,8 @@ RECORD = 1.5  # times the highest excess that went away by itself: links that lo
 MOST_RECORD = 3.0  # times the evidence, of what such an excess counts for
 CREDIT = 6.0  # packets lost too few, since the worst, that end it
 FEW, FEW_SHARE = 2.0, 0.1  # packets of one round that count, and share of it: bursts count less
+SPELL_MS = 3_600_000  # what one clock hour shows counts for ...
+SPELL_SHARE = 0.4  # ... this share of the evidence at most: a bad spell is over in minutes
 OUTAGE = 0.5  # a round that lost this share is an outage's, and no evidence
 PACKETS, MOST_PACKETS = 10.0, 1000.0  # of a round, until it is seen
 
@@ -43,6 +45,8 @@ BLANK = np.zeros(
         ("excess", "f8"),  # packets lost beyond what is borne, summed up while above 0
         ("peak", "f8"),  # the most that the excess came to and went away again
         ("highest", "f8"),  # of the excess since it was 0
+        ("hour", "i8"),  # the clock hour of the last round ...
+        ("counted", "f8"),  # ... and what it has added to the excess
         ("credit", "f8"),  # packets lost too few, summed up likewise while firing
     ],
 )
@@ -55,6 +59,7 @@ class Loss:
 
     It sums up the packets lost beyond the rate that lies between the link's normal share and four
     times that (at least 0.5 %), and fires when they are `EVIDENCE` likelier under the latter.
+    No clock hour counts for more than `SPELL_SHARE` of that: a bad spell of minutes is none.
     Rounds above the limit of loss are that rule's matter; here they count for no more than a few
     packets. The number of packets in a round is told by the smallest share that was ever lost.
     """
@@ -112,7 +117,7 @@ class Loss:
         worse = np.minimum(np.maximum(RATIO * normal, LEAST), MOST)
         gain = np.log(worse / normal)
         borne = (worse - normal) / gain
-        more = lost - borne * sent
+        more = self._capped(rows, wave, lost - borne * sent, EVIDENCE / gain)
         firing, excess = rows["phase"] == FIRING, rows["excess"]
         begins = (excess <= 0) & (more > 0) & ~firing
         np.copyto(rows["onset"], wave.at_ms, where=begins)
@@ -128,6 +133,16 @@ class Loss:
         weight = wave.dt_ms / (wave.dt_ms + RECENT_MS)
         rows["recent"] += weight * (sent > 0) * (rate - rows["recent"])
         return borne, bound
+
+    def _capped(
+        self, rows: Rows, wave: Wave, more: NDArray[np.float64], evidence: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What is added to the excess: of one clock hour no more than a share of the evidence."""
+        hour = wave.at_ms // SPELL_MS
+        counted = rows["counted"] * (hour == rows["hour"])
+        more = np.minimum(more, np.maximum(SPELL_SHARE * evidence - counted, 0))
+        rows["counted"], rows["hour"] = np.maximum(counted + more, 0), hour
+        return more
 
     def _bound(
         self, rows: Rows, fade: NDArray[np.float64], evidence: NDArray[np.float64]
