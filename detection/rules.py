@@ -55,7 +55,8 @@ class ShiftRules(NamedTuple):
     channel is off. log: judged as log(value + offset). absent: up to this value there is nothing to
     judge (no mains), -inf where every value tells something. side: 1 where only a rise is worth an
     alert, -1 where only a fall is, else 0. week: whether days of rest differ from
-    working days. spiky: whether single bad readings are normal, and are passed over. floor: the
+    working days. any_hour: whether changes are as large at any hour, as those of a tank that its
+    pump fills. spiky: whether single bad readings are normal, and are passed over. floor: the
     smallest size of a jump or step that counts as usual. confirm, dwell_ms: how many readings in a
     row, and how long, until it fires. drift: how
     far a mean of six hours must have moved, inf where that is not judged.
@@ -68,6 +69,7 @@ class ShiftRules(NamedTuple):
     absent: NDArray[np.float64]
     side: NDArray[np.int8]
     week: NDArray[np.bool_]
+    any_hour: NDArray[np.bool_]
     spiky: NDArray[np.bool_]
     floor: NDArray[np.float64]
     confirm: NDArray[np.int64]
@@ -81,11 +83,13 @@ class StuckRules(NamedTuple):
     """Arrays over METRICS.
 
     least_run, least_ms: a run of equal values must have at least as many readings and last at
-    least as long.
+    least as long. saturates: the surroundings can take the sensor to the top of what it can say,
+    wherever that is: fog, smoke.
     """
 
     least_run: NDArray[np.int64]
     least_ms: NDArray[np.int64]
+    saturates: NDArray[np.bool_]
     applies: NDArray[np.bool_]
 
 
@@ -143,6 +147,7 @@ def read_shift() -> ShiftRules:
         absent=np.full(n, -np.inf),
         side=np.zeros(n, np.int8),
         week=np.zeros(n, np.bool_),
+        any_hour=np.zeros(n, np.bool_),
         spiky=np.zeros(n, np.bool_),
         floor=np.zeros(n),
         confirm=np.ones(n, np.int64),
@@ -162,6 +167,7 @@ def read_shift() -> ShiftRules:
         rules.absent[row] = float(cells["absent"] or -np.inf)
         rules.side[row] = {"high": 1, "low": -1, "": 0}[cells["side"]]
         rules.week[row] = cells["week"] == "yes"
+        rules.any_hour[row] = cells["any_hour"] == "yes"
         rules.spiky[row] = cells["spiky"] == "yes"
         rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2
         rules.confirm[row] = int(cells["confirm"])
@@ -190,10 +196,16 @@ def read_gap() -> NDArray[np.bool_]:
 def read_stuck() -> StuckRules:
     """The table of the stuck detector."""
     n = len(METRICS)
-    rules = StuckRules(np.ones(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_))
+    rules = StuckRules(
+        least_run=np.ones(n, np.int64),
+        least_ms=np.zeros(n, np.int64),
+        saturates=np.zeros(n, np.bool_),
+        applies=np.zeros(n, np.bool_),
+    )
     for metric, cells in rows_of("stuck.csv"):
         rules.least_run[metric.row] = int(cells["least_run"])
         rules.least_ms[metric.row] = int(cells["least_s"]) * 1000
+        rules.saturates[metric.row] = cells["saturates"] == "yes"
         rules.applies[metric.row] = True
     return rules
 

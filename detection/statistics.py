@@ -28,7 +28,8 @@ MOST_WEIGHT = np.array([[0.3], [0.35], [0.1], [0.15]])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
 PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
-FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series'
+FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series' ...
+ANY_HOUR_SHARE = 1.0  # ... or as this one, where changes are as large at any hour
 SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
@@ -47,6 +48,7 @@ SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
 OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
 ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
+MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
 
 
 class Statistics:
@@ -58,6 +60,7 @@ class Statistics:
         self._rules = rules
         self._tau, self._least = rules.tau.T.copy(), rules.least.T.copy()
         self._calendar = Calendar()
+        self._flat = np.where(rules.any_hour, ANY_HOUR_SHARE, FLAT_SHARE)
 
     def score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> tuple[Scored, Look]:
         """rows: of the series, changed in place where time has passed; y: on the metric's scale."""
@@ -87,7 +90,7 @@ class Statistics:
         unit[:, RECORD:] = 1
         floor = rules.floor[row]
         usual = np.asfortranarray(rows["usual"])
-        sizes = np.maximum(blend[:, JUMPS : STEPS + 1], FLAT_SHARE * usual[:, :2])
+        sizes = np.maximum(blend[:, JUMPS : STEPS + 1], self._flat[row][:, None] * usual[:, :2])
         sizes = np.maximum(sizes, floor[:, None])
         jumps, steps = sizes[:, 0], sizes[:, 1]
         unit[:, SPIKE] = unit[:, JUMP] = jumps
@@ -136,7 +139,8 @@ class Statistics:
         tails = np.maximum(width / ORDINARY, 1)
         heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
         tails[:, RARE] *= heavy[:, None]
-        limit = self._tau.take(row, axis=1).T * width * tails * tails * caution
+        heavier = np.minimum(tails * tails, MOST_TAILS)
+        limit = self._tau.take(row, axis=1).T * width * heavier * caution
         least = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
         enough = _enough(least[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
         enough[self._rules.side[row] <= 0] = np.inf
@@ -288,7 +292,8 @@ class Statistics:
         seasoned = wave.at_ms - rows["seasoned"]
         young, ready = age < SEASON_MS, rows["ready"] > 0
         seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
-        settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= DAY_MS))
+        both = DAY_MS * np.where(week, 2, 1)  # a range of days of rest alone knows no working day
+        settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= both))
         judges = np.empty((len(n), N), np.bool_)
         judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
         judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & settled

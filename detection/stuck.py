@@ -17,6 +17,7 @@ from devices.kinds import METRICS
 CHANCE = 1e-8  # a run that chance repeats would bring less often than this is not chance
 FEW_CHANGES = 3  # a sensor must have shown that its values change before it can be stuck ...
 NEVER_CHANGED = 12  # ... or stand still for this many times the least run
+SATURATED_MS = 6 * 3_600_000  # fog and smoke may keep a sensor at the top for so long
 
 BLANK = np.zeros(
     1,
@@ -26,11 +27,13 @@ BLANK = np.zeros(
         ("run", "i4"),  # readings of the run
         ("since", "i8"),  # event time of the run's first reading
         ("longest", "i4"),  # normal run so far
+        ("highest", "f8"),  # value so far
         ("changes", "i4"),  # readings that differed from the one before
         ("repeats", "i4"),  # readings of normal runs that did not
     ],
 )
 BLANK["value"] = np.nan
+BLANK["highest"] = -np.inf
 
 
 class Stuck:
@@ -38,7 +41,8 @@ class Stuck:
 
     It fires when a run is longer than twice the longest normal run, at least the table's least
     run, and longer than the share of repeated values would let chance explain. A value at the end
-    of its hard range (0 % loss, 100 % humidity) may stand still for ever.
+    of its hard range (0 % loss, 100 % humidity) may stand still for ever, and the highest that a
+    sensor which saturates ever said for six hours: fog and smoke last.
     """
 
     rule = "stuck"
@@ -68,6 +72,7 @@ class Stuck:
         rows["run"] += 1
         np.copyto(rows["since"], wave.at_ms, where=other)
         np.copyto(rows["value"], wave.value, where=other)
+        np.maximum(rows["highest"], wave.value, out=rows["highest"])
         fires = self._fires(rows, wave)
         rows["phase"][fires] = FIRING
         self.bank.put(wave.series, rows)
@@ -79,12 +84,14 @@ class Stuck:
     def _learn(self, rows: Rows, wave: Wave, ended: NDArray[np.bool_]) -> None:
         """Take the runs that ended into what is normal.
 
-        A run at an end of the hard range says nothing about the others. A run that fired counts
+        A run at an end of what it can say says nothing about the others. A run that fired counts
         as no longer than what it took to fire: a quantised sensor that stands still every night
         is then called stuck a few times at most.
         """
         longest, run = rows["longest"], rows["run"]
         ended = ended & self._movable(rows["value"], wave.row)
+        rows["changes"] += ended
+        ended &= ~self._saturated(rows, rows["value"], wave.row)
         fired = rows["phase"] == FIRING
         normal = run
         if np.count_nonzero(fired):
@@ -92,7 +99,6 @@ class Stuck:
             normal = np.where(fired, np.minimum(run, bound), run)
         rows["repeats"] += (run - 1) * (ended & ~fired)
         np.copyto(longest, np.maximum(longest, normal), where=ended)
-        rows["changes"] += ended
 
     def _fires(self, rows: Rows, wave: Wave) -> NDArray[np.intp]:
         least = self._rules.least_run[wave.row]
@@ -107,7 +113,9 @@ class Stuck:
         by_chance = np.log(CHANCE) / np.log(share)
         need = np.where(changes < FEW_CHANGES, NEVER_CHANGED * least, by_chance)
         movable = self._movable(value, wave.row[which])
-        lasted = wave.at_ms[which] - rows["since"] >= self._rules.least_ms[wave.row[which]]
+        least_ms = self._rules.least_ms[wave.row[which]]
+        least_ms = np.where(self._saturated(rows, value, wave.row[which]), SATURATED_MS, least_ms)
+        lasted = wave.at_ms[which] - rows["since"] >= least_ms
         chosen: NDArray[np.intp] = which[movable & lasted & (rows["run"] >= need)]
         return chosen
 
@@ -115,6 +123,13 @@ class Stuck:
         """Which values are not at an end of their metric's hard range."""
         inside: NDArray[np.bool_] = (value != self._lowest[row]) & (value != self._highest[row])
         return inside
+
+    def _saturated(
+        self, rows: Rows, value: NDArray[np.float64], row: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Which values are the highest so far of a sensor that saturates."""
+        saturated: NDArray[np.bool_] = self._rules.saturates[row] & (value == rows["highest"])
+        return saturated
 
 
 def _step(phase: Phase, place: int, onset_ms: int, wave: Wave, rows: Rows, n: int) -> Step:

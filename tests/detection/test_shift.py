@@ -9,6 +9,7 @@ from detection.findings import Finding
 from tests.detection.feed import Feed, noisy, steps
 
 DAY = 1440  # readings of a day at one a minute
+FRIDAY_MS = 1_790_269_200_000  # midnight in the country, 2026-09-25
 
 
 def room(days: float, start: int = 0) -> list[float]:
@@ -128,7 +129,7 @@ def test_one_wild_value_does_not_blind_it() -> None:
 def test_a_small_step_is_found_by_its_mean() -> None:
     """A level that moves by less than a jump that counts is found within an hour."""
     feed = Feed("power", "mains_v", interval_s=300)
-    feed.say(noisy(232, 1, 4 * 288))
+    feed.say(noisy(232, 1, 7 * 288))
     found = [f for f in feed.say(noisy(227, 1, 12, 2)) if f.rule == "shift"]
     assert [(f.phase, f.facts["channel"]) for f in found] == [
         ("pending", "step"),
@@ -192,3 +193,43 @@ def test_a_link_that_becomes_better_is_no_shift(metric: str, usual: float) -> No
         feed = Feed("connectivity-probe", metric)
         feed.say(noisy(usual, usual / 40, 9 * DAY))
         assert ("firing" in shifts(feed.say(noisy(value, usual / 40, 60, 5)))) == fires
+
+
+def tank(fills: list[int], minutes: int) -> list[float]:
+    """A tank in metres, a reading a minute: it drains, and is filled for half an hour at times."""
+    change = np.full(minutes, -0.002)
+    for at in fills:
+        change[at : at + 30] = 0.032
+    noise = np.random.default_rng(4).normal(0, 0.002, minutes)
+    level: list[float] = (2 + np.cumsum(change) + noise).tolist()
+    return level
+
+
+def test_a_tank_may_be_filled_at_another_hour() -> None:
+    """Its pump is as fast at night as by day, so that a first fill at night is nothing unusual."""
+    feed = Feed("water-level", "level_m")
+    by_day = [day * DAY + hour * 60 for day in range(8) for hour in (8, 12, 17)]
+    at_night = 8 * DAY + 60
+    level = tank([*by_day, at_night], 9 * DAY)
+    feed.say(level[: 8 * DAY])
+    assert steps(feed.say(level[8 * DAY :])) == []
+
+
+def test_the_first_monday_is_no_step() -> None:
+    """A range of steps that was lived on a weekend alone does not judge a working day."""
+    feed = Feed("power", "current_a", interval_s=300)
+    feed.pause((FRIDAY_MS - feed.at_ms) / 1000)
+    minutes = np.arange(0, 4 * DAY, 5)
+    load = np.array([9, 0, 0, 12])[minutes // DAY]  # a busier Monday
+    share = np.clip((minutes % DAY - 420) / 60, 0, 1) * np.clip((1050 - minutes % DAY) / 60, 0, 1)
+    noise = np.random.default_rng(6).normal(0, 0.2, len(minutes))
+    assert shifts(feed.say(4 + load * share + noise)) == []
+
+
+def test_more_noise_is_found_in_a_restless_series() -> None:
+    """Outliers make its limits wide, but seven times its noise is told all the same."""
+    feed = Feed("cold-chain", "ambient_c")
+    rng = np.random.default_rng(5)
+    outliers = rng.choice([0.0, 0.4, -0.4], 6 * DAY, p=[0.96, 0.02, 0.02])
+    assert steps(feed.say(24 + 0.1 * rng.standard_normal(6 * DAY) + outliers), "noise") == []
+    assert steps(feed.say(24 + 0.7 * rng.standard_normal(60)), "noise") == ["firing"]

@@ -93,3 +93,21 @@ def test_what_is_constant_in_health_is_never_stuck(kind: str, metric: str, value
     """No loss, a counter, a full battery or a switch may keep its value for days."""
     feed = Feed(kind, metric)
     assert feed.say([value] * 3000) == []
+
+
+def test_fog_and_smoke_keep_a_sensor_at_its_top_for_hours() -> None:
+    """The highest that it ever said may last six hours, wherever that is; other values may not."""
+    feed = Feed("environment", "humidity_pct", interval_s=120)
+    feed.say([80 + round(value, 1) for value in noisy(0, 2, 300)])
+    assert steps(feed.say([99.5] * 180), "stuck") == []
+    assert steps(feed.say([99.5] * 2), "stuck") == ["firing"]
+    assert steps(feed.say([80.1, 80.7, 79.8]), "stuck") == ["clear"]
+    assert steps(feed.say([81.3] * 35), "stuck") == ["firing"]
+
+
+def test_a_foggy_night_is_no_measure_of_other_runs() -> None:
+    """Five hours at the top: a stuck value below it is found as soon as before."""
+    feed = Feed("environment", "humidity_pct", interval_s=120)
+    moving = [80 + round(value, 1) for value in noisy(0, 2, 300)]
+    assert steps(feed.say([*moving, *[99.5] * 150, *moving]), "stuck") == []
+    assert steps(feed.say([81.3] * 35), "stuck") == ["firing"]
