@@ -172,12 +172,15 @@ class Engine:
         if len(newer) < len(series):
             readings, series, rows = readings.take(newer), series[newer], rows[newer]
         dt = (readings.at_ms - rows["at"]).astype(np.float64)
-        first, spacing = rows["at"] < 0, rows["spacing"]
-        gap = first | ((spacing > 0) & (dt > GAP * spacing))
-        pull = np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
-        np.copyto(spacing, np.where(spacing == 0, dt, spacing + pull), where=~first)
+        spacing = rows["spacing"].copy()
+        gap = dt > GAP * spacing
+        moved = spacing + np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
+        young = (spacing == 0).nonzero()[0]  # one reading was heard, or none
+        if len(young):
+            gap[young] = rows["at"][young] < 0
+            moved[young] = np.where(gap[young], 0, dt[young])
         value, before = readings.value / self._scale[series], rows["value"].copy()
-        rows["at"], rows["value"] = readings.at_ms, value
+        rows["at"], rows["spacing"], rows["value"] = readings.at_ms, moved, value
         self._clock.put(series, rows)
         wave = Wave(
             series=series,
