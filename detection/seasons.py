@@ -46,12 +46,12 @@ class Calendar:
 
     def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
         """Event times in milliseconds; week: whether days of rest are told from working days."""
-        place = at_ms * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
-        hour = place.astype(np.int64)
+        place = at_ms.astype(np.float64) * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
+        whole = np.trunc(place)
+        hour = whole.astype(np.int64)
         n = np.maximum(np.minimum(hour - self._first_hour, self._hours - 2), 0)
         n += week * self._hours
-        share = np.subtract(place, hour, dtype=np.float64)
-        return Seasons(hour, share, self._cells.take(n + BOTH))
+        return Seasons(hour, place - whole, self._cells.take(n + BOTH))
 
 
 def holidays() -> list[date]:

@@ -150,7 +150,10 @@ class Statistics:
         n, past, cell = rows["n"], look.past, look.cell
         rows["since"] += 1
         n += 1
-        n[out] -= 1
+        rows["count"] += 1
+        if len(out):
+            n[out] -= 1
+            rows["count"][out] -= 1
         young = n <= 2 * SURE_N
         usual = past[USUAL]
         size = np.maximum(np.maximum(look.sizes[0], usual[0]), 1e-12)
@@ -172,8 +175,6 @@ class Statistics:
             for mean in (SHORT, LEVEL):
                 look.means[mean, out] = past[MEANS][mean, out]
         rows["total"] += look.tame
-        rows["count"] += 1
-        rows["count"][out] -= 1
         past[MEANS] = look.means
         past[PAST][1], past[PAST][0] = past[PAST][0], look.residual
         usual += weight * (seen - usual)
