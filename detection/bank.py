@@ -69,6 +69,18 @@ def replace_some(rows: Rows, which: NDArray[np.intp], others: Rows) -> None:
     _blocks(rows)[which] = _blocks(others)
 
 
+def columns(rows: Rows, first: str, last: str) -> NDArray[np.float64]:
+    """float64[k, n], a view: what lies in n rows from one float64 field to another, by column.
+
+    One copy of it is worked on many times faster than each field in its rows.
+    """
+    fields = rows.dtype.fields
+    assert fields is not None
+    start, end = fields[first][1], fields[last][1] + fields[last][0].itemsize
+    shape, strides = ((end - start) // 8, len(rows)), (8, rows.itemsize)
+    return np.ndarray(shape, np.float64, rows, start, strides)
+
+
 def _rows(blocks: NDArray[np.void], layout: np.dtype[Any]) -> Rows:
     """Blocks of bytes as rows; `view` looks at each field of the layout to do the same."""
     return np.ndarray(len(blocks), layout, blocks)
@@ -96,16 +108,17 @@ class Cells(Bank):
         super().grow(n)
         self._flat = self._cells()
 
-    def pick(self, series: NDArray[np.intp], cell: NDArray[np.int64]) -> NDArray[np.float64]:
-        """float64[n, columns]: a copy of one cell of each of n series."""
-        values = self._flat.take(series * self._k + cell, axis=0)
-        return values.astype(np.float64, order="F")
+    def at(self, series: NDArray[np.intp], cell: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where cells of n series are, for `pick` and `place`; cell: int64[n] or int64[k, n]."""
+        return series * self._k + cell
 
-    def place(
-        self, series: NDArray[np.intp], cell: NDArray[np.int64], values: NDArray[np.float64]
-    ) -> None:
-        """Replace one cell of each of n series."""
-        self._flat[series * self._k + cell] = values
+    def pick(self, at: NDArray[np.int64]) -> NDArray[np.float64]:
+        """float64[columns, n] of n cells, float64[k, columns, n] of k for each of n: a copy."""
+        return self._flat.take(at, axis=0).swapaxes(-1, -2).astype(np.float64, order="C")
+
+    def place(self, at: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Replace n cells by float64[columns, n]."""
+        self._flat[at] = values.T
 
     def _cells(self) -> NDArray[np.float32]:
         return self._blocks.view(np.float32).reshape(-1, self._columns)

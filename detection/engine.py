@@ -59,7 +59,7 @@ class Engine:
         refused: live readings of the same messages that have impossible values. A batch holds
         whole rounds: all that a device said with one event time. A reading that is not newer than
         the last one scored of its series is skipped. Cost per reading falls with the number of
-        series in the batch: about 5 us at 64, under 1 at 1,000.
+        series in the batch: about 4 us at 64, under 1 at 1,000.
         """
         self._grow()
         findings, self._ended = self._ended, []
@@ -71,6 +71,8 @@ class Engine:
         for places in waves(readings.series, self._catalogue.device_number, readings.at_ms):
             whole = len(places) == len(readings)
             self._score_wave(readings if whole else readings.take(places), places, steps)
+        if not steps:
+            return findings
         steps.sort(key=lambda step: step[:2])
         told = (finding for _, _, finding in steps)
         findings.extend(finding for finding in told if not self._company.keeps_back(finding))
@@ -172,12 +174,15 @@ class Engine:
         if len(newer) < len(series):
             readings, series, rows = readings.take(newer), series[newer], rows[newer]
         dt = (readings.at_ms - rows["at"]).astype(np.float64)
-        first, spacing = rows["at"] < 0, rows["spacing"]
-        gap = first | ((spacing > 0) & (dt > GAP * spacing))
-        pull = np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
-        np.copyto(spacing, np.where(spacing == 0, dt, spacing + pull), where=~first)
+        spacing = rows["spacing"].copy()
+        gap = dt > GAP * spacing
+        moved = spacing + np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
+        young = (spacing == 0).nonzero()[0]  # one reading was heard, or none
+        if len(young):
+            gap[young] = rows["at"][young] < 0
+            moved[young] = np.where(gap[young], 0, dt[young])
         value, before = readings.value / self._scale[series], rows["value"].copy()
-        rows["at"], rows["value"] = readings.at_ms, value
+        rows["at"], rows["spacing"], rows["value"] = readings.at_ms, moved, value
         self._clock.put(series, rows)
         wave = Wave(
             series=series,

@@ -34,10 +34,9 @@ class Limits:
         rows = self.bank.take(wave.series)
         high = wave.value > self._high[wave.row]
         out = high | (wave.value < self._low[wave.row])
-        busy = out | (rows["phase"] != CLOSED)
-        if not np.count_nonzero(busy):
+        if not np.count_nonzero(out) and not np.count_nonzero(rows["phase"]):
             return
-        places, wave = wave.where(busy)
+        places, wave = wave.where(out | (rows["phase"] != CLOSED))
         rows, out = some_of(rows, places), out[places]
         side = np.where(out, np.where(high[places], HIGH, LOW), rows["side"])
         rows["side"] = side

@@ -81,14 +81,14 @@ class Loss:
         if not len(places):
             return
         rows = self.bank.take(wave.series)
-        np.copyto(rows["first"], wave.at_ms, where=rows["first"] == 0)
-        age_ms = wave.at_ms - rows["first"]
+        if np.count_nonzero(rows["first"]) < len(rows):
+            np.copyto(rows["first"], wave.at_ms, where=rows["first"] == 0)
         fade = 1 - wave.dt_ms / (wave.dt_ms + MEMORY_MS)
-        quiet = (wave.value == 0) & (rows["excess"] == 0) & (rows["phase"] == CLOSED)
-        if np.count_nonzero(quiet) == len(quiet):
+        if not any(map(np.count_nonzero, (wave.value, rows["excess"], rows["phase"]))):
             _rest(rows, wave, fade)
             self.bank.put(wave.series, rows)
             return
+        age_ms = wave.at_ms - rows["first"]
         borne, bound = self._count(rows, wave, age_ms, fade)
         firing = rows["phase"] == FIRING
         fires = ~firing & (rows["excess"] > bound) & (age_ms >= LEARN_MS)
@@ -158,11 +158,11 @@ class Loss:
 
 def _rest(rows: Rows, wave: Wave, fade: NDArray[np.float64]) -> None:
     """What `_count` does where no packet is lost and no excess is left, in a third of its time."""
-    sent = rows["packets"]
-    weight = sent / np.maximum(rows["pooled"] + sent, 1)
-    rows["normal"] -= weight * rows["normal"]
-    rows["pooled"] = rows["pooled"] * fade + sent
-    rows["recent"] -= wave.dt_ms / (wave.dt_ms + RECENT_MS) * rows["recent"]
+    sent, normal, pooled, recent = (rows[f] for f in ("packets", "normal", "pooled", "recent"))
+    normal -= sent / np.maximum(pooled + sent, 1) * normal
+    pooled *= fade
+    pooled += sent
+    recent -= wave.dt_ms / (wave.dt_ms + RECENT_MS) * recent
     rows["peak"] *= fade
 
 

@@ -26,16 +26,16 @@ def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> No
     share = np.where(rows["bar"] > 0, 1.0, young)
     share[:, :STEP] = young
     burn_in = rows["n"] < SURE_N
-    share[burn_in] = [0, 0, 0, 1, 0]
+    kept = stat
+    if np.count_nonzero(burn_in):
+        share[burn_in] = [0, 0, 0, 1, 0]
+        kept = np.where(burn_in[:, None], np.nan, stat)
     low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
     up, down = stat > high, stat < low
-    kept = ~burn_in[:, None]
-    np.fmax(most, stat, out=most, where=up & kept)
-    np.fmin(least, stat, out=least, where=down & kept)
     high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
     low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
-    np.copyto(most, np.nan, where=~up)
-    np.copyto(least, np.nan, where=~down)
+    most[:] = np.where(up, np.fmax(most, kept), np.nan)
+    least[:] = np.where(down, np.fmin(least, kept), np.nan)
     rows["away"] = np.logical_or.reduce(up | down, axis=1)
 
 

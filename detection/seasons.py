@@ -17,19 +17,23 @@ HOURS = 24
 CELLS = 2 * HOURS  # working days, then days of rest
 FIRST, LAST = date(2000, 1, 1), date(2060, 1, 1)  # days before and after count as the nearest
 EPOCH = date(1970, 1, 1)
+BOTH = np.array([[0], [1]])  # an hour and the next
 
 
 class Seasons(NamedTuple):
     """Where n times stand between the middles of two hours.
 
     hour: int64[n], local hours since 1970 up to the middle of the hour before. share: float64[n],
-    how far from there to the middle of the next. before, after: cells of the two hours, 0 to 47.
+    how far from there to the middle of the next. cells: int64[2, n], of these two hours, 0 to 47.
     """
 
     hour: NDArray[np.int64]
     share: NDArray[np.float64]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
+    cells: NDArray[np.int64]
+
+    def take(self, which: NDArray[np.intp]) -> Seasons:
+        """Some of the times."""
+        return Seasons(self.hour[which], self.share[which], self.cells[:, which])
 
 
 class Calendar:
@@ -42,12 +46,12 @@ class Calendar:
 
     def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
         """Event times in milliseconds; week: whether days of rest are told from working days."""
-        place = at_ms * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
-        hour = place.astype(np.int64)
+        place = at_ms.astype(np.float64) * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
+        whole = np.trunc(place)
+        hour = whole.astype(np.int64)
         n = np.maximum(np.minimum(hour - self._first_hour, self._hours - 2), 0)
         n += week * self._hours
-        share = np.subtract(place, hour, dtype=np.float64)
-        return Seasons(hour, share, self._cells[n], self._cells[n + 1])
+        return Seasons(hour, place - whole, self._cells.take(n + BOTH))
 
 
 def holidays() -> list[date]:

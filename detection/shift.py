@@ -12,7 +12,7 @@ from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
-from detection.statistics import Statistics
+from detection.statistics import NOWHERE, Statistics
 from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
 from detection.waves import Step, Wave
 from devices.kinds import METRICS
@@ -80,14 +80,10 @@ class Shift:
             return
         rows = self._statistics.bank.take(wave.series)
         y = self._scaled(wave)
-        scored, look = self._statistics.score(rows, wave, y)
-        busy = self._busy(rows, wave, scored)
-        out = np.zeros(len(rows), np.bool_)
-        if busy:
-            out[busy.which] = True
-        self._statistics.learn(rows, wave, scored, look, ~out)
-        turned = np.count_nonzero(look.turned)
-        found = list(self._drift(places, wave, rows, look)) if turned else []
+        look = self._statistics.score(rows, wave, y)
+        busy = self._busy(rows, wave, look)
+        self._statistics.learn(rows, wave, look, busy.which if busy else NOWHERE)
+        found = list(self._drift(places, wave, rows, look)) if len(look.turned) else []
         if busy:
             some = some_of(rows, busy.which)
             found += self._follow(places[busy.which], wave.take(busy.which), some, busy)
@@ -95,20 +91,25 @@ class Shift:
         self._statistics.bank.put(wave.series, rows)
         yield from found
 
-    def _busy(self, rows: Rows, wave: Wave, scored: Scored) -> _Busy | None:
+    def _busy(self, rows: Rows, wave: Wave, look: Look) -> _Busy | None:
         """None where nothing is.
 
         Nothing is out within its range, where nearly every reading is: no limit is asked of those.
         """
-        opened = (rows["shift"]["phase"] != CLOSED) | (rows["noise"]["phase"] != CLOSED)
-        over = scored.over > np.asfortranarray(rows["bar"])
-        which = (np.logical_or.reduce(over, axis=1) | opened).nonzero()[0]
+        opened = np.bitwise_or(rows["shift"]["phase"], rows["noise"]["phase"])
+        which = look.beyond
+        if np.count_nonzero(opened):
+            which = np.union1d(which, opened.nonzero()[0])
         if not len(which):
             return None
-        rows, row, scored = some_of(rows, which), wave.row[which], scored.take(which)
+        over = look.over[:, which] > rows["bar"][which].T
+        which = which[np.logical_or.reduce(over, axis=0) | (opened[which] != CLOSED)]
+        if not len(which):
+            return None
+        rows, row, scored = some_of(rows, which), wave.row[which], look.scored(which)
         limit = self._statistics.limit(rows, row, scored.unit)
         beyond = (scored.over > np.maximum(limit, rows["bar"])) & self._is_worse(row, rows, scored)
-        some = (beyond.any(axis=1) | opened[which]).nonzero()[0]
+        some = (beyond.any(axis=1) | (opened[which] != CLOSED)).nonzero()[0]
         if not len(some):
             return None
         return _Busy(which[some], scored.take(some), limit[some], beyond[some])
@@ -128,7 +129,7 @@ class Shift:
     def _drift(
         self, places: NDArray[np.intp], wave: Wave, rows: Rows, look: Look
     ) -> Iterator[Step]:
-        which, wave = wave.where(look.turned)
+        which, wave = look.turned, wave.take(look.turned)
         some = some_of(rows, which)
         steps, bound, accepted = follow(some, wave, self._rules.drift[wave.row])
         replace_some(rows, which, some)

@@ -55,9 +55,10 @@ class Slow:
 
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these tests."""
-        places, wave = wave.where(self._applies[wave.row])
+        places = self._applies[wave.row].nonzero()[0]
         if not len(places):
             return
+        wave = wave.take(places)
         rows = self.bank.take(wave.series)
         rows["first"] = np.where(rows["first"] == 0, wave.at_ms, rows["first"])
         slowest = rows["slowest"].min(axis=1).astype(np.float64)

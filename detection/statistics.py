@@ -5,19 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Cells, Rows, replace_some, some_of
+from detection.bank import Bank, Cells, Rows, columns, replace_some, some_of
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
 from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.statistics_rows import (
     BLANK,
     FAST,
+    HIGH,
     LEVEL,
+    LOW,
+    MEANS,
+    PAST,
+    READY,
     SHORT,
     SPREAD,
+    USUAL,
     Look,
     N,
-    Scored,
 )
 from detection.waves import Wave
 
@@ -27,7 +32,7 @@ LEAST_WEIGHT = np.array([[0.3], [0.04], [0.0], [0.03]])
 MOST_WEIGHT = np.array([[0.3], [0.35], [0.1], [0.15]])
 MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 CELL_MEMORY_S = 10 * 3600.0  # ten visits of an hour
-PRIOR_S = np.array([1, 5400, 5400])  # of time that a cell's first content counts for
+PRIOR_S = np.array([[1.0], [5400.0], [5400.0]])  # of time that a cell's first content counts for
 FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the whole series' ...
 ANY_HOUR_SHARE = 1.0  # ... or as this one, where changes are as large at any hour
 SCALE_MEMORY_MS = 4 * DAY_MS
@@ -36,6 +41,7 @@ NOISY = 8.0  # and this is where the spread cuts
 FEW = 6  # readings that make a mean of six hours
 STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
+NOWHERE = np.zeros(0, np.intp)
 KNOWN_S = 1200.0  # of an hour that must have been seen
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 
@@ -62,70 +68,60 @@ class Statistics:
         self._calendar = Calendar()
         self._flat = np.where(rules.any_hour, ANY_HOUR_SHARE, FLAT_SHARE)
 
-    def score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> tuple[Scored, Look]:
+    def score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> Look:
         """rows: of the series, changed in place where time has passed; y: on the metric's scale."""
         rules, row = self._rules, wave.row
         seasons = self._calendar.seasons(wave.at_ms, rules.week[row])
-        before = self.cells.pick(wave.series, seasons.before)
-        after = self.cells.pick(wave.series, seasons.after)
-        new_block = seasons.hour // BLOCK_H != rows["block"]
-        turned = new_block & (rows["block"] >= 0)
-        due = wave.gap | (rows["since"] < YOUNG) | new_block
-        due |= np.minimum(before[:, TIME], after[:, TIME]) == 0
-        which = due.nonzero()[0]
-        if len(which):
-            some, part = some_of(rows, which), wave.take(which)
-            part_seasons = Seasons(*(column[which] for column in seasons))
-            before[which], after[which] = self._pass(some, part, part_seasons, y[which])
-            replace_some(rows, which, some)
-        near_after = seasons.share >= 0.5
-        blend = before + seasons.share[:, None] * (after - before)
-        season = rows["ready"] * blend[:, MEAN]
+        at = self.cells.at(wave.series, seasons.cells)
+        cells = self.cells.pick(at)
+        turned = self._let_pass(rows, wave, seasons, cells, y)
+        before, after = cells
+        blend = before + seasons.share * (after - before)
+        past = columns(rows, "ready", "high").copy()
+        means, usual = past[MEANS], past[USUAL]
+        season = past[READY] * blend[MEAN]
         residual = y - season
-        past, means = rows["past"], np.asfortranarray(rows["means"])  # columns are worked on
-        short, level = means[:, SHORT], means[:, LEVEL]
-        old, older = past[:, 0].copy(), past[:, 1]
+        short, level = means[SHORT], means[LEVEL]
+        old, older = past[PAST]
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
-        unit = np.empty((len(y), N), order="F")
-        unit[:, RECORD:] = 1
-        floor = rules.floor[row]
-        usual = np.asfortranarray(rows["usual"])
-        sizes = np.maximum(blend[:, JUMPS : STEPS + 1], self._flat[row][:, None] * usual[:, :2])
-        sizes = np.maximum(sizes, floor[:, None])
-        jumps, steps = sizes[:, 0], sizes[:, 1]
-        unit[:, SPIKE] = unit[:, JUMP] = jumps
-        unit[:, STEP] = steps
-        jump = np.where(rules.spiky[row], middle, residual) - short
-        wild = WILD * jumps
-        tame = np.maximum(np.minimum(residual - short, wild), -wild) + short
-        said = np.empty((len(y), 4), order="F")
-        said[:, SHORT] = said[:, LEVEL] = tame
-        said[:, FAST] = middle
-        said[:, SPREAD] = np.minimum(np.abs(residual - old) / jumps, NOISY)
+        sizes = np.maximum(blend[JUMPS : STEPS + 1], self._flat[row] * usual[:2])
+        sizes = np.maximum(sizes, rules.floor[row])
+        wild = WILD * sizes
+        jumps, most = sizes[0], wild[0]
+        tame = np.maximum(np.minimum(residual - short, most), -most) + short
+        said = np.empty((4, len(y)))
+        said[SHORT] = said[LEVEL] = tame
+        said[FAST] = middle
+        np.minimum(np.abs(residual - old) / jumps, NOISY, out=said[SPREAD])
         dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
-        moved = means + weight.T * (said - means)
-        step = moved[:, FAST] - level
-        stat = np.empty((len(y), N), order="F")
-        stat[:, JUMP], stat[:, STEP] = jump / jumps, step / steps
-        stat[:, SPIKE] = (old - middle) / jumps
-        stat[:, RECORD], stat[:, NOISE] = y, moved[:, SPREAD]
-        low, high = np.asfortranarray(rows["low"]), np.asfortranarray(rows["high"])
-        over = np.maximum(stat - high, low - stat)
-        past[:, 1], past[:, 0] = old, residual
-        look = Look(
-            y=y,
+        moved = means + weight * (said - means)
+        moves = np.empty((2, len(y)))
+        np.subtract(np.where(rules.spiky[row], middle, residual), short, out=moves[0])
+        np.subtract(moved[FAST], level, out=moves[1])
+        stat = np.empty((N, len(y)))
+        np.divide(old - middle, jumps, out=stat[SPIKE])
+        np.divide(moves, sizes, out=stat[LEVELS])
+        stat[RECORD], stat[NOISE] = y, moved[SPREAD]
+        over = np.maximum(stat - past[HIGH], past[LOW] - stat)
+        later = seasons.share >= 0.5
+        return Look(
+            past=past,
             season=season,
+            blend=blend[MEAN],
+            residual=residual,
+            middle=middle,
             tame=tame,
-            jump=np.minimum(np.abs(jump), wild),
-            step=np.minimum(np.abs(step), WILD * steps),
-            near=np.where(near_after, seasons.after, seasons.before),
-            cell=np.where(near_after[:, None], after, before),
+            sizes=sizes,
+            moves=np.minimum(np.abs(moves), wild),
             means=moved,
-            blend=blend[:, MEAN],
+            near=np.where(later, at[1], at[0]),
+            cell=np.where(later, after, before),
+            stat=stat,
+            over=over,
+            beyond=_any(over > 0),
             turned=turned,
         )
-        return Scored(stat, over, unit, season, short, level, middle), look
 
     def limit(
         self, rows: Rows, row: NDArray[np.intp], unit: NDArray[np.float64]
@@ -150,56 +146,91 @@ class Statistics:
         far: NDArray[np.float64] = np.maximum(np.maximum(limit, least), 0)
         return far
 
-    def learn(
-        self, rows: Rows, wave: Wave, scored: Scored, look: Look, quiet: NDArray[np.bool_]
-    ) -> None:
-        """Take quiet readings into everything that is learned; of others only fast and spread."""
-        means = rows["means"]
-        if np.count_nonzero(quiet) == len(quiet):
-            means[:] = look.means
-        else:
-            means[:, FAST], means[:, SPREAD] = look.means[:, FAST], look.means[:, SPREAD]
-            for mean in (SHORT, LEVEL):
-                means[:, mean] = np.where(quiet, look.means[:, mean], means[:, mean])
+    def learn(self, rows: Rows, wave: Wave, look: Look, out: NDArray[np.intp]) -> None:
+        """Take readings into everything that is learned, those at `out` into fast and spread.
+
+        What `look` holds is worked on in place.
+        """
+        n, past, cell = rows["n"], look.past, look.cell
         rows["since"] += 1
-        rows["n"] += quiet
-        rows["total"] += look.tame * quiet
-        rows["count"] += quiet
-        seen = np.empty((len(quiet), 3), order="F")
-        size = np.maximum(np.maximum(scored.unit[:, JUMP], rows["usual"][:, 0]), 1e-12)
-        far = np.minimum(look.jump / size, TAIL_TO) - TAIL_FROM
-        sure = rows["n"] > SURE_N
-        seen[:, 0], seen[:, 1] = look.jump, look.step
-        seen[:, 2] = np.maximum(far, 0) / TAIL
-        np.copyto(seen[:, 2], 1.5, where=rows["n"] <= 2 * SURE_N)
-        weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (rows["n"] + 1))
-        usual = np.asfortranarray(rows["usual"])
-        rows["usual"] = usual + (quiet * weight)[:, None] * (seen - usual)
+        n += 1
+        rows["count"] += 1
+        if len(out):
+            n[out] -= 1
+            rows["count"][out] -= 1
+        young = n <= 2 * SURE_N
+        usual = past[USUAL]
+        size = np.maximum(np.maximum(look.sizes[0], usual[0]), 1e-12)
+        far = np.minimum(look.moves[0] / size, TAIL_TO) - TAIL_FROM
+        seen = np.empty((3, len(n)))
+        seen[:2] = look.moves
+        np.divide(np.maximum(far, 0), TAIL, out=seen[2])
+        seen[2, young] = 1.5
+        weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (n + 1))
         dt = np.minimum(wave.dt_ms / 1000, 3600)
-        known = np.minimum(look.cell[:, TIME:] + PRIOR_S, CELL_MEMORY_S)
-        weight = (quiet * np.maximum(dt, 1))[:, None] / (known + dt[:, None])
-        cell = look.cell.copy(order="F")
-        change = np.empty((len(quiet), TIME), order="F")
-        change[:, MEAN] = look.tame + look.season - look.blend
-        change[:, JUMPS:] = seen[:, :2] - cell[:, JUMPS:TIME]
-        cell[:, :TIME] += weight * change
-        cell[:, TIME] += quiet * dt
-        cell *= sure[:, None]  # what a young series has seen is not kept for the hour
-        self.cells.place(wave.series, look.near, cell)
-        beyond = np.logical_or.reduce(scored.over > 0, axis=1)
-        away = (beyond | (rows["away"] != 0)) & quiet
+        known = np.minimum(cell[TIME] + PRIOR_S, CELL_MEMORY_S)
+        share = np.maximum(dt, 1) / (known + dt)
+        change = np.empty((TIME, len(n)))
+        np.subtract(look.tame + look.season, look.blend, out=change[MEAN])
+        np.subtract(look.moves, cell[JUMPS:TIME], out=change[JUMPS:])
+        if len(out):
+            for column in (look.tame, weight, share, dt):
+                column[..., out] = 0
+            for mean in (SHORT, LEVEL):
+                look.means[mean, out] = past[MEANS][mean, out]
+        rows["total"] += look.tame
+        past[MEANS] = look.means
+        past[PAST][1], past[PAST][0] = past[PAST][0], look.residual
+        usual += weight * (seen - usual)
+        columns(rows, "means", "usual")[...] = past[1 : USUAL.stop]
+        cell[:TIME] += share * change
+        cell[TIME] += dt
+        if np.count_nonzero(young):
+            cell *= n > SURE_N  # what a young series has seen is not kept for the hour
+        self.cells.place(look.near, cell)
+        self._widen(rows, wave, look, out)
+
+    def _widen(self, rows: Rows, wave: Wave, look: Look, out: NDArray[np.intp]) -> None:
+        """Take what left its range, or did before, into the range."""
+        away = rows["away"] != 0
+        away[look.beyond] = True
+        away[out] = False
         which = away.nonzero()[0]
         if len(which):
             some = some_of(rows, which)
-            widen(some, scored.stat[which], wave.at_ms[which])
+            widen(some, look.stat[:, which].T, wave.at_ms[which])
             replace_some(rows, which, some)
+
+    def _let_pass(
+        self,
+        rows: Rows,
+        wave: Wave,
+        seasons: Seasons,
+        cells: NDArray[np.float64],
+        y: NDArray[np.float64],
+    ) -> NDArray[np.intp]:
+        """Let time pass in rows and cells where there is something that it does, in place.
+
+        Returns the places before which a block of six hours ended.
+        """
+        new_block = seasons.hour // BLOCK_H != rows["block"]
+        due = wave.gap | new_block | (rows["since"] < YOUNG)
+        due |= np.minimum(cells[0, TIME], cells[1, TIME]) == 0
+        which: NDArray[np.intp] = due.nonzero()[0]
+        if not len(which):
+            return which
+        turned: NDArray[np.intp] = (new_block & (rows["block"] >= 0)).nonzero()[0]
+        some = some_of(rows, which)
+        cells[..., which] = self._pass(some, wave.take(which), seasons.take(which), y[which])
+        replace_some(rows, which, some)
+        return turned
 
     def _pass(
         self, rows: Rows, wave: Wave, seasons: Seasons, y: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Let time pass for some rows: starts, gaps, hours not seen yet, blocks that end.
 
-        Returns the cells of the hours before and after.
+        Returns the cells of the hours before and after, float64[columns, n] each.
         """
         new = rows["n"] + rows["since"] == 0
         rows["first"] = np.where(new, wave.at_ms, rows["first"])
@@ -207,16 +238,15 @@ class Statistics:
         low, high = rows["low"], rows["high"]
         for end in (low, high):
             end[:, RECORD] = np.where(new, y, end[:, RECORD])
-        before = self._known(rows, wave, seasons.before, y)
-        after = self._known(rows, wave, seasons.after, y)
+        before, after = (self._known(rows, wave, cell, y) for cell in seasons.cells)
         block = seasons.hour // BLOCK_H
         turned = block != rows["block"]
         age = wave.at_ms - rows["first"]
-        known = np.minimum(before[:, TIME], after[:, TIME]) >= KNOWN_S
+        known = np.minimum(before[TIME], after[TIME]) >= KNOWN_S
         ready = known & (age >= SEASON_MS)
         unseen = ~known & (age >= SEASON_MS)
         wanted = np.where(turned | unseen, ready, rows["ready"])
-        blend = before[:, MEAN] + seasons.share * (after[:, MEAN] - before[:, MEAN])
+        blend = before[MEAN] + seasons.share * (after[MEAN] - before[MEAN])
         change = (wanted - rows["ready"]) * blend
         for name in ("means", "past"):
             of = rows[name]
@@ -266,17 +296,18 @@ class Statistics:
 
         A young series does not fill its cells.
         """
-        values = self.cells.pick(wave.series, cell)
-        unseen = values[:, TIME] == 0
-        if not unseen.any():
+        at = self.cells.at(wave.series, cell)
+        values = self.cells.pick(at)
+        unseen = values[TIME] == 0
+        if not np.count_nonzero(unseen):
             return values
-        other = self.cells.pick(wave.series, (cell + HOURS) % CELLS)
-        now = np.stack([y, rows["usual"][:, 0], rows["usual"][:, 1], np.ones(len(y))], axis=1)
-        first = np.where(other[:, TIME:] > 0, other, now)
+        other = self.cells.pick(self.cells.at(wave.series, (cell + HOURS) % CELLS))
+        now = np.stack([y, rows["usual"][:, 0], rows["usual"][:, 1], np.ones(len(y))])
+        first = np.where(other[TIME] > 0, other, now)
         sure = rows["n"] > SURE_N
-        first[:, TIME] = sure
-        values = np.where(unseen[:, None], first, values)
-        self.cells.place(wave.series[sure], cell[sure], values[sure])
+        first[TIME] = sure
+        values = np.where(unseen, first, values)
+        self.cells.place(at[sure], values[:, sure])
         return values
 
     def _trust(self, rows: Rows, wave: Wave, age: NDArray[np.int64]) -> None:
@@ -300,6 +331,14 @@ class Statistics:
         judges[:, RECORD] = (n >= SURE_N) & grown
         judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
         rows["bar"] = np.where(judges, 0, np.inf)
+
+
+def _any(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Places of n at which any of bool[k, n] is true; nearly always there is none."""
+    if not np.count_nonzero(mask):
+        return NOWHERE
+    places: NDArray[np.intp] = np.logical_or.reduce(mask, axis=0).nonzero()[0]
+    return places
 
 
 def _enough(

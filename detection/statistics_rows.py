@@ -56,6 +56,11 @@ BLANK["high"] = [4, 4, 3, 0, 2]
 BLANK["usual"][:, 2] = 1.5
 
 
+# of `columns(rows, "ready", "high")`, which `Statistics.score` works on
+READY, MEANS, PAST, USUAL = 0, slice(1, 5), slice(5, 7), slice(7, 10)
+LOW, HIGH = slice(10, 10 + N), slice(10 + N, 10 + 2 * N)
+
+
 class Scored(NamedTuple):
     """n readings against their series' past; [n, channels] each.
 
@@ -83,15 +88,38 @@ class Scored(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What learning needs of a reading besides: see `Statistics.score`."""
+    """What `Statistics.score` makes of n readings, by columns: float64[n] where not said.
 
-    y: NDArray[np.float64]
+    past: float64[20, n], of `columns(rows, "ready", "high")`, before these readings.
+    """
+
+    past: NDArray[np.float64]
     season: NDArray[np.float64]
+    blend: NDArray[np.float64]  # the season as the two cells have it, whether it counts or not
+    residual: NDArray[np.float64]
+    middle: NDArray[np.float64]  # residual of the last three
     tame: NDArray[np.float64]  # residual, cut where it is wild
-    jump: NDArray[np.float64]  # distances of it and of the fast mean from where they were expected
-    step: NDArray[np.float64]
-    near: NDArray[np.int64]  # the cell whose middle is nearest
-    cell: NDArray[np.float64]
-    means: NDArray[np.float64]  # as they are after this reading
-    blend: NDArray[np.float64]
-    turned: NDArray[np.bool_]  # a block of six hours ended before this reading
+    sizes: NDArray[np.float64]  # [2, n]: usual ones of jumps and steps
+    moves: NDArray[np.float64]  # [2, n]: of this reading and of the fast mean, cut where wild
+    means: NDArray[np.float64]  # [4, n]: as they are after this reading
+    near: NDArray[np.int64]  # the cell whose middle is nearest, for `Cells.place`
+    cell: NDArray[np.float64]  # [columns, n]: what it holds
+    stat: NDArray[np.float64]  # [channels, n]: see `Scored`
+    over: NDArray[np.float64]
+    beyond: NDArray[np.intp]  # places of readings beyond the range of any channel
+    turned: NDArray[np.intp]  # and of those before which a block of six hours ended
+
+    def scored(self, which: NDArray[np.intp]) -> Scored:
+        """Some of the readings, by rows."""
+        unit = np.ones((len(which), N))
+        unit[:, [SPIKE, JUMP, STEP]] = self.sizes[:, which][[0, 0, 1]].T
+        short, level = self.past[MEANS][[SHORT, LEVEL]][:, which]
+        return Scored(
+            self.stat[:, which].T,
+            self.over[:, which].T,
+            unit,
+            self.season[which],
+            short,
+            level,
+            self.middle[which],
+        )

@@ -64,59 +64,58 @@ class Stuck:
         places, wave = wave.where(self._rules.applies[wave.row])
         rows = self.bank.take(wave.series)
         same = np.abs(wave.value - rows["value"]) < self._half[wave.row]
-        other, began = ~same, rows["since"].copy()
-        ends = other & (rows["phase"] == FIRING)
-        self._learn(rows, wave, other & (rows["run"] > 0))
+        other, began = (~same).nonzero()[0], rows["since"].copy()
+        ends = other[rows["phase"][other] == FIRING]
+        self._learn(rows, wave, other)
         rows["phase"][ends] = CLOSED
-        rows["run"] *= same
         rows["run"] += 1
-        np.copyto(rows["since"], wave.at_ms, where=other)
-        np.copyto(rows["value"], wave.value, where=other)
-        np.maximum(rows["highest"], wave.value, out=rows["highest"])
+        rows["run"][other] = 1
+        rows["since"][other], rows["value"][other] = wave.at_ms[other], wave.value[other]
+        rows["highest"][other] = np.maximum(rows["highest"][other], wave.value[other])
         fires = self._fires(rows, wave)
         rows["phase"][fires] = FIRING
         self.bank.put(wave.series, rows)
-        for n in ends.nonzero()[0].tolist():
+        for n in ends.tolist():
             yield _step("clear", int(places[n]), int(began[n]), wave, rows, n)
         for n in fires.tolist():
             yield _step("firing", int(places[n]), int(began[n]), wave, rows, n)
 
-    def _learn(self, rows: Rows, wave: Wave, ended: NDArray[np.bool_]) -> None:
-        """Take the runs that ended into what is normal.
+    def _learn(self, rows: Rows, wave: Wave, other: NDArray[np.intp]) -> None:
+        """Take the runs that ended into what is normal; other: where a value is another one.
 
         A run at an end of what it can say says nothing about the others. A run that fired counts
         as no longer than what it took to fire: a quantised sensor that stands still every night
         is then called stuck a few times at most.
         """
-        longest, run = rows["longest"], rows["run"]
-        ended = ended & self._movable(rows["value"], wave.row)
-        rows["changes"] += ended
-        ended &= ~self._saturated(rows, rows["value"], wave.row)
-        fired = rows["phase"] == FIRING
-        normal = run
+        movable = self._movable(rows["value"][other], wave.row[other])
+        ended = other[movable & (rows["run"][other] > 0)]
+        rows["changes"][ended] += 1
+        ended = ended[~self._saturated(rows, ended, wave)]
+        run, longest = rows["run"][ended], rows["longest"][ended]
+        fired, normal = rows["phase"][ended] == FIRING, run
         if np.count_nonzero(fired):
-            bound = np.maximum(self._rules.least_run[wave.row], 2 * longest + 1)
+            bound = np.maximum(self._rules.least_run[wave.row[ended]], 2 * longest + 1)
             normal = np.where(fired, np.minimum(run, bound), run)
-        rows["repeats"] += (run - 1) * (ended & ~fired)
-        np.copyto(longest, np.maximum(longest, normal), where=ended)
+        rows["repeats"][ended] += (run - 1) * ~fired
+        rows["longest"][ended] = np.maximum(longest, normal)
 
     def _fires(self, rows: Rows, wave: Wave) -> NDArray[np.intp]:
-        least = self._rules.least_run[wave.row]
-        normal = np.maximum(least - 1, 2 * rows["longest"])
-        long = (rows["run"] > normal) & (rows["phase"] == CLOSED)
-        which: NDArray[np.intp] = long.nonzero()[0]
+        which: NDArray[np.intp] = (rows["run"] >= self._rules.least_run[wave.row]).nonzero()[0]
+        if len(which):
+            run, longest, phase = (rows[name][which] for name in ("run", "longest", "phase"))
+            which = which[(run > 2 * longest) & (phase == CLOSED)]
         if not len(which):
             return which
-        rows, value, least = some_of(rows, which), wave.value[which], least[which]
-        changes, repeats = rows["changes"], rows["repeats"]
+        saturated = self._saturated(rows, which, wave)
+        rows, value, row = some_of(rows, which), wave.value[which], wave.row[which]
+        least, changes, repeats = self._rules.least_run[row], rows["changes"], rows["repeats"]
         share = (repeats + 0.3) / (repeats + changes + 1)
         by_chance = np.log(CHANCE) / np.log(share)
         need = np.where(changes < FEW_CHANGES, NEVER_CHANGED * least, by_chance)
-        movable = self._movable(value, wave.row[which])
-        least_ms = self._rules.least_ms[wave.row[which]]
-        least_ms = np.where(self._saturated(rows, value, wave.row[which]), SATURATED_MS, least_ms)
+        least_ms = np.where(saturated, SATURATED_MS, self._rules.least_ms[row])
         lasted = wave.at_ms[which] - rows["since"] >= least_ms
-        chosen: NDArray[np.intp] = which[movable & lasted & (rows["run"] >= need)]
+        long = self._movable(value, row) & lasted & (rows["run"] >= need)
+        chosen: NDArray[np.intp] = which[long]
         return chosen
 
     def _movable(self, value: NDArray[np.float64], row: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -124,11 +123,10 @@ class Stuck:
         inside: NDArray[np.bool_] = (value != self._lowest[row]) & (value != self._highest[row])
         return inside
 
-    def _saturated(
-        self, rows: Rows, value: NDArray[np.float64], row: NDArray[np.intp]
-    ) -> NDArray[np.bool_]:
-        """Which values are the highest so far of a sensor that saturates."""
-        saturated: NDArray[np.bool_] = self._rules.saturates[row] & (value == rows["highest"])
+    def _saturated(self, rows: Rows, which: NDArray[np.intp], wave: Wave) -> NDArray[np.bool_]:
+        """Which of these runs are of the highest value so far of a sensor that saturates."""
+        at_top = rows["value"][which] == rows["highest"][which]
+        saturated: NDArray[np.bool_] = self._rules.saturates[wave.row[which]] & at_top
         return saturated
 
 

@@ -90,7 +90,8 @@ def waves(
 
 
 def _repeats(keys: NDArray[Any]) -> bool:
-    ordered = np.sort(keys)
+    ordered = keys.copy()
+    ordered.sort()
     return bool(np.count_nonzero(ordered[1:] == ordered[:-1]))
 
 
