@@ -111,7 +111,8 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     start_ms = min(sign.onset_ms for sign in alerts)
     hints = [h for h in hints if h.ended_ms is None or h.ended_ms >= start_ms]
     faded = any(hint.cause == "rain-fade" for hint in hints)
-    if not faded and any(_outlasts_rain(sign) for sign in alerts):
+    deep = any(_tells_loss(sign) and sign.alert.rule == "limits" for sign in alerts if sign.alert)
+    if not (faded or deep) and any(_outlasts_rain(sign) for sign in alerts):
         return "unknown"
     longer_way = any(hint.is_of_way for hint in hints)
     if not longer_way and any(_tells_waiting(sign) for sign in alerts):

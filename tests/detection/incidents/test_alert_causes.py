@@ -185,15 +185,22 @@ def test_a_condition_and_a_bad_reading_of_one_metric(
 
 
 @pytest.mark.parametrize(
-    ("minutes", "faded", "cause"),
-    [(60, False, "rain-fade"), (120, False, "unknown"), (120, True, "rain-fade")],
+    ("minutes", "also", "cause"),
+    [
+        (60, "", "rain-fade"),
+        (120, "", "unknown"),
+        (120, "rain-fade", "rain-fade"),
+        (120, "limits", "rain-fade"),
+    ],
 )
-def test_loss_that_outlasts_rain_is_not_rain(minutes: int, faded: bool, cause: Cause) -> None:
-    """Rain passes within 90 minutes; a signal that fell is a proof all the same."""
+def test_loss_that_outlasts_rain_is_not_rain(minutes: int, also: str, cause: Cause) -> None:
+    """Rain passes within 90 minutes; a signal that fell, or a deep loss, is a proof all the same."""
     play = Play(registry([site("s00", link="vsat-geo")]))
-    if faded:
-        play.alert("probe-s00", 5, 60, nature="connectivity", rule="rain-fade", severity="info",
+    if also == "rain-fade":
+        play.alert("probe-s00", 5, 60, nature="connectivity", rule=also, severity="info",
                    metric="esno_db")  # fmt: skip
+    if also == "limits":
+        play.alert("probe-s00", 5, 60, nature="connectivity", rule=also, metric="isp_loss_pct")
     play.alert("probe-s00", 5, 5 + minutes, nature="connectivity", rule="loss",
                metric="isp_loss_pct")  # fmt: skip
     play.until(300)
