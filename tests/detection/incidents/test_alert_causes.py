@@ -194,7 +194,7 @@ def test_a_condition_and_a_bad_reading_of_one_metric(
     ],
 )
 def test_loss_that_outlasts_rain_is_not_rain(minutes: int, also: str, cause: Cause) -> None:
-    """Rain passes within 90 minutes; a signal that fell, or a deep loss, is a proof all the same."""
+    """Rain passes within 90 minutes; a signal that fell, or a deep loss, is proof all the same."""
     play = Play(registry([site("s00", link="vsat-geo")]))
     if also == "rain-fade":
         play.alert("probe-s00", 5, 60, nature="connectivity", rule=also, severity="info",
