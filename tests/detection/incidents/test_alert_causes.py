@@ -238,3 +238,21 @@ def test_a_shorter_trip_is_no_full_queue(expected: tuple[float, float], cause: C
         error_ms=0, due_ms=0, group_ms=0,
     )  # fmt: skip
     assert verdict_of_alerts([sign], (), group=False).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        ([("env0-s00", "mains-low", "mains_v"), ("probe-s00", "mains-low", "mains_v")], "power"),
+        ([("env0-s00", "tank-full", "level_m"), ("env0-s00", "zero", "flow_m3h")], "facility"),
+    ],
+)
+def test_only_the_same_reading_is_in_doubt(found: list[tuple[str, str, str]], cause: Cause) -> None:
+    """Two meters agree on the supply; a dead flow meter says nothing against a full tank."""
+    play = Play(registry([site("s00")]))
+    signs = []
+    for device, rule, metric in found:
+        nature = "data_quality" if rule == "zero" else "condition"
+        alert = play.alert(device, 5, 60, rule=rule, nature=nature, metric=metric)
+        signs.append(sign_of_alert(alert, "", "", error_ms=0, due_ms=0, group_ms=0))
+    assert verdict_of_alerts(signs, (), group=False).cause == cause
