@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from detection.incidents.causes import Reason, Verdict
+from detection.incidents.causes import FADE_LONGEST_MS, Reason, Verdict
 from detection.incidents.changes import Cause
 from detection.incidents.signs import Sign
 
@@ -22,6 +22,12 @@ NEAR = ("gw_", "isp_", "nat_")  # what lies on the way within the country
 LONGER_WAY, SHORTEST = "route-change", "_rtt_min_ms"
 # Rules that judge many metrics: what they find abroad alone may come from anywhere.
 GENERAL = ("limits", "shift", "noise", "drift", "stuck")
+# A voltage somewhat off: a supply that is weak, or a meter that reads a few percent wrong.
+MILD_MAINS = frozenset(("mains-low", "mains-high"))
+# Faster than a room, a tank or a fridge can change: the sensor, whatever else it seems to find.
+BEYOND_NATURE = ("rate", "impossible")
+# A dry pipe and a dead sensor both read zero; a full tank and a sensor at its end both stand still.
+TWO_WAYS = ("zero", "stuck")
 
 
 class Hint(NamedTuple):
@@ -48,8 +54,45 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     reason = Reason("alerts", {"n": len(alerts), "first": first.alert.rule})
     if group:
         return Verdict(first.cause, SURE, (reason,))
-    cause = _connectivity(alerts, hints) if _is_connectivity(first) else _named(alerts).cause
-    return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
+    if _is_connectivity(first):
+        cause = _connectivity(alerts, hints)
+        return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
+    cause, *why = _of_device(alerts)
+    return Verdict(cause, UNSURE.get(cause, SURE), (reason, *(Reason(text, {}) for text in why)))
+
+
+def _of_device(alerts: Sequence[Sign]) -> tuple[Cause, *tuple[str, ...]]:
+    """The cause of what sensors found, and the text that says why where it is not what the rules
+    say one by one."""
+    named = _named(alerts)
+    if _is_one_meter(alerts):
+        return "unknown", "one-meter"
+    rules = _rules_on(named, alerts)
+    if len({sign.cause for sign in rules.values()} & {"sensor", "facility"}) < 2:
+        return (named.cause,)
+    if any(rule in BEYOND_NATURE for rule in rules):
+        return "sensor", "beyond-nature"
+    if any(rule in TWO_WAYS for rule in rules):
+        return "unknown", "two-ways"
+    return (named.cause,)
+
+
+def _rules_on(named: Sign, alerts: Sequence[Sign]) -> dict[str, Sign]:
+    """What rules with a name say of the metric that one alert is about, by rule."""
+    assert named.alert is not None
+    about = (named.alert.device, named.alert.metric)
+    return {
+        sign.alert.rule: sign
+        for sign in alerts
+        if sign.alert and not sign.is_of_habits and (sign.alert.device, sign.alert.metric) == about
+    }
+
+
+def _is_one_meter(alerts: Sequence[Sign]) -> bool:
+    """One device, and nothing else, says that its mains voltage is a little off."""
+    known = {(sign.alert.device, sign.alert.metric) for sign in alerts if sign.alert}
+    rules = {sign.alert.rule for sign in alerts if sign.alert and not sign.is_of_habits}
+    return len(known) == 1 and bool(rules) and rules <= MILD_MAINS
 
 
 def _named(alerts: Sequence[Sign]) -> Sign:
@@ -67,6 +110,10 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
     """What a site's link suffers from; unknown where the tiers do not tell."""
     start_ms = min(sign.onset_ms for sign in alerts)
     hints = [h for h in hints if h.ended_ms is None or h.ended_ms >= start_ms]
+    faded = any(hint.cause == "rain-fade" for hint in hints)
+    deep = any(_tells_loss(sign) and sign.alert.rule == "limits" for sign in alerts if sign.alert)
+    if not (faded or deep) and any(_outlasts_rain(sign) for sign in alerts):
+        return "unknown"
     longer_way = any(hint.is_of_way for hint in hints)
     if not longer_way and any(_tells_waiting(sign) for sign in alerts):
         alerts = [sign for sign in alerts if not _tells_loss(sign)]  # a full queue loses packets
@@ -81,6 +128,8 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
         return named.pop()
     if near:
         queued = all(metric.endswith(QUEUED) for metric in metrics) and not named
+        if any(_tells_shorter(sign) for sign in alerts):
+            return "unknown"  # neither a queue nor a longer way
         if queued and longer_way:
             return "provider"
         return "congestion" if queued else "unknown"
@@ -97,6 +146,20 @@ def _tells_waiting(sign: Sign) -> bool:
 def _tells_loss(sign: Sign) -> bool:
     assert sign.alert is not None
     return sign.alert.metric.endswith("_loss_pct")
+
+
+def _tells_shorter(sign: Sign) -> bool:
+    """Less than was expected: of a round trip, a shorter one."""
+    assert sign.alert is not None
+    value, expected = sign.alert.value, sign.alert.expected
+    return value is not None and expected is not None and value < expected[0]
+
+
+def _outlasts_rain(sign: Sign) -> bool:
+    """Packets were lost for longer than any rain, and only the loss speaks of rain."""
+    assert sign.alert is not None
+    lasted_ms = 0 if sign.ended_ms is None else sign.ended_ms - sign.onset_ms
+    return sign.cause == "rain-fade" and _tells_loss(sign) and lasted_ms > FADE_LONGEST_MS
 
 
 def _is_named(sign: Sign, *, near: bool) -> bool:

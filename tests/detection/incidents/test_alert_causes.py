@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from detection.incidents.alert_causes import cause_of_alert
+from detection.incidents.alert_verdicts import verdict_of_alerts
 from detection.incidents.changes import Cause, Scope
+from detection.incidents.signs import sign_of_alert
 from tests.detection.incidents.world import Play, registry, site
 
 
@@ -131,3 +133,126 @@ def test_what_comes_and_goes_within_minutes_is_the_sensor(minutes: float, cause:
     play.alert("env0-s00", 5, 5 + minutes, rule="shift", metric="pressure_bar")
     play.until(200)
     assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        ([("env0-s00", "mains-low")], "unknown"),
+        ([("env0-s00", "mains-high"), ("env0-s00", "shift")], "unknown"),
+        ([("env0-s00", "mains-low"), ("env0-s00", "mains-sag")], "power"),
+        ([("env0-s00", "mains-off")], "power"),
+    ],
+)
+def test_one_meter_a_little_off_is_no_proof(found: list[tuple[str, str]], cause: Cause) -> None:
+    """The supply may be weak, or the meter wrong; a deep sag or no mains at all is the supply."""
+    play = Play(registry([site("s00")]))
+    for n, (device, rule) in enumerate(found):
+        play.alert(device, 5 + n, 60, rule=rule, metric="mains_v")
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.cause == cause
+    assert ("Only one meter" in change.evidence[-1]) == (cause == "unknown")
+
+
+@pytest.mark.parametrize(
+    ("rules", "cause", "evidence"),
+    [
+        (["zero", "limits"], "unknown", "A sensor at zero"),
+        (["limits", "zero"], "unknown", "A sensor at zero"),
+        (["tank-full", "stuck"], "unknown", "A sensor at zero"),
+        (["limits", "rate"], "sensor", "The value jumped"),
+        (["limits", "rate", "stuck"], "sensor", "The value jumped"),
+        (["stuck"], "sensor", "1 alerts"),
+        (["tank-full", "limits"], "facility", "2 alerts"),
+        (["tank-full", "drift"], "facility", "2 alerts"),
+    ],
+)
+def test_a_condition_and_a_bad_reading_of_one_metric(
+    rules: list[str], cause: Cause, evidence: str
+) -> None:
+    """In either order: a jump no tank can make is the sensor; a dry pipe and a dead sensor are
+    the same to see."""
+    bad = ("zero", "stuck", "rate", "drift")
+    play = Play(registry([site("s00")]))
+    for n, rule in enumerate(rules):
+        nature = "data_quality" if rule in bad else "condition"
+        play.alert("env0-s00", 5 + n, 60, rule=rule, nature=nature, metric="level_m")
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.cause == cause
+    assert change.evidence[-1].startswith(evidence)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "also", "cause"),
+    [
+        (60, "", "rain-fade"),
+        (120, "", "unknown"),
+        (120, "rain-fade", "rain-fade"),
+        (120, "limits", "rain-fade"),
+    ],
+)
+def test_loss_that_outlasts_rain_is_not_rain(minutes: int, also: str, cause: Cause) -> None:
+    """Rain passes within 90 minutes; a signal that fell, or a deep loss, is proof all the same."""
+    play = Play(registry([site("s00", link="vsat-geo")]))
+    if also == "rain-fade":
+        play.alert("probe-s00", 5, 60, nature="connectivity", rule=also, severity="info",
+                   metric="esno_db")  # fmt: skip
+    if also == "limits":
+        play.alert("probe-s00", 5, 60, nature="connectivity", rule=also, metric="isp_loss_pct")
+    play.alert("probe-s00", 5, 5 + minutes, nature="connectivity", rule="loss",
+               metric="isp_loss_pct")  # fmt: skip
+    play.until(300)
+    assert {c.cause for c in play.latest().values()} == {cause}
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "side", "cause"),
+    [
+        ("water-quality", "turbidity_ntu", "high", "unknown"),
+        ("water-level", "level_m", "high", "unknown"),
+        ("water-level", "level_m", "low", "sensor"),
+    ],
+)
+def test_water_that_left_its_habits_may_be_the_sensor(
+    kind: str, metric: str, side: str, cause: Cause
+) -> None:
+    """Bubbles look like mud, and a rising river like a sensor that drifts."""
+    expected = (0.0, 0.5) if side == "high" else (2.0, 3.0)  # the value is 1
+    play = Play(registry([site("s00")]))
+    alert = play.alert("env0-s00", 5, 60, rule="shift", metric=metric, nature="data_quality")
+    assert cause_of_alert(alert._replace(expected=expected), kind) == cause
+
+
+@pytest.mark.parametrize(
+    ("expected", "cause"), [((0.0, 0.5), "congestion"), ((2.0, 3.0), "unknown")]
+)
+def test_a_shorter_trip_is_no_full_queue(expected: tuple[float, float], cause: Cause) -> None:
+    """A line that was changed for a faster one is not busy."""
+    play = Play(registry([site("s00")]))
+    alert = play.alert("probe-s00", 5, 60, nature="connectivity", rule="shift",
+                       metric="nat_rtt_p50_ms")  # fmt: skip
+    sign = sign_of_alert(
+        alert._replace(expected=expected), "connectivity-probe", "fibre",
+        error_ms=0, due_ms=0, group_ms=0,
+    )  # fmt: skip
+    assert verdict_of_alerts([sign], (), group=False).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("found", "cause"),
+    [
+        ([("env0-s00", "mains-low", "mains_v"), ("probe-s00", "mains-low", "mains_v")], "power"),
+        ([("env0-s00", "tank-full", "level_m"), ("env0-s00", "zero", "flow_m3h")], "facility"),
+    ],
+)
+def test_only_the_same_reading_is_in_doubt(found: list[tuple[str, str, str]], cause: Cause) -> None:
+    """Two meters agree on the supply; a dead flow meter says nothing against a full tank."""
+    play = Play(registry([site("s00")]))
+    signs = []
+    for device, rule, metric in found:
+        nature = "data_quality" if rule == "zero" else "condition"
+        alert = play.alert(device, 5, 60, rule=rule, nature=nature, metric=metric)
+        signs.append(sign_of_alert(alert, "", "", error_ms=0, due_ms=0, group_ms=0))
+    assert verdict_of_alerts(signs, (), group=False).cause == cause
