@@ -246,6 +246,22 @@ def test_a_line_that_is_full_after_an_outage_is_part_of_it() -> None:
     assert play.parents == {full.alert: incident}
 
 
+def test_a_link_that_is_slower_than_its_backup_is_no_second_trouble() -> None:
+    """It is so until its level counts as normal, six hours later; a room is not waited for."""
+    play = Play(registry([site("s00", second="LTC")], sensors=1))
+    play.outage("s00", 5, 60, evidence=Evidence(booted=True, mains_lost=True))
+    slow = play.alert("probe-s00", 120, 480, nature="connectivity", rule="shift",
+                      metric="isp_rtt_p50_ms")  # fmt: skip
+    warm = play.alert("env0-s00", 120, 480, rule="shift")
+    play.until(700)
+    assert play.parents[slow.alert] != play.parents[warm.alert]
+    homes = {
+        play.parents[slow.alert]: ("site", "s00"),
+        play.parents[warm.alert]: ("device", "env0-s00"),
+    }
+    assert {name: tuple(c.scope) for name, c in play.latest().items()} == homes
+
+
 def test_flapping_that_begins_with_an_outage_is_flapping() -> None:
     """The first time it was away it did not show yet that it comes and goes."""
     play = Play(registry([site("s00")]))
