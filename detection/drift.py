@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Rows
-from detection.episodes import CLOSED, FIRING, accept, advance
+from detection.episodes import CLEAR, CLOSED, FIRING, accept, advance
 from detection.waves import Wave
 
 BLOCK_MS = 6 * 3_600_000
@@ -14,8 +14,8 @@ ENOUGH = 12  # six-hour means before the first judgement: three days
 MEMORY = 1 / 28  # weight of a mean in what is normal: a week
 SWAYS = 5.0  # times the usual distance from normal ...
 RECORDS = 2.4  # ... and times the farthest distance so far is a drift
-NEED, GOOD = 2, 2  # means out, and back, in a row
-BACK = 0.7  # share of the bound that counts as back
+NEED, GOOD = 2, 1  # means out in a row, and back: a mean of six hours is no chance value
+WIDER = 1.5  # times its bound, how far a drift must go after one that has ended
 ACCEPT_MS = 3 * 24 * 3_600_000  # a level that has lasted this long is the new normal
 
 
@@ -35,17 +35,20 @@ def follow(
     bound = np.maximum(np.maximum(SWAYS * rows["sway"], RECORDS * rows["farthest"]), least)
     episode = rows["drift"]
     fired = episode["phase"] == FIRING
-    out = known & (away > bound) & ((rows["blocks"] >= ENOUGH) | fired)
+    beyond = away > bound
+    out = known & beyond & ((rows["blocks"] >= ENOUGH) | fired)
     steps = advance(
         episode,
         out=out,
-        inside=known & (away <= BACK * bound),
+        inside=known & ~beyond,
         at_ms=wave.at_ms,
         dt_ms=np.full(len(rows), float(BLOCK_MS)),
         need=np.full(len(rows), NEED),
         dwell_ms=0,
         good=GOOD,
     )
+    widened = np.where(fired & (steps == CLEAR), WIDER * bound / RECORDS, 0)
+    rows["farthest"] = np.maximum(rows["farthest"], widened)
     accepted = fired & (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
     accept(episode, steps, accepted)
     _learn(rows, slow, away, known & ~out & (episode["phase"] == CLOSED) | accepted, accepted)

@@ -46,8 +46,11 @@ def power_cut(at: Premises, start_ms: int, end_ms: int, draw: Random) -> Hit:
             _probe_without_mains(hit, at, device.device, start_ms, end_ms)
         elif device.kind in ON_MAINS:
             hit.add(device.device, Mishap("off", start_ms, end_ms))
-        elif dies_ms < end_ms:
-            hit.add(device.device, Mishap("offline", dies_ms, back_ms))
+        if dies_ms < end_ms:
+            cut_ms = end_ms if device.kind in (PROBE, *ON_MAINS) else dies_ms
+            hit.add(device.device, Mishap("offline", cut_ms, back_ms))
+            if device.kind == PROBE:
+                hit.add(device.device, Mishap("dead", end_ms, back_ms, first=GW))
     if dies_ms < end_ms:
         hit.dark.append(Dark(at.name, dies_ms, back_ms))
     return hit

@@ -23,6 +23,7 @@ from detection.outages import BIN_MS, WHOLE_SITE, Bin, BinState
 STATES: tuple[BinState, ...] = ("UNKNOWN", "UP", "DEGRADED", "DOWN", "EXCLUDED")
 UNKNOWN, UP, DEGRADED, DOWN, EXCLUDED = range(5)
 NOTHING = -1  # of an uplink that no device reports through
+FAILED_ROUNDS = 2  # in a bin in which the site was heard: a single one was a short break
 SETTLING_MS = 20_000  # a round may be this long on its way
 
 Codes = NDArray[np.int8]
@@ -154,11 +155,13 @@ class BinBook:
         cover = self._masks.covers(rows, bins)
         good, poor = np.bitwise_count(seen["good"]), np.bitwise_count(seen["poor"])
         lasts = dark["lasts"][:, uplink]
+        bad = np.bitwise_count(seen["bad"])
+        proven = lasts | (bad >= FAILED_ROUNDS) | (seen["alive"] == 0)
         codes = np.select(
             [
                 (good > 0) & (2 * poor > good),
                 good > 0,
-                seen["bad"] > 0,
+                (bad > 0) & proven,
                 seen["alive"] > 0,
                 lasts,
                 (cover & (COVER_GOOD | COVER_ALIVE)) > 0,

@@ -76,6 +76,18 @@ def test_a_power_cut_without_a_battery_leaves_nothing_and_another_boot() -> None
     assert trouble.dark[0].start_ms == trouble.start_ms
 
 
+def test_nobody_is_heard_through_a_router_that_boots_after_a_power_cut() -> None:
+    """A device that is up sooner than the router of its site waits, and finds its gateway dead."""
+    for at in [p for p in places() if not p.ups_ms][6:12]:
+        played = play(troubled("power-cut", device=at.probes[0].device), hours=5)
+        (dark,) = played.trouble.dark
+        for device in at.devices:
+            heard = [h for h in played.of(device.device) if h.at_ms > dark.start_ms]
+            spoken = [h for h in heard if h.said.get("state") != "offline"]
+            assert spoken
+            assert spoken[0].at_ms > dark.end_ms
+
+
 def test_a_power_cut_with_a_battery_is_told_until_the_battery_is_empty() -> None:
     """Rounds on battery arrive live; then the site's own network fails, then all is silent."""
     probe = with_ups(20 * MINUTE_MS, 90 * MINUTE_MS)

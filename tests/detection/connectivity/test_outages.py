@@ -95,6 +95,24 @@ def test_a_short_disconnect_is_no_outage() -> None:
     assert set(world.states()) == {"UP"}
 
 
+def failed_once(arrives_s: float, *at_s: float) -> list[str]:
+    """States around a time in which a probe of five minutes, good as ever else, failed."""
+    p = probe(interval_s=300)
+    said = [say for say in living(p, 0, END) if not CUT <= say.at_s < arrives_s]
+    said += [Say(arrives_s + n, "p1", at, NO_LINK) for n, at in enumerate(at_s)]
+    world = World([site()], [p]).play(said, END)
+    assert world.outages == {}
+    n = int(CUT) // 300
+    return world.states()[n - 1 : n + 3]
+
+
+def test_one_failed_round_of_a_time_in_which_the_site_was_heard_is_no_bin_down() -> None:
+    """A short break falls into the one round of a bin; a longer one leaves a bin without a word."""
+    assert failed_once(CUT + 60, CUT + 7) == ["UP"] * 4
+    assert failed_once(CUT + 320, CUT + 7, CUT + 307)[1] == "DOWN"
+    assert failed_once(CUT + 280, CUT + 7, CUT + 127)[1] == "DOWN"  # and so do two failed rounds
+
+
 def test_a_single_lost_round_is_nothing() -> None:
     """One round that never comes changes neither outages nor bins."""
     p = probe()
