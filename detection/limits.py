@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows, some_of
-from detection.episodes import CLOSED, FIELDS, PHASES, advance
+from detection.episodes import CLOSED, FIELDS, PENDING, PHASES, advance
 from detection.rules import HIGH, LOW, read_limits
 from detection.waves import Step, Wave
 
@@ -41,10 +41,13 @@ class Limits:
         side = np.where(out, np.where(high[places], HIGH, LOW), rows["side"])
         rows["side"] = side
         clear = rules.clear[wave.row]
+        inside = (wave.value >= clear[:, LOW]) & (wave.value <= clear[:, HIGH])
+        counted = rules.dwell_ms[wave.row, side] == 0
+        lapsed = wave.gap & counted & (rows["phase"] == PENDING)  # a row of readings is broken
         steps = advance(
             rows,
-            out=out,
-            inside=(wave.value >= clear[:, LOW]) & (wave.value <= clear[:, HIGH]),
+            out=out & ~lapsed,
+            inside=inside | lapsed,
             at_ms=wave.at_ms,
             dt_ms=wave.dt_ms,
             need=rules.readings[wave.row, side],

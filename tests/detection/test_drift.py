@@ -48,7 +48,7 @@ def steps_of(*means: float) -> list[str]:
         zero, one = np.zeros(1, np.intp), np.ones(1)
         wave = Wave(zero, zero, zero + n * BLOCK_MS, one < 0, one * BLOCK_MS, one, one)
         steps, *_ = follow(rows, wave, one)
-        told += [PHASES[step] if step in PHASES else "clear" for step in steps.tolist() if step]
+        told += [PHASES.get(step, "clear") for step in steps.tolist() if step]
     return [phase for phase in told if phase != "pending"]
 
 

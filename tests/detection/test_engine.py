@@ -141,7 +141,7 @@ def test_the_catalogue_may_grow() -> None:
     """Series and devices that appear later are judged from then on; the others go on."""
     grown = catalogue()
     engine = Engine(grown)
-    engine.score(Readings.of([3], [START_MS], [0], [25.0]))
+    engine.score(Readings.of([3], [START_MS - 60_000], [0], [25.0]))
     for n in range(3000):
         grown.add(device(f"new{n}"), KINDS["environment"].metrics["temperature_c"])
     number = len(grown) - 1

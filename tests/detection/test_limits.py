@@ -54,6 +54,15 @@ def test_pending_is_dropped_by_one_good_reading() -> None:
     assert steps(feed.say([46, 46, 43.5, 46, 46])) == ["pending", "clear", "pending"]
 
 
+def test_readings_in_a_row_are_not_counted_over_a_gap() -> None:
+    """One bad round before an outage and those that come after it are no five in a row."""
+    feed = Feed("connectivity-probe", "int_loss_pct")
+    assert steps(feed.say([0] * 10 + [40]), "limits") == ["pending"]
+    feed.pause(20 * 60)
+    assert steps(feed.say([40, 40, 40, 40, 40]), "limits") == ["clear", "pending"]
+    assert steps(feed.say([40]), "limits") == ["firing"]
+
+
 def test_a_24_volt_bank_is_judged_as_one() -> None:
     """Limits of a battery scale with the bank: 25 V is fine, 22 V is low, in its own volts."""
     feed = Feed("solar", "battery_v", params={"bank_v": 24})
