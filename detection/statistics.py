@@ -7,13 +7,15 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows, columns, replace_some, some_of
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
-from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
+from detection.rules import NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
+from detection.statistics_limit import limit, trust
 from detection.statistics_rows import (
     BLANK,
     FAST,
     HIGH,
     LEVEL,
+    LEVELS,
     LOW,
     MEANS,
     PAST,
@@ -43,18 +45,9 @@ STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the sea
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
 NOWHERE = np.zeros(0, np.intp)
 KNOWN_S = 1200.0  # of an hour that must have been seen
-FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 
 TAIL_FROM, TAIL_TO = 2.5, 6.5  # what of a jump lies between these, in usual sizes, is its tail ...
 TAIL = 0.0212  # ... and this is its mean where the noise is normal
-LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
-LEVELS = slice(JUMP, STEP + 1)  # channels in which a link that became slower stands out
-ENOUGH, ENOUGH_SHARE = 1.5, 0.5  # of the least change, and of the slowest so far: see `_enough`
-SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
-OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
-RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
-ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
-MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
 
 
 class Statistics:
@@ -126,25 +119,12 @@ class Statistics:
     def limit(
         self, rows: Rows, row: NDArray[np.intp], unit: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """How far beyond its range each channel of some readings must be; never less than 0.
+        """How far beyond its range each channel of some readings must be: see `limit`.
 
         rows: as `score` left them. row: of their metrics. unit: what `score` said of them.
         """
-        low, high, caution = rows["low"], rows["high"], rows["caution"]
-        width = high - low
-        tails = np.maximum(width / ORDINARY, 1)
-        heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
-        tails[:, RARE] *= heavy[:, None]
-        heavier = np.minimum(tails * tails, MOST_TAILS)
-        limit = self._tau.take(row, axis=1).T * width * heavier * caution
-        least = self._least.take(row, axis=1).T * rows["least"][:, None] / unit
-        enough = _enough(least[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
-        enough[self._rules.side[row] <= 0] = np.inf
-        limit[:, LEVELS] = np.minimum(limit[:, LEVELS], enough)
-        least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
-        least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
-        far: NDArray[np.float64] = np.maximum(np.maximum(limit, least), 0)
-        return far
+        tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
+        return limit(rows, tau, least, unit, slower=self._rules.side[row] > 0)
 
     def learn(self, rows: Rows, wave: Wave, look: Look, out: NDArray[np.intp]) -> None:
         """Take readings into everything that is learned, those at `out` into fast and spread.
@@ -272,7 +252,7 @@ class Statistics:
         rows["count"] = np.where(turned, 0, count)
         rows["total"] = np.where(rows["count"] == 0, 0, rows["total"])
         rows["block"] = block
-        self._trust(rows, wave, age)
+        trust(rows, wave, age, self._rules.week[wave.row])
         return before, after
 
     def _season(self, rows: Rows, wave: Wave, wanted: NDArray[np.float64]) -> None:
@@ -310,28 +290,6 @@ class Statistics:
         self.cells.place(at[sure], values[:, sure])
         return values
 
-    def _trust(self, rows: Rows, wave: Wave, age: NDArray[np.int64]) -> None:
-        """How far each channel is trusted by now: tau counts more in youth."""
-        n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
-        week = self._rules.week[wave.row]
-        caution = 1 + 0.3 * (age < 3 * DAY_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
-        rows["caution"] = caution[:, None]
-        rows["caution"][:, [JUMP, STEP]] += FIRST_DAY * (age < DAY_MS)[:, None]
-        days = np.where(week, SEASON_MS, DAY_MS)
-        rows["least"] = np.where(age < days, np.where(week, 5, 3), 1)
-        grown = age >= np.where(week, 8, 3) * DAY_MS
-        seasoned = wave.at_ms - rows["seasoned"]
-        young, ready = age < SEASON_MS, rows["ready"] > 0
-        seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
-        both = DAY_MS * np.where(week, 2, 1)  # a range of days of rest alone knows no working day
-        settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= both))
-        judges = np.empty((len(n), N), np.bool_)
-        judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
-        judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & settled
-        judges[:, RECORD] = (n >= SURE_N) & grown
-        judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
-        rows["bar"] = np.where(judges, 0, np.inf)
-
 
 def _any(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Places of n at which any of bool[k, n] is true; nearly always there is none."""
@@ -339,14 +297,3 @@ def _any(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         return NOWHERE
     places: NDArray[np.intp] = np.logical_or.reduce(mask, axis=0).nonzero()[0]
     return places
-
-
-def _enough(
-    size: NDArray[np.float64], high: NDArray[np.float64], caution: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """What is always enough beyond the range: the most that a limit of a link may be.
-
-    Waiting times have such heavy tails that a limit made of tails and range alone would let a
-    round trip double unsaid. size: the least change worth an alert, in usual sizes.
-    """
-    return np.maximum(ENOUGH * size - high, ENOUGH_SHARE * high * caution)

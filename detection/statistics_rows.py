@@ -12,6 +12,7 @@ from detection.rules import CHANNELS, JUMP, SPIKE, STEP
 
 N = len(CHANNELS)
 SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
+LEVELS = slice(JUMP, STEP + 1)  # channels in which a link that became slower stands out
 
 BLANK = np.zeros(
     1,

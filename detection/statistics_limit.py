@@ -1,0 +1,87 @@
+"""How far beyond its range a statistic must be to be out, and which are judged by now."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.bank import Rows
+from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N
+from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP
+from detection.seasons import HOUR_MS
+from detection.statistics_rows import LEVELS, N
+from detection.waves import Wave
+
+FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
+LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
+ENOUGH, ENOUGH_SHARE = 1.5, 0.5  # of the least change, and of the slowest so far: see `_enough`
+SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
+OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
+RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
+ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
+MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
+
+
+def limit(
+    rows: Rows,
+    tau: NDArray[np.float64],
+    least: NDArray[np.float64],
+    unit: NDArray[np.float64],
+    slower: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """How far beyond its range each channel must be, in units; never less than 0.
+
+    float64[n, channels], as tau and least, which are the table's, and unit, which is what a channel
+    counts in. rows: n series, as `Statistics.score` left them. slower: bool[n], of times in which
+    only a rise counts.
+    """
+    low, high, caution = rows["low"], rows["high"], rows["caution"]
+    width = high - low
+    tails = np.maximum(width / ORDINARY, 1)
+    heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
+    tails[:, RARE] *= heavy[:, None]
+    far: NDArray[np.float64] = tau * width * np.minimum(tails * tails, MOST_TAILS) * caution
+    least = least * rows["least"][:, None] / unit
+    enough = _enough(least[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
+    enough[~slower] = np.inf
+    far[:, LEVELS] = np.minimum(far[:, LEVELS], enough)
+    least[:, SUDDEN] = np.maximum(least[:, SUDDEN], OUTLIER)
+    least[:, :RECORD] -= np.minimum(high[:, :RECORD], -low[:, :RECORD])
+    np.maximum(far, np.maximum(least, 0), out=far)
+    return far
+
+
+def trust(rows: Rows, wave: Wave, age: NDArray[np.int64], week: NDArray[np.bool_]) -> None:
+    """How far each channel is trusted by now, in place: tau counts more in youth.
+
+    age: int64[n], ms since the first reading. week: bool[n], whether days of rest differ.
+    """
+    n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
+    caution = 1 + 0.3 * (age < 3 * DAY_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+    rows["caution"] = caution[:, None]
+    rows["caution"][:, [JUMP, STEP]] += FIRST_DAY * (age < DAY_MS)[:, None]
+    days = np.where(week, SEASON_MS, DAY_MS)
+    rows["least"] = np.where(age < days, np.where(week, 5, 3), 1)
+    grown = age >= np.where(week, 8, 3) * DAY_MS
+    seasoned = wave.at_ms - rows["seasoned"]
+    young, ready = age < SEASON_MS, rows["ready"] > 0
+    seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
+    both = DAY_MS * np.where(week, 2, 1)  # a range of days of rest alone knows no working day
+    settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= both))
+    judges = np.empty((len(n), N), np.bool_)
+    judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
+    judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & settled
+    judges[:, RECORD] = (n >= SURE_N) & grown
+    judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
+    rows["bar"] = np.where(judges, 0, np.inf)
+
+
+def _enough(
+    size: NDArray[np.float64], high: NDArray[np.float64], caution: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What is always enough beyond the range: the most that a limit of a link may be.
+
+    Waiting times have such heavy tails that a limit made of tails and range alone would let a
+    round trip double unsaid. size: the least change worth an alert, in usual sizes.
+    """
+    return np.maximum(ENOUGH * size - high, ENOUGH_SHARE * high * caution)
