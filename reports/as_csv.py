@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reports.spreadsheets import BOM, safe_text
-from reports.statement import statement_of
+from reports.statement import form_of, statement_of
 
 MARK = "govsense-report"
 LEVELS = ("provinces", "districts", "agencies", "providers", "sites")
@@ -34,7 +34,7 @@ def as_csv(report: dict[str, Any], *, bom: bool) -> str:
     """UTF-8 text with CRLF, as RFC 4180; bom: with the mark by which Excel knows it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow((MARK, statement_of(report)))
+    writer.writerow((MARK, statement_of(report, csv_form())))
     writer.writerow(COLUMNS)
     writer.writerow(["total", "", "", "", *_cells(report["total"])])
     for level in LEVELS:
@@ -42,6 +42,11 @@ def as_csv(report: dict[str, Any], *, bom: bool) -> str:
             names = (level, row["id"], row["name_en"], row["name_lo"])
             writer.writerow([*map(safe_text, names), *_cells(row)])
     return (BOM if bom else "") + out.getvalue()
+
+
+def csv_form() -> str:
+    """What a table says of its form: another version may write it in another way."""
+    return form_of("as_csv.py", "spreadsheets.py")
 
 
 def _cells(row: dict[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from devices.geography import DISTRICTS, PROVINCES
 from reports.periods import LOCAL_MS, iso, parse_iso
-from reports.statement import statement_of
+from reports.statement import form_of, statement_of
 from reports.texts import Language, texts
 
 ONE_OF = {
@@ -34,7 +34,7 @@ def as_html(report: dict[str, Any], language: Language) -> str:
         t=words,
         lang=language,
         style=Markup(style()),
-        statement=statement_of(report),
+        statement=statement_of(report, html_form()),
         about=_about(report["scope"], language),
         period=_period(report["period"]),
         status=words[report["status"]].format(revision=report["revision"]),
@@ -43,6 +43,11 @@ def as_html(report: dict[str, Any], language: Language) -> str:
         one_of=ONE_OF,
         site_names={one["id"]: one[f"name_{language}"] for one in report["sites"]},
     )
+
+
+def html_form() -> str:
+    """What a page says of its form: another version may have other words, style and order."""
+    return form_of("as_html.py", "page/report.html", "page/report.css", "data/texts.csv")
 
 
 @cache

@@ -42,11 +42,13 @@ class DayOff:
 class WorkingHours:
     """Hours by weekday, and the days that are not as their weekday says.
 
-    changed: open or not, by day, with the reason; it wins over the holidays of Laos.
+    changed: open or not, by day, with the reason; it wins over the holidays. holidays: by day;
+    None for those of Laos as the package knows them.
     """
 
     hours: Mapping[int, Sequence[Hours]]
     changed: Mapping[date, tuple[bool, str]] = field(default_factory=dict)
+    holidays: Mapping[date, str] | None = None
 
     def mask(self, days: Sequence[date]) -> NDArray[np.bool_]:
         """bool[288 * days]: the bins that count, of whole local days in order."""
@@ -59,7 +61,8 @@ class WorkingHours:
 
     def days_off(self, days: Sequence[date]) -> list[DayOff]:
         """Which of these days would have hours by their weekday and have none."""
-        named = _holidays({day.year for day in days})
+        years = {day.year for day in days}
+        named = _holidays(years) if self.holidays is None else self.holidays
         found = []
         for day in days:
             is_open, why = self.changed.get(day, (day not in named, named.get(day, "")))
@@ -83,9 +86,15 @@ def read_working_hours(changes: Path | None = None) -> WorkingHours:
     """
     hours: dict[int, list[Hours]] = {}
     for row in _rows("working_hours.csv"):
-        span = (_minutes(row["from"]), _minutes(row["to"]))
+        span = (minutes_of(row["from"]), minutes_of(row["to"]))
         hours.setdefault(WEEKDAYS.index(row["weekday"]), []).append(span)
     return WorkingHours(hours, {} if changes is None else _changes(changes))
+
+
+def minutes_of(clock: str) -> int:
+    """Minutes after midnight of a time like 08:30. Raises ValueError."""
+    hour, minute = clock.split(":")
+    return int(hour) * 60 + int(minute)
 
 
 def _changes(file: Path) -> dict[date, tuple[bool, str]]:
@@ -115,8 +124,3 @@ def _holidays(years: set[int]) -> dict[date, str]:
 def _rows(name: str) -> list[dict[str, str]]:
     text = (files("reports") / "data" / name).read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))
-
-
-def _minutes(text: str) -> int:
-    hour, minute = text.split(":")
-    return int(hour) * 60 + int(minute)

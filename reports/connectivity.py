@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.availability import ENOUGH_COVERAGE, MINUTES, Availability, summed, worst
+from detection.availability import MINUTES, Availability, summed, worst
 from detection.outages import BIN_MS
 from devices.geography import DISTRICTS, PROVINCES
 from reports.calendars import CalendarName
 from reports.grids import DOT, Grid, SiteTally, tally
 from reports.periods import Period, iso, midnight_ms
 from reports.planned_work import digest_of_left_out, left_out_until, minutes_by_window, told_of
+from reports.quoting import calendar_as_quoted, rules_as_quoted
 from reports.rules import Rules
 from reports.speeds import Codes, Speed, SpeedColumns, speeds_of
 from storage.ledger.inventory import SiteRow
 from storage.ledger.report_data import LeftOut, TestDay, WindowFacts, Within
 from storage.ledger.speed_tests import PACKED
 
-SCHEMA = 1
+SCHEMA = 1  # raised with whatever changes the figures or the members and is not in `rules`
 WORST, LONGEST = 10, 20
 ALL_OUTAGES = 1000  # listed of one site
 
@@ -91,13 +92,7 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
         },
         "calendar": _calendar(question, rules, counted),
         "data_until": iso(question.until_ms),
-        "rules": {
-            "bin_minutes": int(MINUTES),
-            "coverage_needed": ENOUGH_COVERAGE,
-            "contracted_floor_pct": float(rules.floor_pct),
-            "least_tests": rules.least_tests,
-            "settling_hours": float(rules.settling_ms / 3_600_000),
-        },
+        "rules": rules_as_quoted(rules),
         "total": _total(parts),
         **_groups(sources.sites, parts),
         "worst_sites": [
@@ -115,6 +110,11 @@ def report_of(question: Question, sources: Sources, rules: Rules) -> Document:
             "left_out": digest_of_left_out(left_out),
         },
     }
+
+
+def quoted_of(question: Question, rules: Rules) -> tuple[Document, Document]:
+    """The members `rules` and `calendar` alone."""
+    return rules_as_quoted(rules), _calendar(question, rules, _counted(question, rules))
 
 
 def columns_of(question: Question, sources: Sources, rules: Rules) -> SpeedColumns:
@@ -151,32 +151,9 @@ def _cut(grid: Grid, question: Question) -> Grid:
 
 
 def _calendar(question: Question, rules: Rules, counted: NDArray[np.bool_]) -> Document:
-    found: Document = {
-        "name": question.calendar,
-        "zone": "Asia/Vientiane",
-        "minutes_so_far": int(counted[_span(question)].sum() * MINUTES),
-    }
-    if question.calendar == "working-hours":
-        hours = rules.working_hours
-        found["hours"] = [
-            {"weekday": weekday, "from": _clock(start), "to": _clock(end)}
-            for weekday in sorted(hours.hours)
-            for start, end in hours.hours[weekday]
-        ]
-        found["days_off"] = [
-            {"date": one.day.isoformat(), "name": one.name}
-            for one in hours.days_off(question.period.days)
-        ]
-        found["days_added"] = [
-            {"date": day.isoformat(), "name": why}
-            for day, (is_open, why) in sorted(hours.changed.items())
-            if is_open and day in question.period.days
-        ]
-    return found
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
+    minutes = int(counted[_span(question)].sum() * MINUTES)
+    days = question.period.days
+    return calendar_as_quoted(question.calendar, days, rules.working_hours, minutes)
 
 
 class _Tests(NamedTuple):

@@ -1,210 +1,235 @@
-"""Whether a report says what the stored data says: it is made again, and every byte compared."""
+"""Whether a report says what the stored data says, by the rules that it quotes.
+
+It is made again, and every byte compared. What cannot be told here is not called a forgery.
+"""
 
 from __future__ import annotations
 
-import csv
-import html
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-import msgspec
-
-from reports.as_csv import MARK, as_csv
-from reports.as_html import as_html
-from reports.calendars import CalendarName
-from reports.canonical import canonical
-from reports.connectivity import Question, report_of
+from reports.claims import Claim, NoReportError, claim_of
+from reports.connectivity import SCHEMA, quoted_of, report_of
+from reports.differences import in_json, in_lines
+from reports.forms import form_now, rendered
 from reports.gathering import gather
-from reports.issuing import FINAL, PROVISIONAL, Asked, Standing, loaded, parts_of, signed
-from reports.periods import Period, iso, parse_iso, period_between, period_named
+from reports.issuing import FINAL, PROVISIONAL, Standing, loaded, parts_of, signed
+from reports.periods import iso
+from reports.quoting import SETTINGS, Quoted, changed_settings, rules_as_quoted, rules_of
 from reports.rules import Rules
-from reports.spreadsheets import BOM
-from reports.texts import Language
 from storage.ledger import report_data
 from storage.ledger.migrations import Ledger
-from storage.ledger.report_data import Within
+from storage.ledger.report_data import Issued
 
-Format = Literal["json", "csv", "html"]
-SHOWN = 20  # differences that are named
-BEFORE, BEHIND = 30, 50  # characters that are shown of a line about a difference
-META = re.compile(r'<meta name="govsense-report" content="([^"]*)">')
-LANG = re.compile(r'<html lang="(lo|en)">')
+__all__ = ["Findings", "NoReportError", "examine", "verify"]
 
-
-class NoReportError(ValueError):
-    """A file that is no report; the text says why."""
+MINUTE_MS = 60_000
+ITSELF_CHANGED = (
+    "the file is as it was issued here; what it is made of has changed since. After late data or a"
+    " change of the registry `govsense report issue` makes the next revision of it; otherwise"
+    " somebody changed the ledger"
+)
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What a file says of itself."""
+class Findings:
+    """Sentences about a report. wrong: what is not as it was stored, issued or written.
 
-    format: Format
-    language: Language
-    bom: bool
-    asked: Asked
-    standing: Standing
-    until_ms: int
-    digest: str
+    untold: why it cannot be said here that it is right, though nothing in it is known to be wrong,
+    and what to do. notes: about one that may well be right.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class _Record(NamedTuple):
+    """What is kept of a final report: this revision as it was issued, and the last one."""
+
+    this: Issued | None
+    last: Issued | None
 
 
 def verify(content: bytes, ledger: Ledger, rules: Rules) -> list[str]:
-    """What is wrong with a report, in sentences; nothing where every byte is as it must be.
+    """Why a report is not to be relied on, in sentences; nothing where every byte is as it must be.
 
-    It is made again from the single bins, not from the days that are kept of them. A final one
-    must also have been issued here. Raises NoReportError where the file does not say what it is.
+    Raises NoReportError where the file does not say what it is.
+    """
+    found = examine(content, ledger, rules)
+    return [*found.wrong, *found.untold]
+
+
+def examine(content: bytes, ledger: Ledger, rules: Rules) -> Findings:
+    """What there is to say of a report. rules: today's, to tell how those that it quotes differ.
+
+    It is made again by its own rules from the single bins, not from the days that are kept of
+    them. A final one must also have been issued here; where it cannot be made again, it is
+    compared with what was issued. Raises NoReportError where the file does not say what it is.
     """
     claim = claim_of(content)
-    asked, period = claim.asked, claim.asked.period
-    sources, _ = gather(ledger, asked.within, period, from_bins=True)
-    question = Question(asked.within, period, asked.calendar, claim.until_ms)
-    made, digest = signed(parts_of(report_of(question, sources, rules)), claim.standing)
-    found = list(_standing_problems(claim, ledger))
-    if claim.digest != digest:
-        found.append(f"the digest is {claim.digest}; the stored data gives {digest}")
-    expected = rendered(loaded(made), claim.format, claim.language, bom=claim.bom)
-    if content != expected.encode():
-        found += _differences(claim, content.decode(), expected)
+    record = _record_of(claim, ledger)
+    found = Findings(list(_standing_problems(claim, record)))
+    found.untold.extend([*_other_arithmetic(claim, rules), *_replaced(claim, record)])
+    if found.untold:
+        expected = None if record.this is None else record.this.document
+    else:
+        expected = _made_again(claim, record, ledger, rules, found)
+    if expected is not None:
+        _compare(claim, content.decode(), expected, found)
+    if found.wrong and _is_as_issued(claim, content.decode(), record.this):
+        found.wrong.insert(0, ITSELF_CHANGED)
+    _tell_settings(claim, rules, found)
     return found
 
 
-def rendered(report: dict[str, Any], form: Format, language: Language, *, bom: bool) -> str:
-    """A report in a format other than its own text."""
-    if form == "csv":
-        return as_csv(report, bom=bom)
-    if form == "html":
-        return as_html(report, language)
-    return canonical(report)
-
-
-def claim_of(content: bytes) -> Claim:
-    """What a file says of itself. Raises NoReportError."""
-    try:
-        text = content.decode()
-        form, said = _statement(text)
-        calendar = said["calendar"]
-        name = calendar["name"] if isinstance(calendar, dict) else calendar
-        if name not in get_args(CalendarName):
-            raise NoReportError(f"its calendar {name!r} is none")
-        lang = LANG.search(text)
-        return Claim(
-            form,
-            "lo" if lang is not None and lang[1] == "lo" else "en",
-            text.startswith(BOM),
-            Asked(Within(**msgspec.convert(said["scope"], dict[str, str])), _period(said), name),
-            _standing(said),
-            _time(said["data_until"]),
-            str(said["digest"]),
+def _made_again(
+    claim: Claim, record: _Record, ledger: Ledger, rules: Rules, found: Findings
+) -> str | None:
+    """The report by the stored data; that which was issued, if any, where the data is gone."""
+    sources, _ = gather(ledger, claim.asked.within, claim.asked.period, from_bins=True)
+    document = report_of(claim.question, sources, _own_rules(claim, record, rules))
+    made, digest = signed(parts_of(document), claim.standing)
+    if claim.digest == digest:
+        return made
+    with ledger.read() as connection:
+        since_ms = report_data.kept_since(connection)
+    if not found.wrong and since_ms is not None and _had_from(claim, record) < since_ms:
+        found.untold.append(
+            f"it cannot be made again: bins before {iso(since_ms)} are not kept any more"
+            " (storage.bin_days); it is compared with what was issued here, if anything was."
+            " A backup of that time can still prove it"
         )
-    except NoReportError:
-        raise
-    except (UnicodeDecodeError, KeyError, TypeError, ValueError, OverflowError) as exc:
-        raise NoReportError(f"it does not say what it is about: {exc!r}") from exc
+        return None if record.this is None else record.this.document
+    found.wrong.append(f"the digest is {claim.digest}; the stored data gives {digest}")
+    return made
 
 
-def _statement(text: str) -> tuple[Format, dict[str, Any]]:
-    if text.startswith("{"):
-        return "json", loaded(text)
-    meta = META.search(text)
-    if meta is not None:
-        return "html", loaded(html.unescape(meta[1]))
-    first = next(csv.reader(text.removeprefix(BOM).splitlines()[:1]), [])
-    if len(first) == 2 and first[0] == MARK:
-        return "csv", loaded(first[1])
-    raise NoReportError("it is no connectivity report in JSON, CSV or HTML")
+def _had_from(claim: Claim, record: _Record) -> int:
+    """From when on the report has data, at the earliest; of a provisional one when it ends."""
+    if record.this is None:
+        return claim.until_ms - 1
+    sites = loaded(record.this.document)["sites"]
+    before = min((one["minutes"]["not_started"] for one in sites), default=0)
+    return claim.asked.period.start_ms + int(before) * MINUTE_MS
 
 
-def _standing(said: dict[str, Any]) -> Standing:
-    if said["status"] not in (PROVISIONAL, FINAL):
-        raise NoReportError(f"its status {said['status']!r} is none")
-    _time(said["as_of"])
-    return msgspec.convert({k: said[k] for k in ("status", "revision", "as_of")}, Standing)
+def _own_rules(claim: Claim, record: _Record, rules: Rules) -> Rules:
+    """The rules that it quotes, or of an early table or page those that it was issued with."""
+    if claim.quoted is not None:
+        return rules_of(*claim.quoted)
+    if record.this is None:
+        return rules
+    kept = loaded(record.this.document)
+    return rules_of(kept["rules"], kept["calendar"])
 
 
-def _time(text: str) -> int:
-    at_ms = parse_iso(text)
-    if iso(at_ms) != text:
-        raise NoReportError(f"its time {text!r} is not written as ours are")
-    return at_ms
-
-
-def _period(said: dict[str, Any]) -> Period:
-    period = said["period"]
-    if period["name"]:
-        return period_named(period["name"])
-    return period_between(parse_iso(period["start"]), parse_iso(period["end"]))
-
-
-def _standing_problems(claim: Claim, ledger: Ledger) -> Iterator[str]:
-    standing = claim.standing
-    if standing.status == PROVISIONAL and standing.revision == 0:
+def _compare(claim: Claim, got: str, expected: str, found: Findings) -> None:
+    """A file with what its text must be; a table or page only with one of the same form."""
+    form = form_now(claim.format)
+    if claim.form != form:
+        found.untold.append(
+            f"this {claim.format.upper()} was written by another version of govsense (form"
+            f" {claim.form or 'not told'}; here {form}): its words and figures cannot be compared"
+            " byte by byte, and it may or may not have been changed. Ask for it anew in JSON or in"
+            f" this form, with revision={claim.standing.revision} where it is final, and compare"
+            " the figures; or verify it with the version that wrote it"
+        )
         return
-    if standing.status != FINAL:
-        yield f"it is provisional and has revision {standing.revision}"
+    text = rendered(loaded(expected), claim.format, claim.language, bom=claim.bom)
+    if got != text:
+        found.wrong.extend((in_json if claim.format == "json" else in_lines)(got, text))
+
+
+def _tell_settings(claim: Claim, rules: Rules, found: Findings) -> None:
+    if claim.quoted is None:
+        return
+    changed = changed_settings(*claim.quoted, quoted_of(claim.question, rules))
+    if not changed:
+        return
+    said = f"it was made with other settings than today's: {'; '.join(changed)}"
+    if found.wrong:
+        found.notes.append(said)
+    elif claim.standing.status == FINAL:
+        found.notes.append(
+            f"{said}. It is judged by its own, and was issued here with them. Asking for the same"
+            " period today makes a revision with today's settings"
+        )
+    else:
+        found.untold.append(
+            f"{said}. By its own the figures are right, but no provisional report is kept: that it"
+            " was made here with them cannot be told. Ask for it anew, or for the final one"
+        )
+
+
+def _other_arithmetic(claim: Claim, rules: Rules) -> Iterator[str]:
+    """Whether this version would make it in another way, whatever the settings."""
+    ours = _fixed(rules_as_quoted(rules))
+    theirs = ours if claim.quoted is None else _fixed(claim.quoted[0])
+    if claim.schema != SCHEMA or theirs != ours:
+        yield (
+            f"it is of schema {claim.schema} with {theirs}, and this version of govsense makes"
+            f" schema {SCHEMA} with {ours}: it cannot be made again, and is compared with what was"
+            " issued here, if anything was. Verify it with the version that made it"
+        )
+
+
+def _fixed(rules: Quoted) -> Quoted:
+    return {name: value for name, value in sorted(rules.items()) if name not in SETTINGS}
+
+
+def _replaced(claim: Claim, record: _Record) -> Iterator[str]:
+    """That there is a later revision, and what is new in it."""
+    last = record.last
+    if last is None or last.revision <= claim.standing.revision:
+        return
+    yield f"revision {last.revision} has taken its place"
+    if record.this is None:
+        return
+    old, new = loaded(record.this.document), loaded(last.document)
+    changed = changed_settings(old["rules"], old["calendar"], (new["rules"], new["calendar"]))
+    if old["data"] != new["data"]:
+        changed.insert(0, "late or corrected data")
+    yield (
+        f"new in revision {last.revision}: {'; '.join(changed) or 'names or contracts'}."
+        f" Ask for revision {last.revision}; this file is compared with revision"
+        f" {claim.standing.revision} as it was issued here"
+    )
+
+
+def _record_of(claim: Claim, ledger: Ledger) -> _Record:
+    if claim.standing.status != FINAL:
+        return _Record(None, None)
+    with ledger.read() as connection:
+        this = report_data.issued(connection, claim.asked.key, claim.standing.revision)
+        return _Record(this, report_data.last_issued(connection, claim.asked.key))
+
+
+def _standing_problems(claim: Claim, record: _Record) -> Iterator[str]:
+    standing, kept = claim.standing, record.this
+    if standing.status == PROVISIONAL:
+        if standing.revision:
+            yield f"it is provisional and has revision {standing.revision}"
         return
     if claim.until_ms != claim.asked.period.end_ms:
         yield "it is final and its data does not reach to the end of its period"
-    with ledger.read() as connection:
-        kept = report_data.issued(connection, claim.asked.key, standing.revision)
-        last = report_data.last_issued(connection, claim.asked.key)
     if kept is None:
         yield f"revision {standing.revision} was never issued here"
     elif kept.digest != claim.digest:
         yield f"revision {standing.revision} was issued here with the digest {kept.digest}"
-    elif loaded(kept.document)["digest"] != kept.digest or not _is_intact(kept.document):
+    elif not _is_intact(kept):
         yield f"revision {standing.revision} as it is kept here was changed"
-    if last is not None and last.revision > standing.revision:
-        yield f"revision {last.revision} has taken its place"
 
 
-def _is_intact(document: str) -> bool:
-    tree = loaded(document)
-    digest = tree.pop("digest")
-    return signed(parts_of(tree), Standing(tree["status"], tree["revision"], tree["as_of"])) == (
-        document,
-        digest,
-    )
+def _is_intact(kept: Issued) -> bool:
+    tree = loaded(kept.document)
+    del tree["digest"]
+    standing = Standing(tree["status"], tree["revision"], tree["as_of"])
+    return signed(parts_of(tree), standing) == (kept.document, kept.digest)
 
 
-def _differences(claim: Claim, got: str, expected: str) -> list[str]:
-    """Where a file and what the data gives differ: members of JSON, lines of the others."""
-    if claim.format == "json":
-        found = list(_in_trees("", loaded(got), loaded(expected)))
-        said = "the text is not in its canonical form: it was written anew by another program"
-        return (found or [said])[:SHOWN]
-    lines = zip_longest(got.split("\n"), expected.split("\n"))
-    return [
-        f"line {n}, {_around(ours, theirs)}"
-        for n, (ours, theirs) in enumerate(lines, 1)
-        if ours != theirs
-    ][:SHOWN]
-
-
-def _around(got: str | None, expected: str | None) -> str:
-    """Both from a little before the first character in which they differ."""
-    if got is None or expected is None:
-        return f"it says {_shown(got)}; the stored data gives {_shown(expected)}"
-    pairs = enumerate(zip(got, expected, strict=False))
-    at = next((n for n, (ours, theirs) in pairs if ours != theirs), min(len(got), len(expected)))
-    begin, end = max(0, at - BEFORE), at + BEHIND
-    shown = got[begin:end], expected[begin:end]
-    return f"character {at + 1}: it says {shown[0]!r}; the stored data gives {shown[1]!r}"
-
-
-def _in_trees(place: str, got: Any, expected: Any) -> Iterator[str]:
-    if isinstance(got, dict) and isinstance(expected, dict):
-        for name in sorted({*got, *expected}):
-            yield from _in_trees(f"{place}.{name}".lstrip("."), got.get(name), expected.get(name))
-    elif isinstance(got, list) and isinstance(expected, list) and len(got) == len(expected):
-        for n, (ours, theirs) in enumerate(zip(got, expected, strict=True)):
-            name = ours.get("id", n) if isinstance(ours, dict) else n
-            yield from _in_trees(f"{place}[{name}]", ours, theirs)
-    elif got != expected or type(got) is not type(expected):
-        yield f"{place}: it says {_shown(got)}; the stored data gives {_shown(expected)}"
-
-
-def _shown(value: Any) -> str:
-    return repr(value)[:200]
+def _is_as_issued(claim: Claim, text: str, kept: Issued | None) -> bool:
+    if kept is None or not _is_intact(kept):
+        return False
+    return text == rendered(loaded(kept.document), claim.format, claim.language, bom=claim.bom)

@@ -10,7 +10,7 @@ from devices.geography import PROVINCES
 from reports.gathering import TooMuchError
 from reports.issuing import FINAL, Asked, loaded, report_now
 from reports.periods import PeriodError, period_named
-from reports.verifying import NoReportError, verify
+from reports.verifying import Findings, NoReportError, examine
 from runtime.clock import clock_from
 from runtime.report_rules import rules_from
 from runtime.settings import Settings
@@ -20,6 +20,7 @@ from storage.ledger.migrations import Ledger, LedgerError
 from storage.ledger.report_data import Within
 
 SCOPE = Within._fields
+WRONG, UNTOLD = 1, 3  # exit codes of `verify`; 2 is a wrong call
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   govsense report issue 2026-10 > october.json
   govsense report issue 2026-10 --calendar working-hours --province LA-LP
   govsense report verify october.json
+
+verify exits with 0 where every byte is right, 1 where something is wrong, and 3 where nothing
+is known to be wrong and something cannot be told here: why, and what to do, is said.
 """
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """0 when issued, or when every byte is right; 1 if not, with the reasons on standard error."""
+    """0 when issued, or when every byte is right; 1 if not, with the reasons on standard error.
+
+    3 where nothing is known to be wrong, and it cannot be told here that it is right.
+    """
     rules = rules_from(settings)
     try:
         ledger = open_ledger(settings)
@@ -55,12 +62,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return _say(str(exc))
     try:
         if args.action == "verify":
-            found = verify(args.file.read_bytes(), ledger, rules)
-            for problem in found:
-                _say(problem)
-            if not found:
-                print(f"{args.file}: every byte is as the stored data gives it")
-            return 1 if found else 0
+            return _tell(args.file, examine(args.file.read_bytes(), ledger, rules))
         return _issue(args, settings, ledger)
     except OSError as exc:
         return _say(f"{args.file}: {exc.strerror or exc}")
@@ -90,6 +92,19 @@ def _issue(args: argparse.Namespace, settings: Settings, ledger: Ledger) -> int:
         hours = settings.reports.settling_hours
         return _say(f"the period {args.period} is final {hours} h after its end, not yet")
     _say(f"revision {report['revision']}, digest {report['digest']}")
+    return 0
+
+
+def _tell(file: Path, found: Findings) -> int:
+    for sentence in (*found.wrong, *found.untold, *found.notes):
+        _say(sentence)
+    if found.wrong:
+        _say(f"{file} is NOT what is stored here: somebody changed it, or what it was made of")
+        return WRONG
+    if found.untold:
+        _say(f"{file}: nothing in it is known to be wrong; whether it is right is not told here")
+        return UNTOLD
+    print(f"{file}: every byte is as the stored data gives it, by the settings that it quotes")
     return 0
 
 

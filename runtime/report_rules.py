@@ -17,7 +17,7 @@ def rules_from(settings: Settings) -> Rules:
         return Rules(
             read_working_hours(changes),
             settling_ms=round(chosen.settling_hours * 3_600_000),
-            floor_pct=chosen.contracted_floor_pct,
+            floor_pct=round(chosen.contracted_floor_pct, 6),  # as reports quote it
             least_tests=chosen.least_tests,
             kept_days=settings.storage.bin_days,
             target=Target(chosen.target_down_mbps, chosen.target_up_mbps, chosen.target_rtt_ms),

@@ -20,12 +20,12 @@ from api.times import TimeOut, iso
 from reports.as_html import style_policy
 from reports.calendars import CalendarName
 from reports.connectivity import Question
+from reports.forms import Format, rendered
 from reports.gathering import TooMuchError, gather_tests
 from reports.issuing import Asked, loaded, report_now, revision_of
 from reports.periods import Period, PeriodError, local_date, period_between, period_named
 from reports.rollout import rollout_of
 from reports.texts import Language
-from reports.verifying import Format, rendered
 from storage.ledger.inventory import get_site
 from storage.ledger.report_data import Within, revisions
 

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import delete, update
 
 from detection.outages import BIN_MS
+from reports.forms import rendered
 from reports.issuing import Asked, loaded, report_now
 from reports.periods import iso
-from reports.verifying import rendered, verify
+from reports.verifying import verify
 from storage.ledger import windows as ledger_windows
 from storage.ledger.actions import Deed
 from storage.ledger.migrations import Ledger

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from reports.claims import NoReportError, claim_of
+from reports.forms import rendered
 from reports.issuing import Asked, loaded, report_now
 from reports.periods import Period
-from reports.verifying import NoReportError, claim_of, rendered, verify
+from reports.verifying import verify
 from runtime.cli import main
 from storage.ledger.migrations import Ledger, open_ledger
 from storage.ledger.report_data import Within
