@@ -21,6 +21,7 @@ from api.limits import limits_by_role
 from api.origins import origins
 from api.tokens import Issuer
 from runtime import log as log_format
+from runtime.arguments import whole_number
 from runtime.clock import clock_from
 from runtime.loops import Loops
 from runtime.report_rules import rules_from
@@ -40,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to listen."""
     parser.add_argument("--host", metavar="ADDRESS", help="overrides http.host")
     parser.add_argument(
-        "--port", type=_port, metavar="PORT", help="overrides http.port; 0 takes any free one"
+        "--port",
+        type=whole_number(0, 2**16 - 1, "a port, 0 to 65535"),
+        metavar="PORT",
+        help="overrides http.port; 0 takes any free one",
     )
     parser.epilog = """examples:
   govsense api                listen on 127.0.0.1:8080
@@ -159,12 +163,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise OSError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
     return listener
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:6]) < 2**16):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
-    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 
+from runtime.arguments import whole_number
 from runtime.settings import Settings
 from runtime.stores import open_ledger
 from storage.ledger.audit import Verdict, list_audit, verify
@@ -23,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kept", type=_kept, metavar="ID:HASH", help="a row as an earlier run named it"
     )
     listing = actions.add_parser("list", help="the newest rows, a JSON object a line")
-    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="default: 50")
+    listing.add_argument(
+        "--limit",
+        type=whole_number(1, MOST_ROWS, f"a number from 1 to {MOST_ROWS}"),
+        default=50,
+        metavar="N",
+        help="default: 50",
+    )
     for action in (verifying, listing):
         action.epilog = "`govsense audit --help` has examples."
     parser.epilog = """examples:
@@ -67,12 +74,6 @@ def _list(ledger: Ledger, limit: int) -> int:
     for row in list_audit(ledger, limit=limit):
         print(json.dumps(row._asdict(), ensure_ascii=False))
     return 0
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:10]) <= MOST_ROWS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_ROWS}")
-    return int(text)
 
 
 def _kept(text: str) -> tuple[int, str]:
