@@ -42,8 +42,8 @@ class Limits:
         rows["side"] = side
         clear = rules.clear[wave.row]
         inside = (wave.value >= clear[:, LOW]) & (wave.value <= clear[:, HIGH])
-        counted = rules.dwell_ms[wave.row, side] == 0
-        lapsed = wave.gap & counted & (rows["phase"] == PENDING)  # a row of readings is broken
+        dwell_ms = rules.dwell_ms[wave.row, side]
+        lapsed = wave.gap & (dwell_ms == 0) & (rows["phase"] == PENDING)  # no readings in a row
         steps = advance(
             rows,
             out=out & ~lapsed,
@@ -51,7 +51,7 @@ class Limits:
             at_ms=wave.at_ms,
             dt_ms=wave.dt_ms,
             need=rules.readings[wave.row, side],
-            dwell_ms=rules.dwell_ms[wave.row, side],
+            dwell_ms=dwell_ms,
             good=rules.good[wave.row, side],
         )
         self.bank.put(wave.series, rows)

@@ -57,24 +57,24 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     if _is_connectivity(first):
         cause = _connectivity(alerts, hints)
         return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
-    cause, *why = _of_device(alerts)
-    return Verdict(cause, UNSURE.get(cause, SURE), (reason, *(Reason(text, {}) for text in why)))
+    cause, why = _of_device(alerts)
+    reasons = (reason,) if why is None else (reason, Reason(why, {}))
+    return Verdict(cause, UNSURE.get(cause, SURE), reasons)
 
 
-def _of_device(alerts: Sequence[Sign]) -> tuple[Cause, *tuple[str, ...]]:
-    """The cause of what sensors found, and the text that says why where it is not what the rules
-    say one by one."""
+def _of_device(alerts: Sequence[Sign]) -> tuple[Cause, str | None]:
+    """The cause of what sensors found, and the text that says why, where their rules do not."""
     named = _named(alerts)
     if _is_one_meter(alerts):
         return "unknown", "one-meter"
     rules = _rules_on(named, alerts)
     if len({sign.cause for sign in rules.values()} & {"sensor", "facility"}) < 2:
-        return (named.cause,)
+        return named.cause, None
     if any(rule in BEYOND_NATURE for rule in rules):
         return "sensor", "beyond-nature"
     if any(rule in TWO_WAYS for rule in rules):
         return "unknown", "two-ways"
-    return (named.cause,)
+    return named.cause, None
 
 
 def _rules_on(named: Sign, alerts: Sequence[Sign]) -> dict[str, Sign]:
