@@ -60,6 +60,12 @@ class Browser:
         )  # fmt: skip
         self.call("Page.navigate", url=url)
 
+    def reload(self) -> None:
+        """Load the page again; the one before is gone when this returns."""
+        self.value("document.from_before = true")
+        self.call("Page.reload")
+        self.wait("!document.from_before")
+
     def value(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)

@@ -171,7 +171,7 @@ def test_a_key_is_asked_for_and_kept_for_this_tab(own_world: World, browser: Bro
     assert browser.value("sessionStorage.getItem('key')") == key
     kept = browser.value("document.cookie + location.href + JSON.stringify(localStorage)")
     assert key not in kept
-    browser.value("location.reload()")
+    browser.reload()
     browser.wait("document.querySelectorAll('#provinces tr').length === 1")
     browser.value("document.getElementById('logout').click()")
     assert browser.value("document.getElementById('facts').hidden")
