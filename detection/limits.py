@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows, some_of
-from detection.episodes import CLOSED, FIELDS, PENDING, PHASES, advance
+from detection.episodes import CLOSED, FIELDS, PHASES, advance
 from detection.rules import HIGH, LOW, read_limits
 from detection.waves import Step, Wave
 
@@ -42,17 +42,16 @@ class Limits:
         rows["side"] = side
         clear = rules.clear[wave.row]
         inside = (wave.value >= clear[:, LOW]) & (wave.value <= clear[:, HIGH])
-        dwell_ms = rules.dwell_ms[wave.row, side]
-        lapsed = wave.gap & (dwell_ms == 0) & (rows["phase"] == PENDING)  # no readings in a row
         steps = advance(
             rows,
-            out=out & ~lapsed,
-            inside=inside | lapsed,
+            out=out,
+            inside=inside,
             at_ms=wave.at_ms,
             dt_ms=wave.dt_ms,
             need=rules.readings[wave.row, side],
-            dwell_ms=dwell_ms,
+            dwell_ms=rules.dwell_ms[wave.row, side],
             good=rules.good[wave.row, side],
+            gap=wave.gap,
         )
         self.bank.put(wave.series, rows)
         yield from self._steps(places, wave, rows, steps)

@@ -158,6 +158,15 @@ def test_an_episode_goes_on_over_a_gap() -> None:
     assert shifts(feed.say(noisy(232, 0.7, 60))) == ["clear"]
 
 
+def test_readings_out_are_not_counted_over_a_gap() -> None:
+    """Three have to be out in a row: two before an outage and one after it are not."""
+    feed = Feed("connectivity-probe", "dns_ms")
+    feed.say([20.0 + n % 3 for n in range(2 * DAY)])
+    assert steps(feed.say([900.0] * 3), "shift") == ["pending"]  # the middle one of three counts
+    feed.pause(20 * 60)
+    assert "firing" not in steps(feed.say([900.0] * 2), "shift")
+
+
 def test_one_wild_value_does_not_move_the_mean() -> None:
     """After a spike to the end of the range the level is not out as well."""
     feed = Feed("water-quality", "chlorine_mgl", interval_s=300)
