@@ -167,6 +167,15 @@ def test_readings_out_are_not_counted_over_a_gap() -> None:
     assert "firing" not in steps(feed.say([900.0] * 2), "shift")
 
 
+def test_after_a_gap_the_level_is_a_new_one_though_something_was_pending() -> None:
+    """What was as high before the outage as after it, and too short to fire, is no jump after."""
+    feed = Feed("connectivity-probe", "dns_ms")
+    feed.say([20.0 + n % 3 for n in range(5 * DAY)])
+    assert steps(feed.say([60.0] * 3), "shift") == ["pending"]
+    feed.pause(20 * 60)
+    assert steps(feed.say([60.0] * 9), "shift") == ["clear"]
+
+
 def test_one_wild_value_does_not_move_the_mean() -> None:
     """After a spike to the end of the range the level is not out as well."""
     feed = Feed("water-quality", "chlorine_mgl", interval_s=300)
