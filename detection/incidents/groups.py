@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from detection.incidents.causes import MOBILE
 from detection.incidents.changes import Scope, ScopeType
 from devices.registry import Registry, Site
 
@@ -23,7 +24,10 @@ WHOLE_COUNTRY = "platform"
 
 
 class Key(NamedTuple):
-    """A group. id: of an uplink "provider|province", of links "link type|provider or province"."""
+    """A group. id: of an uplink "provider|province", of links "link type|provider or province".
+
+    The generations of mobile links are one type, "mobile".
+    """
 
     type: GroupType
     id: str
@@ -129,9 +133,10 @@ def _place_keys(site: Site) -> list[Key]:
 
 def _link_keys(site: Site, uplink: int) -> list[Key]:
     link = site.uplinks[uplink - 1]
+    network = "mobile" if link.link_type in MOBILE else link.link_type  # one core for all of them
     return [
         Key("provider", link.provider),
         Key("uplink", f"{link.provider}|{site.province}"),
-        Key("link-provider", f"{link.link_type}|{link.provider}"),
-        Key("link-province", f"{link.link_type}|{site.province}"),
+        Key("link-provider", f"{network}|{link.provider}"),
+        Key("link-province", f"{network}|{site.province}"),
     ]

@@ -286,6 +286,20 @@ def test_a_group_that_is_told_alike_grows_by_one_site() -> None:
     assert len(change.sites) == 6
 
 
+def test_the_generations_of_a_mobile_network_fail_together() -> None:
+    """Two sites on 3G and two on 4G lose their one core, while fibre goes on: one incident."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(12)]
+    links = ("3g", "4g", "3g", "4g")
+    sites += [site(f"m{i}", PROVINCES[i], place=2, link=link) for i, link in enumerate(links)]
+    play = Play(registry(sites))
+    for i in range(4):
+        play.outage(f"m{i}", 5, 60, evidence=CUT)
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.scope == Scope("provider", "Unitel")
+    assert change.sites == ("m0", "m1", "m2", "m3")
+
+
 def test_a_link_in_trouble_for_hours_is_not_the_outage_of_its_provider() -> None:
     """It lost packets all morning; when the provider fails, that is another incident."""
     play = Play(registry(country()))
