@@ -26,7 +26,8 @@ from devices.readings import Readings
 
 __all__ = ["Engine", "SnapshotError"]
 
-GAP = 5  # a series has a gap when it was quiet for this many times its usual spacing
+GAP = 5  # a series has a gap when it was quiet for this many times its usual spacing ...
+APART = 1.5  # ... and readings so far apart are not in a row
 BLANK = np.array([(-1, 0.0, np.nan)], [("at", "i8"), ("spacing", "f8"), ("value", "f8")])
 
 
@@ -175,11 +176,11 @@ class Engine:
             readings, series, rows = readings.take(newer), series[newer], rows[newer]
         dt = (readings.at_ms - rows["at"]).astype(np.float64)
         spacing = rows["spacing"].copy()
-        gap = dt > GAP * spacing
+        gap, apart = dt > GAP * spacing, dt > APART * spacing
         moved = spacing + np.where(dt < spacing, 0.5, 0.1) * (np.minimum(dt, 3 * spacing) - spacing)
         young = (spacing == 0).nonzero()[0]  # one reading was heard, or none
         if len(young):
-            gap[young] = rows["at"][young] < 0
+            gap[young] = apart[young] = rows["at"][young] < 0
             moved[young] = np.where(gap[young], 0, dt[young])
         value, before = readings.value / self._scale[series], rows["value"].copy()
         rows["at"], rows["spacing"], rows["value"] = readings.at_ms, moved, value
@@ -189,6 +190,7 @@ class Engine:
             row=self._row[series],
             at_ms=readings.at_ms,
             gap=gap,
+            apart=apart,
             dt_ms=dt * ~gap,
             value=value,
             before=before,

@@ -30,18 +30,19 @@ def advance(
     need: NDArray[np.int64],
     dwell_ms: NDArray[np.int64] | int,
     good: NDArray[np.int64] | int,
-    gap: NDArray[np.bool_] | bool = False,
+    apart: NDArray[np.bool_] | bool = False,
 ) -> NDArray[np.int8]:
     """Take one reading of each row into its episode, in place; int8[n] of steps, 0 for none.
 
     A bad reading (out) opens an episode. It fires with the need-th bad reading, once it has
     lasted for dwell_ms. A pending one is closed by a good reading (inside), a firing one by
     `good` of them in a row. A reading that is neither changes nothing but the time held.
-    The time of a gap (dt_ms 0) neither resets the dwell nor counts towards it. gap: of a row
-    without a dwell; it ends a pending episode: what is on both sides of it is not in a row.
+    The time of a gap (dt_ms 0) neither resets the dwell nor counts towards it. apart: rounds are
+    missing before the reading. Without a dwell that ends a pending episode: what is on both sides
+    is not in a row, and what is missing may come late.
     """
     phase = rows["phase"]
-    lapsed = gap & (phase == PENDING) & (dwell_ms == 0)
+    lapsed = apart & (phase == PENDING) & (dwell_ms == 0)
     if np.count_nonzero(lapsed):
         out, inside = out & ~lapsed, inside | lapsed
     fresh = out & (phase == CLOSED)

@@ -51,7 +51,7 @@ class Limits:
             need=rules.readings[wave.row, side],
             dwell_ms=rules.dwell_ms[wave.row, side],
             good=rules.good[wave.row, side],
-            gap=wave.gap,
+            apart=wave.apart,
         )
         self.bank.put(wave.series, rows)
         yield from self._steps(places, wave, rows, steps)

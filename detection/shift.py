@@ -199,7 +199,7 @@ class Shift:
             need=need,
             dwell_ms=self._rules.dwell_ms[wave.row],
             good=GOOD,
-            gap=wave.gap,
+            apart=wave.apart,
         )
         accepted = (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
         accept(episode, steps, accepted)

@@ -15,15 +15,17 @@ class Wave(NamedTuple):
     """One reading of each of n series, newer than the one before it.
 
     series: intp[n]. row: intp[n], the metric's index in METRICS. at_ms: int64[n], event time.
-    gap: bool[n], the first reading of its series or the first after a gap. dt_ms: float64[n],
-    time since the reading before, 0 where gap. value: float64[n]; the voltage of a battery bank
-    is that of the 12 V bank which the tables speak of.
+    gap: bool[n], the first reading of its series or the first after a gap. apart: bool[n], a round
+    or more is missing before it. dt_ms: float64[n], time since the reading before, 0 where gap.
+    value: float64[n]; the voltage of a battery bank is that of the 12 V bank which the tables speak
+    of. before: float64[n], of the reading before.
     """
 
     series: NDArray[np.intp]
     row: NDArray[np.intp]
     at_ms: NDArray[np.int64]
     gap: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
     dt_ms: NDArray[np.float64]
     value: NDArray[np.float64]
     before: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Wave(NamedTuple):
             self.row[places],
             self.at_ms[places],
             self.gap[places],
+            self.apart[places],
             self.dt_ms[places],
             self.value[places],
             self.before[places],

@@ -24,8 +24,13 @@ LONGER_WAY, SHORTEST = "route-change", "_rtt_min_ms"
 GENERAL = ("limits", "shift", "noise", "drift", "stuck")
 # A voltage somewhat off: a supply that is weak, or a meter that reads a few percent wrong.
 MILD_MAINS = frozenset(("mains-low", "mains-high"))
+# A voltage far off is the supply, unless it is so for longer than a day's load.
+DEEP_MAINS = MILD_MAINS | {"mains-sag", "mains-surge"}
+DEEP_LONGEST_MS = 6 * 3_600_000
 # Faster than a room, a tank or a fridge can change: the sensor, whatever else it seems to find.
 BEYOND_NATURE = ("rate", "impossible")
+# Water becomes turbid within hours and unevenly; the lens of its sensor fouls over days.
+TURBID, UNEVEN = "water-turbid", ("shift", "noise")
 # A dry pipe and a dead sensor both read zero; a full tank and a sensor at its end both stand still.
 TWO_WAYS = ("zero", "stuck")
 
@@ -68,6 +73,8 @@ def _of_device(alerts: Sequence[Sign]) -> tuple[Cause, str | None]:
     if _is_one_meter(alerts):
         return "unknown", "one-meter"
     rules = _rules_on(named, alerts)
+    if TURBID in rules and not any(sign.alert and sign.alert.rule in UNEVEN for sign in alerts):
+        return "unknown", "crept-up"
     if len({sign.cause for sign in rules.values()} & {"sensor", "facility"}) < 2:
         return named.cause, None
     if any(rule in BEYOND_NATURE for rule in rules):
@@ -89,10 +96,17 @@ def _rules_on(named: Sign, alerts: Sequence[Sign]) -> dict[str, Sign]:
 
 
 def _is_one_meter(alerts: Sequence[Sign]) -> bool:
-    """One device, and nothing else, says that its mains voltage is a little off."""
+    """One device, and nothing else, says that its mains voltage is a little off, or for long."""
     known = {(sign.alert.device, sign.alert.metric) for sign in alerts if sign.alert}
-    rules = {sign.alert.rule for sign in alerts if sign.alert and not sign.is_of_habits}
-    return len(known) == 1 and bool(rules) and rules <= MILD_MAINS
+    named = [sign for sign in alerts if sign.alert and not sign.is_of_habits]
+    rules = {sign.alert.rule for sign in named if sign.alert}
+    if len(known) != 1 or not rules:
+        return False
+    return rules <= MILD_MAINS or (rules <= DEEP_MAINS and any(map(_outlasts_load, named)))
+
+
+def _outlasts_load(sign: Sign) -> bool:
+    return sign.ended_ms is not None and sign.ended_ms - sign.onset_ms > DEEP_LONGEST_MS
 
 
 def _named(alerts: Sequence[Sign]) -> Sign:

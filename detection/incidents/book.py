@@ -32,6 +32,7 @@ from devices.registry import Device, Registry
 PROBE = "connectivity-probe"
 HOLD_INTERVALS = 2  # an ordinary site waits so long for others that fail with it
 LONGEST_HOLD_MS = 10 * 60_000
+BACKFILL_MS = 2 * 60_000  # what an outbox kept of a short outage has come so long after it
 
 
 class Step(NamedTuple):
@@ -177,7 +178,7 @@ class Incidents:
         left = [sign for sign in self._shelf.waiting() if not self._join(sign, now_ms)]
         dark = [sign for sign in left if sign.outage]
         for sign in sorted(left, key=lambda s: s.outage is None):
-            due = sign.due_ms <= now_ms or _is_past(sign)
+            due = (sign.due_ms <= now_ms and not _is_coming_in(sign, now_ms)) or _is_past(sign)
             if sign.incident or not due or self._join(sign, now_ms):
                 continue
             if sign.outage or not self._is_below(sign, dark):
@@ -302,6 +303,13 @@ class Incidents:
 def _is_past(sign: Sign) -> bool:
     """An alert that is over already: nothing is gained by waiting."""
     return sign.alert is not None and sign.ended_ms is not None
+
+
+def _is_coming_in(sign: Sign, now_ms: int) -> bool:
+    """An outage that is over before it was told, of which devices still send what they measured:
+    it is told once they have said what it was."""
+    returned_ms = sign.outage.returned_ms if sign.outage else None
+    return returned_ms is not None and now_ms < returned_ms + BACKFILL_MS
 
 
 def _differs(a: IncidentChange, b: IncidentChange) -> bool:

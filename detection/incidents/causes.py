@@ -161,10 +161,13 @@ def _radio(case: Case) -> Verdict | None:
 
 
 def _other_uplink(case: Case) -> Verdict | None:
-    """One of two ways out is gone; rounds over the other one say nothing of it."""
+    """One of two ways out is gone; rounds over the other one say nothing of it, nor of rain."""
     if case.outage.scope != "uplink" or not case.outage.evidence.other_uplink_alive:
         return None
-    return Verdict("last-mile", 0.8, (Reason("other-uplink", {}),))
+    lasted, alive = length_ms(case.outage), (Reason("other-uplink", {}),)
+    if case.link_type in SATELLITE and lasted is not None and lasted <= FADE_LONGEST_MS:
+        return Verdict("unknown", 0.3, alive)
+    return Verdict("last-mile", 0.8, alive)
 
 
 def _measured_tiers(case: Case) -> Verdict | None:
@@ -219,8 +222,8 @@ RULES: tuple[Callable[[Case], Verdict | None], ...] = (
     _blocked,
     _mains,
     _device,
-    _other_uplink,
     _rain,
+    _other_uplink,
     _radio,
     _measured_tiers,
     _restarted,

@@ -46,7 +46,8 @@ def steps_of(*means: float) -> list[str]:
     for n, mean in enumerate([0.05, -0.05] * 10 + list(means)):
         rows["block_mean"] = mean
         zero, one = np.zeros(1, np.intp), np.ones(1)
-        wave = Wave(zero, zero, zero + n * BLOCK_MS, one < 0, one * BLOCK_MS, one, one)
+        never = one < 0
+        wave = Wave(zero, zero, zero + n * BLOCK_MS, never, never, one * BLOCK_MS, one, one)
         steps, *_ = follow(rows, wave, one)
         told += [PHASES.get(step, "clear") for step in steps.tolist() if step]
     return [phase for phase in told if phase != "pending"]

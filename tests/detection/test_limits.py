@@ -63,6 +63,15 @@ def test_readings_in_a_row_are_not_counted_over_a_gap() -> None:
     assert steps(feed.say([40]), "limits") == ["firing"]
 
 
+def test_readings_in_a_row_have_none_missing_between_them() -> None:
+    """A round that did not come, and may come late, is no bad one: five are counted anew."""
+    feed = Feed("connectivity-probe", "int_loss_pct")
+    feed.say([0] * 10 + [40] * 4)
+    feed.pause(60)
+    assert steps(feed.say([40] * 5), "limits") == ["clear", "pending"]
+    assert steps(feed.say([40]), "limits") == ["firing"]
+
+
 def test_a_24_volt_bank_is_judged_as_one() -> None:
     """Limits of a battery scale with the bank: 25 V is fine, 22 V is low, in its own volts."""
     feed = Feed("solar", "battery_v", params={"bank_v": 24})

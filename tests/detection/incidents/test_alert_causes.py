@@ -57,6 +57,34 @@ def test_what_two_rules_find_in_one_metric_is_one_incident() -> None:
     assert set(play.parents) == {noise.alert, turbid.alert}
 
 
+@pytest.mark.parametrize(("uneven", "cause"), [("", "unknown"), ("shift", "facility")])
+def test_turbid_water_that_crept_up_may_be_a_lens_that_fouls(uneven: str, cause: Cause) -> None:
+    """Mud comes with a jump; without one, or noise, nobody can tell."""
+    play = Play(registry([site("s00")]))
+    if uneven:
+        play.alert("env0-s00", 5, 90, rule=uneven, metric="turbidity_ntu")
+    play.alert("env0-s00", 20, 90, rule="water-turbid", metric="turbidity_ntu")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+@pytest.mark.parametrize(("hours", "cause"), [(5, "power"), (7, "unknown")])
+def test_a_sag_that_outlasts_any_load_may_be_the_meter(hours: int, cause: Cause) -> None:
+    """One meter far off: for some hours it is the supply; all night long an offset is as likely."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 5 + hours * 60, rule="mains-sag", metric="mains_v")
+    play.until(700)
+    assert [c.cause for c in play.latest().values()] == [cause]
+
+
+def test_loss_abroad_over_a_satellite_says_nothing() -> None:
+    """Rain shows on the longest way first."""
+    play = Play(registry([site("s00", link="vsat-geo")]))
+    play.alert("probe-s00", 5, 60, nature="connectivity", metric="int_loss_pct")
+    play.until(200)
+    assert [c.cause for c in play.latest().values()] == ["unknown"]
+
+
 def test_a_low_battery_is_the_sensor_s_trouble() -> None:
     """Of a thermometer the battery is its own."""
     play = Play(registry([site("s00")]))
@@ -97,6 +125,7 @@ def test_a_full_line_is_congestion(lossy: bool) -> None:
         ("limits", "humidity_pct", "condition", "low", "sensor"),
         ("limits", "temperature_c", "condition", "high", "facility"),
         ("shift", "mains_v", "condition", "low", "unknown"),
+        ("noise", "mains_v", "data_quality", "high", "unknown"),
         ("mains-low", "mains_v", "condition", "low", "power"),
     ],
 )

@@ -286,6 +286,17 @@ def test_a_group_that_is_told_alike_grows_by_one_site() -> None:
     assert len(change.sites) == 6
 
 
+def test_an_outage_that_is_over_is_told_when_its_backfill_is_in() -> None:
+    """It ended while it waited for others; who hears of it then hears what it was, two minutes
+    after the devices came back."""
+    play = Play(registry([site("s00")], interval_s=300))
+    play.outage("s00", 5, 29, evidence=CUT)
+    play.until(30.5)
+    assert play.changes == []
+    play.until(60)
+    assert play.changes[0].at_ms == START_MS + 31 * 60_000
+
+
 def test_the_generations_of_a_mobile_network_fail_together() -> None:
     """Two sites on 3G and two on 4G lose their one core, while fibre goes on: one incident."""
     sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(12)]
