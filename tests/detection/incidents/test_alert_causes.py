@@ -285,3 +285,23 @@ def test_only_the_same_reading_is_in_doubt(found: list[tuple[str, str, str]], ca
         alert = play.alert(device, 5, 60, rule=rule, nature=nature, metric=metric)
         signs.append(sign_of_alert(alert, "", "", error_ms=0, due_ms=0, group_ms=0))
     assert verdict_of_alerts(signs, (), group=False).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "rule", "cause"),
+    [
+        ("water-quality", "conductivity_uscm", "shift", "unknown"),
+        ("water-quality", "conductivity_uscm", "noise", "sensor"),
+        ("solar", "battery_v", "shift", "unknown"),
+        ("solar", "battery_v", "limits", "facility"),
+        ("water-level", "pressure_bar", "shift", "unknown"),
+    ],
+)
+def test_what_water_or_weather_may_move_is_not_blamed_on_the_sensor(
+    kind: str, metric: str, rule: str, cause: Cause
+) -> None:
+    """A flood changes what water conducts, a dark week what a battery holds."""
+    nature = "data_quality" if metric == "conductivity_uscm" else "condition"
+    play = Play(registry([site("s00")]))
+    alert = play.alert("env0-s00", 5, 60, rule=rule, metric=metric, nature=nature)
+    assert cause_of_alert(alert, kind) == cause
