@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from detection.incidents.causes import FADE_LONGEST_MS, Reason, Verdict
+from detection.alerts import AlertChange
+from detection.incidents.causes import FADE_LONGEST_MS, Facts, Reason, Verdict
 from detection.incidents.changes import Cause
 from detection.incidents.signs import Sign
 
@@ -56,7 +57,7 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     alerts = [sign for sign in signs if sign.alert is not None]
     first = alerts[0]
     assert first.alert is not None
-    reason = Reason("alerts", {"n": len(alerts), "first": first.alert.rule})
+    reason = reason_of_alerts(len(alerts), first.alert)
     if group:
         return Verdict(first.cause, SURE, (reason,))
     if _is_connectivity(first):
@@ -65,6 +66,14 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bo
     cause, why = _of_device(alerts)
     reasons = (reason,) if why is None else (reason, Reason(why, {}))
     return Verdict(cause, UNSURE.get(cause, SURE), reasons)
+
+
+def reason_of_alerts(n: int, first: AlertChange) -> Reason:
+    """That n alerts speak for a cause, and what the first one is about."""
+    facts: Facts = {"n": n, "first": first.rule}
+    if not first.metric:
+        return Reason("alerts-of-device", facts)
+    return Reason("alerts", {**facts, "metric": first.metric})
 
 
 def _of_device(alerts: Sequence[Sign]) -> tuple[Cause, str | None]:

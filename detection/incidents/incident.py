@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from detection.incidents.alert_verdicts import Hint, verdict_of_alerts
+from detection.incidents.alert_verdicts import Hint, reason_of_alerts, verdict_of_alerts
 from detection.incidents.causes import Case, Reason, Verdict, cause_of_outage
 from detection.incidents.changes import Cause, IncidentChange, IncidentPhase, IncidentState, Scope
 from detection.incidents.group_causes import FITTING, cause_of_group, votes_of, winner_of
@@ -207,7 +207,7 @@ def _with_alerts(verdict: Verdict, outage: Outage, signs: Sequence[Sign]) -> Ver
     if cause == "power" and outage.evidence.rounds:
         return verdict
     first = next(s.alert for s in signs if s.alert and s.cause == cause)
-    reason = Reason("alerts", {"n": causes[cause], "first": first.rule})
+    reason = reason_of_alerts(causes[cause], first)
     return Verdict(cause, 0.75, (reason, *verdict.reasons))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 
 from detection.incidents.causes import Reason
-from detection.texts import Words
+from detection.texts import Words, name_of
 
 
 def say(reasons: Iterable[Reason]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -29,6 +29,8 @@ def _sentence(reason: Reason) -> Words:
     if "group" in reason.facts:
         words = group_name(str(reason.facts["group"]), str(reason.facts["id"]))
         fields[0]["group"], fields[1]["group"] = words
+    if "metric" in reason.facts:
+        fields[0]["name"], fields[1]["name"] = name_of(str(reason.facts["metric"]))
     return Words(*(text.format(**fields[n]) for n, text in enumerate(template)))
 
 

@@ -192,9 +192,9 @@ def test_one_meter_a_little_off_is_no_proof(found: list[tuple[str, str]], cause:
         (["tank-full", "stuck"], "unknown", "A sensor at zero"),
         (["limits", "rate"], "sensor", "The value jumped"),
         (["limits", "rate", "stuck"], "sensor", "The value jumped"),
-        (["stuck"], "sensor", "1 alerts"),
-        (["tank-full", "limits"], "facility", "2 alerts"),
-        (["tank-full", "drift"], "facility", "2 alerts"),
+        (["stuck"], "sensor", "Alerts: 1"),
+        (["tank-full", "limits"], "facility", "Alerts: 2"),
+        (["tank-full", "drift"], "facility", "Alerts: 2"),
     ],
 )
 def test_a_condition_and_a_bad_reading_of_one_metric(
@@ -305,3 +305,22 @@ def test_what_water_or_weather_may_move_is_not_blamed_on_the_sensor(
     play = Play(registry([site("s00")]))
     alert = play.alert("env0-s00", 5, 60, rule=rule, metric=metric, nature=nature)
     assert cause_of_alert(alert, kind) == cause
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "en", "lo"),
+    [
+        ("mains_v", "mains-sag", "mains voltage (rule mains-sag)", "ແຮງດັນໄຟຟ້າ (ກົດເກນ mains-sag)"),
+        ("", "clock-skew", "the device as a whole (rule clock-skew)", "ອຸປະກອນທັງໝົດ"),
+    ],
+)
+def test_the_evidence_says_what_the_first_alert_is_about(
+    metric: str, rule: str, en: str, lo: str
+) -> None:
+    """In words, in both languages."""
+    play = Play(registry([site("s00")]))
+    play.alert("env0-s00", 5, 60, rule=rule, metric=metric)
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.evidence[0] == f"Alerts: 1. The first: {en}."
+    assert lo in change.evidence_lo[0]
