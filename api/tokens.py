@@ -69,7 +69,7 @@ class Keys:
     """An issuer's keys by id: kept for a while, asked for again where one is unknown.
 
     Never more often than every 30 s, whatever callers send; where the issuer does not answer, what
-    it said last holds for an hour.
+    it said last holds for an hour. One thread asks; who has a key that is known does not wait.
     """
 
     def __init__(self, source: str, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -81,18 +81,28 @@ class Keys:
 
     def get(self, kid: str) -> jwt.PyJWK:
         """The key of an id. Raises TokenError."""
-        with self._lock:
+        known = kid in self._keys
+        if not (known and self._now_s() - self._read_s <= FRESH_S):
+            self._renew(kid, wait=not known)
+        if self._now_s() - self._read_s > KEPT_S:
+            raise TokenError("the keys of its issuer cannot be had")
+        try:
+            return self._keys[kid]
+        except KeyError as exc:
+            raise TokenError("it is signed with a key that its issuer does not have") from exc
+
+    def _renew(self, kid: str, *, wait: bool) -> None:
+        """Ask the issuer where that is due; wait: for another thread that asks already."""
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
             now_s = self._now_s()
             is_due = kid not in self._keys or now_s - self._read_s > FRESH_S
             if is_due and now_s - self._tried_s >= AT_MOST_EVERY_S:
                 self._tried_s = now_s
                 self._read(now_s)
-            if now_s - self._read_s > KEPT_S:
-                raise TokenError("the keys of its issuer cannot be had")
-            try:
-                return self._keys[kid]
-            except KeyError as exc:
-                raise TokenError("it is signed with a key that its issuer does not have") from exc
+        finally:
+            self._lock.release()
 
     def _read(self, now_s: float) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -243,6 +244,38 @@ def test_the_keys_are_asked_for_seldom_and_kept_for_a_while(file: Path) -> None:
     now_s += 1
     with pytest.raises(TokenError, match="cannot be had"):
         keys.get("rsa")
+
+
+def test_a_slow_issuer_holds_up_nobody_whose_key_is_known(file: Path) -> None:
+    """While one thread asks for an unknown key, or again for a known one, others go on."""
+    now_s = 1000.0
+    keys = Keys(str(file), lambda: now_s)
+    keys.get("rsa")
+    asked, answered = threading.Event(), threading.Event()
+
+    def slow(now_s: float) -> None:
+        asked.set()
+        assert answered.wait(20)
+
+    keys._read = slow  # type: ignore[method-assign]
+    now_s += 31
+    refused: list[TokenError] = []
+
+    def ask() -> None:
+        try:
+            keys.get("unknown")
+        except TokenError as exc:
+            refused.append(exc)
+
+    stranger = threading.Thread(target=ask)
+    stranger.start()
+    assert asked.wait(20)
+    assert keys.get("rsa").key_id == "rsa"
+    now_s += 400  # what is known is due to be asked for again, and somebody does
+    assert keys.get("rsa").key_id == "rsa"
+    answered.set()
+    stranger.join(20)
+    assert len(refused) == 1
 
 
 def test_a_token_opens_the_api(own_world: World, file: Path) -> None:
