@@ -68,8 +68,8 @@ def explain(finding: Finding) -> Words:
 
 
 def name_of(metric: str) -> Words:
-    """The name of a metric in words."""
-    return NAMES[metric]
+    """The name of a metric in words; one that an upgrade took away is called by its id."""
+    return NAMES.get(metric, Words(metric, metric))
 
 
 def _advice(finding: Finding) -> Words:

@@ -107,11 +107,11 @@ def _rules_on(named: Sign, alerts: Sequence[Sign]) -> dict[str, Sign]:
 def _is_one_meter(alerts: Sequence[Sign]) -> bool:
     """One device, and nothing else, says that its mains voltage is a little off, or for long."""
     known = {(sign.alert.device, sign.alert.metric) for sign in alerts if sign.alert}
-    named = [sign for sign in alerts if sign.alert and not sign.is_of_habits]
-    rules = {sign.alert.rule for sign in named if sign.alert}
+    by_rule = [sign for sign in alerts if sign.alert and not sign.is_of_habits]
+    rules = {sign.alert.rule for sign in by_rule if sign.alert}
     if len(known) != 1 or not rules:
         return False
-    return rules <= MILD_MAINS or (rules <= DEEP_MAINS and any(map(_outlasts_load, named)))
+    return rules <= MILD_MAINS or (rules <= DEEP_MAINS and any(map(_outlasts_load, by_rule)))
 
 
 def _outlasts_load(sign: Sign) -> bool:
