@@ -42,9 +42,8 @@ class Engine:
         """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        every = (Limits, Stuck, Shift, Loss, Slow)
-        chosen = [one for one in every if rules is None or one.rule in rules]
-        self._detectors: list[Limits | Stuck | Shift | Loss | Slow] = [one() for one in chosen]
+        every = (Limits(), Stuck(), Shift(catalogue), Loss(), Slow())
+        self._detectors = [one for one in every if rules is None or one.rule in rules]
         self._rules = Rules(catalogue, self._clock) if rules is None else None
         self._company = Company(catalogue)
         self._gap = Gap(catalogue, self._clock)

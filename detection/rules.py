@@ -79,6 +79,16 @@ class ShiftRules(NamedTuple):
     applies: NDArray[np.bool_]
 
 
+class SlowTripsRules(NamedTuple):
+    """Arrays over METRICS. tier: which of `tiers` tiers a median or shortest trip leads to, -1 for
+    other metrics. shortest: it is the shortest one. told: it is the median that is told of."""
+
+    tier: NDArray[np.intp]
+    shortest: NDArray[np.bool_]
+    told: NDArray[np.bool_]
+    tiers: int
+
+
 class StuckRules(NamedTuple):
     """Arrays over METRICS.
 
@@ -186,6 +196,23 @@ def read_loss() -> NDArray[np.bool_]:
 def read_slow() -> NDArray[np.bool_]:
     """bool over METRICS: what a speed test says of a link."""
     return _named("slow.csv")
+
+
+def read_slow_trips() -> SlowTripsRules:
+    """The table of round trips that are judged together, a row for each tier."""
+    table = list(rows_of("slow_trips.csv"))
+    rules = SlowTripsRules(
+        tier=np.full(len(METRICS), -1, np.intp),
+        shortest=np.zeros(len(METRICS), np.bool_),
+        told=np.zeros(len(METRICS), np.bool_),
+        tiers=len(table),
+    )
+    for tier, (median, cells) in enumerate(table):
+        shortest = KINDS[median.kind].metrics[cells["shortest"]]
+        rules.tier[[median.row, shortest.row]] = tier
+        rules.shortest[shortest.row] = True
+        rules.told[median.row] = cells["told"] == "yes"
+    return rules
 
 
 def read_gap() -> NDArray[np.bool_]:

@@ -12,9 +12,11 @@ from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
+from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics
 from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
 from detection.waves import Step, Wave
+from devices.catalogue import Catalogue
 from devices.kinds import METRICS
 
 SURE_N = 50  # readings before what is found is more than information
@@ -62,8 +64,9 @@ class Shift:
 
     rule = "shift"
 
-    def __init__(self) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self._rules = read_shift()
+        self._slow_trips = SlowTrips(catalogue, self._rules.offset)
         self._statistics = Statistics(self._rules)
         self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
         self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
@@ -71,7 +74,8 @@ class Shift:
     @property
     def banks(self) -> dict[str, Bank]:
         """State, by name."""
-        return {"shift": self._statistics.bank, "seasons": self._statistics.cells}
+        own = {"shift": self._statistics.bank, "seasons": self._statistics.cells}
+        return {**own, "slow-trips": self._slow_trips.bank}
 
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins, fires or ends with these readings."""
@@ -81,9 +85,12 @@ class Shift:
         rows = self._statistics.bank.take(wave.series)
         y = self._scaled(wave)
         look = self._statistics.score(rows, wave, y)
+        slow_trips = self._slow_trips.judge(wave, look.blend, rows["seasoned"] > 0)
+        found = [step._replace(place=int(places[step.place])) for step in slow_trips]
         busy = self._busy(rows, wave, look)
         self._statistics.learn(rows, wave, look, busy.which if busy else NOWHERE)
-        found = list(self._drift(places, wave, rows, look)) if len(look.turned) else []
+        if len(look.turned):
+            found += self._drift(places, wave, rows, look)
         if busy:
             some = some_of(rows, busy.which)
             found += self._follow(places[busy.which], wave.take(busy.which), some, busy)

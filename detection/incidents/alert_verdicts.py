@@ -21,8 +21,9 @@ QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms", "http_total_ms")
 NEAR = ("gw_", "isp_", "nat_")  # what lies on the way within the country
 # The shortest round trip rose with the others: no queue does that.
 LONGER_WAY, SHORTEST = "route-change", "_rtt_min_ms"
-# Rules that judge many metrics: what they find abroad alone may come from anywhere.
-GENERAL = ("limits", "shift", "noise", "drift", "stuck")
+# Rules that judge many metrics, or what many causes bring about: what they find abroad alone may
+# come from anywhere.
+GENERAL = ("limits", "shift", "noise", "drift", "stuck", "slow-trips")
 # A voltage somewhat off: a supply that is weak, or a meter that reads a few percent wrong.
 MILD_MAINS = frozenset(("mains-low", "mains-high"))
 # A voltage far off is the supply, unless it is so for longer than a day's load.

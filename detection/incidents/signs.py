@@ -22,7 +22,7 @@ FLEETING_MS = 25 * 60_000  # five readings of a slow sensor
 # Rules that compare a metric with its own past. What they find has no name of its own.
 HABITS = ("shift", "noise", "drift")
 # Rules that need a while before they are sure.
-GRADUAL = (*HABITS, "loss", "international-slow", "congestion", "route-change")
+GRADUAL = (*HABITS, "loss", "international-slow", "congestion", "slow-trips", "route-change")
 
 # Causes whose alerts at several sites may have one origin. The others are each site's own.
 GROUPED: dict[Cause, Family] = {

@@ -74,6 +74,7 @@ JUDGED |= {
     "route-change": [KINDS["connectivity-probe"].metrics["nat_rtt_min_ms"]],
     "international-slow": [KINDS["connectivity-probe"].metrics["int_rtt_min_ms"]],
     "congestion": [KINDS["connectivity-probe"].metrics["nat_rtt_p50_ms"]],
+    "slow-trips": [KINDS["connectivity-probe"].metrics["nat_rtt_p50_ms"]],
     "probe-outside": [METRICS[FRIDGE_ROW]],
 }
 DEVICE_RULES = {"silence": "environment", "clock-skew": "environment"}

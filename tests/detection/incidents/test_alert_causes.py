@@ -105,6 +105,19 @@ def test_a_longer_way_is_the_provider_s(rule: str) -> None:
     assert {c.cause for c in play.latest().values()} == {"provider"}
 
 
+@pytest.mark.parametrize(("longer", "cause"), [(False, "congestion"), (True, "provider")])
+def test_slow_trips_are_a_full_line_or_a_longer_way(longer: bool, cause: Cause) -> None:
+    """On all tiers: congestion, unless the way is another one."""
+    play = Play(registry([site("s00")]))
+    if longer:
+        play.alert("probe-s00", 5, 300, nature="connectivity", rule="route-change",
+                   severity="info", metric="nat_rtt_min_ms")  # fmt: skip
+    play.alert("probe-s00", 6, 60, nature="connectivity", rule="slow-trips",
+               metric="nat_rtt_p50_ms")  # fmt: skip
+    play.until(200)
+    assert {c.cause for c in play.latest().values()} == {cause}
+
+
 @pytest.mark.parametrize("lossy", [False, True])
 def test_a_full_line_is_congestion(lossy: bool) -> None:
     """The median rises, the shortest trip does not; what is lost then is lost by the queue."""

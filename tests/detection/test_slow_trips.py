@@ -1,0 +1,135 @@
+"""Slow trips: what lasts on all tiers is told, what a single tier or another way does is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from detection.engine import Engine
+from detection.findings import Finding
+from devices.readings import Readings
+from tests.detection.feed import Talk, split, steps
+from tests.detection.test_period_rules import STEP_S, Shape, days, talk
+
+WAYS_MS = {"isp": 4.0, "nat": 12.0, "int": 50.0}
+HOUR = 1 / 24
+
+
+def trips(longer_ms: float = 0.0, **slower: float) -> Shape:
+    """Round trips of restless tiers; slower: how many times as long packets wait, by tier.
+
+    longer_ms: of the way itself, to every tier.
+    """
+
+    def shape(hour: float, rng: np.random.Generator) -> dict[str, float]:
+        said = {}
+        for tier, way_ms in WAYS_MS.items():
+            wait_ms = (2 + 2 * (8 <= hour < 16)) * rng.gamma(4, 0.25) * slower.get(tier, 1.0)
+            said[f"{tier}_rtt_min_ms"] = way_ms + longer_ms + 0.05 * wait_ms
+            said[f"{tier}_rtt_p50_ms"] = way_ms + longer_ms + wait_ms
+        return said
+
+    return shape
+
+
+def slow(found: list[Finding]) -> list[str]:
+    """The phases of what is said of slow trips."""
+    return steps(found, "slow-trips")
+
+
+@pytest.fixture
+def lived() -> tuple[Talk, np.random.Generator]:
+    """A probe on the morning of its fifth day."""
+    rng, probe = np.random.default_rng(3), talk("connectivity-probe")
+    assert slow(days(probe, 4 + 9 * HOUR, trips(), rng)) == []
+    return probe, rng
+
+
+def test_what_is_slow_on_all_tiers_is_told(lived: tuple[Talk, np.random.Generator]) -> None:
+    """Within five rounds, of the national median, with what is usual; and it ends."""
+    probe, rng = lived
+    began_ms = probe.at_ms
+    found = days(probe, 2 * HOUR, trips(isp=5, nat=5, int=5), rng)
+    (fired,) = [f for f in found if f.rule == "slow-trips"]
+    assert (fired.metric, fired.phase, fired.nature) == ("nat_rtt_p50_ms", "firing", "connectivity")
+    assert fired.at_ms - began_ms <= 5 * STEP_S * 1000
+    assert fired.expected is not None
+    assert 12 < fired.expected[1] < 25
+    assert slow(days(probe, 4 * HOUR, trips(), rng)) == ["clear"]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [trips(isp=8), trips(longer_ms=30), trips(longer_ms=4), trips(longer_ms=30, isp=2, nat=2)],
+    ids=["one tier", "another way", "a little longer way", "another way, restless"],
+)
+def test_what_is_no_full_line_is_silent(
+    shape: Shape, lived: tuple[Talk, np.random.Generator]
+) -> None:
+    """The router of a near tier may be slow to answer, and a longer way is no waiting."""
+    probe, rng = lived
+    assert slow(days(probe, 3 * HOUR, shape, rng)) == []
+
+
+def test_what_recurs_is_the_link_s_habit(lived: tuple[Talk, np.random.Generator]) -> None:
+    """A short rush is told once; the next one like it is not, one that lasts is."""
+    probe, rng = lived
+    rush = trips(isp=3, nat=3, int=3)
+    assert "firing" in slow(days(probe, HOUR, rush, rng))
+    days(probe, 1 - HOUR, trips(), rng)
+    days(probe, HOUR, rush, rng)
+    days(probe, 1 - HOUR, trips(), rng)
+    assert slow(days(probe, HOUR / 2, rush, rng)) == []
+    assert slow(days(probe, 6 * HOUR, trips(isp=6, nat=6, int=6), rng)) == ["firing"]
+
+
+def test_a_missing_round_begins_the_sum_anew(lived: tuple[Talk, np.random.Generator]) -> None:
+    """It may come late, and what is late raises no alarm."""
+    probe, rng = lived
+    rush = trips(isp=20, nat=20, int=20)
+    for _ in range(4):
+        assert slow(days(probe, HOUR / 12, rush, rng)) == []
+        probe.pause(STEP_S)
+    assert slow(days(probe, 4 * HOUR / 12, rush, rng)) == ["firing"]
+
+
+def test_nothing_is_judged_before_two_days_were_lived() -> None:
+    """What a day of this link looks like is not known yet."""
+    rng, probe = np.random.default_rng(4), talk("connectivity-probe")
+    days(probe, 1.4, trips(), rng)
+    assert slow(days(probe, 2 * HOUR, trips(isp=9, nat=9, int=9), rng)) == []
+
+
+def test_rounds_of_many_probes_in_one_batch_are_told_apart() -> None:
+    """As one by one: a wave holds a round of each device, whichever order they came in."""
+    rng = np.random.default_rng(5)
+    probe = talk("connectivity-probe")
+    catalogue, at_ms = probe.catalogue, probe.at_ms
+    devices = [replace(probe.device, device=f"d{n}") for n in range(3)]
+    rounds: list[Readings] = []
+    alone, together = Engine(catalogue), Engine(catalogue)
+    one_by_one: list[Finding] = []
+    for n in range(round(4.6 * 288)):
+        at_ms += round(STEP_S * 1000)
+        hour = (at_ms + 7 * 3_600_000) % 86_400_000 / 3_600_000
+        rushed = n > 4.4 * 288
+        for k, said_by in enumerate(devices):
+            times = 5.0 if rushed and k == 1 else 1.0
+            shape = trips(isp=times, nat=times, int=times)
+            live, _ = split(catalogue, said_by, at_ms, shape(hour, rng))
+            rounds.append(live)
+            one_by_one += alone.score(live)
+    batch = Readings(
+        *(
+            np.concatenate([getattr(one, name) for one in rounds])
+            for name in ("series", "at_ms", "received_ms", "value")
+        )
+    )
+    found = together.score(batch)
+    assert {f.device for f in found if f.rule == "slow-trips"} == {"d1"}
+    keys = [(f.device, f.rule, f.phase, f.onset_ms) for f in one_by_one if f.rule == "slow-trips"]
+    assert keys == [
+        (f.device, f.rule, f.phase, f.onset_ms) for f in found if f.rule == "slow-trips"
+    ]
