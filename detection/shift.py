@@ -85,9 +85,9 @@ class Shift:
         rows = self._statistics.bank.take(wave.series)
         y = self._scaled(wave)
         look = self._statistics.score(rows, wave, y)
-        slow_trips = self._slow_trips.judge(wave, look.blend, rows["seasoned"] > 0)
-        found = [step._replace(place=int(places[step.place])) for step in slow_trips]
-        busy = self._busy(rows, wave, look)
+        slow, alone = self._slow_trips.judge(wave, look, rows["seasoned"] > 0)
+        found = [step._replace(place=int(places[step.place])) for step in slow]
+        busy = self._busy(rows, wave, look, alone)
         self._statistics.learn(rows, wave, look, busy.which if busy else NOWHERE)
         if len(look.turned):
             found += self._drift(places, wave, rows, look)
@@ -98,8 +98,8 @@ class Shift:
         self._statistics.bank.put(wave.series, rows)
         yield from found
 
-    def _busy(self, rows: Rows, wave: Wave, look: Look) -> _Busy | None:
-        """None where nothing is.
+    def _busy(self, rows: Rows, wave: Wave, look: Look, alone: NDArray[np.bool_]) -> _Busy | None:
+        """None where nothing is. alone: bool[n], what a tier says alone is not out.
 
         Nothing is out within its range, where nearly every reading is: no limit is asked of those.
         """
@@ -116,6 +116,7 @@ class Shift:
         rows, row, scored = some_of(rows, which), wave.row[which], look.scored(which)
         limit = self._statistics.limit(rows, row, scored.unit)
         beyond = (scored.over > np.maximum(limit, rows["bar"])) & self._is_worse(row, rows, scored)
+        beyond &= ~alone[which][:, None]
         some = (beyond.any(axis=1) | (opened[which] != CLOSED)).nonzero()[0]
         if not len(some):
             return None

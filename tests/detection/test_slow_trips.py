@@ -73,6 +73,17 @@ def test_what_is_no_full_line_is_silent(
     assert slow(days(probe, 3 * HOUR, shape, rng)) == []
 
 
+@pytest.mark.parametrize(("beyond", "told"), [(1, False), (8, True)])
+def test_a_router_that_is_slow_to_answer_is_no_shift(
+    beyond: float, told: bool, lived: tuple[Talk, np.random.Generator]
+) -> None:
+    """What the next tier beyond does not show is not the way."""
+    probe, rng = lived
+    found = days(probe, 3 * HOUR, trips(isp=8, nat=beyond, int=beyond), rng)
+    metrics = {f.metric for f in found if f.rule == "shift" and f.phase == "firing"}
+    assert ("isp_rtt_p50_ms" in metrics) == told
+
+
 def test_what_recurs_is_the_link_s_habit(lived: tuple[Talk, np.random.Generator]) -> None:
     """A short rush is told once; the next one like it is not, one that lasts is."""
     probe, rng = lived
