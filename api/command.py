@@ -24,6 +24,7 @@ from runtime import log as log_format
 from runtime.arguments import whole_number
 from runtime.clock import clock_from
 from runtime.loops import Loops
+from runtime.ports import LAST_PORT
 from runtime.report_rules import rules_from
 from runtime.settings import Oidc, Settings
 from runtime.stores import open_ledger, open_series
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="overrides http.host")
     parser.add_argument(
         "--port",
-        type=whole_number(0, 2**16 - 1, "a port, 0 to 65535"),
+        type=whole_number(0, LAST_PORT, f"a port, 0 to {LAST_PORT}"),
         metavar="PORT",
         help="overrides http.port; 0 takes any free one",
     )

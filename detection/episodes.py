@@ -42,7 +42,7 @@ def advance(
     is not in a row, and what is missing may come late.
     """
     phase = rows["phase"]
-    lapsed = apart & (phase == PENDING) & (dwell_ms == 0)
+    lapsed = apart & lapses(rows, dwell_ms)
     if np.count_nonzero(lapsed):
         out, inside = out & ~lapsed, inside | lapsed
     fresh = out & (phase == CLOSED)
@@ -58,6 +58,12 @@ def advance(
         steps[which] = step
     rows["phase"] = np.where(steps == 0, phase, np.where(over, CLOSED, steps))
     return steps
+
+
+def lapses(rows: Rows, dwell_ms: NDArray[np.int64] | int) -> NDArray[np.bool_]:
+    """bool[n]: the episode ends where rounds are missing: it is pending, and has no dwell."""
+    ended: NDArray[np.bool_] = (rows["phase"] == PENDING) & (dwell_ms == 0)
+    return ended
 
 
 def accept(rows: Rows, steps: NDArray[np.int8], which: NDArray[np.bool_]) -> None:

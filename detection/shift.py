@@ -59,7 +59,7 @@ class Shift:
     changes from reading to reading. A statistic is out when it leaves its range by more than tau
     times the range, and by more than the least change worth an alert; both are the table's, per
     metric. What is out feeds neither ranges nor seasons. The first three are the rule shift, the
-    fourth is the rule noise.
+    fourth is the rule noise. Drift and slow trips are found by the same seasons.
     """
 
     rule = "shift"

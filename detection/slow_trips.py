@@ -7,18 +7,19 @@ lasts adds up. A near tier that is slow alone is no trouble of the way: routers 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows
-from detection.episodes import CLEAR, CLOSED, FIRING
-from detection.findings import Phase
+from detection.episodes import CLEAR, CLOSED, FIRING, PHASES
+from detection.ranges import DAY_MS
 from detection.rules import read_slow_trips
 from detection.statistics_rows import FAST, Look
 from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
 
-DAY_MS = 86_400_000
 BORNE = 0.2  # natural logarithm of how much longer than usual trips may be
 MOST = 0.6  # that a tier counts for: three times what is borne, so that one of three says nothing
 MOST_ROUND = 0.6  # a round adds or takes away
@@ -42,6 +43,21 @@ BLANK = np.zeros(
         ("record", "f8"),  # the highest that went away by itself
     ],
 )
+
+
+class _Trips(NamedTuple):
+    """k readings of round trips; intp[k] each: places in the wave, metrics, which device that is
+    told of it is, and the tier."""
+
+    at: NDArray[np.intp]
+    row: NDArray[np.intp]
+    place: NDArray[np.intp]
+    tier: NDArray[np.intp]
+
+    @property
+    def of(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Places in a table of devices by tiers."""
+        return self.place, self.tier
 
 
 class SlowTrips:
@@ -75,9 +91,10 @@ class SlowTrips:
         told = (self._rules.told[wave.row] & known).nonzero()[0]
         if not len(told):
             return [], alone
-        which, place = self._join(wave, known, told)
-        slower = self._slower(wave, look.blend, which, place, len(told))
-        alone[which] = self._alone(wave, look, which, place, len(told))
+        medians = self._join(wave, ~self._rules.shortest[wave.row] & known, told)
+        shortest = self._join(wave, self._rules.shortest[wave.row] & known, told)
+        slower = self._slower(wave, look.blend, medians, shortest, len(told))
+        alone[medians.at] = self._alone(look, medians, len(told))
         rows = self.bank.take(wave.series[told])
         phases = _follow(rows, slower, wave.take(told))
         self.bank.put(wave.series[told], rows)
@@ -87,79 +104,55 @@ class SlowTrips:
         ]
         return steps, alone
 
-    def _join(
-        self, wave: Wave, known: NDArray[np.bool_], told: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Places in the wave of the trips of the devices of `told`, and which of these it is."""
-        which = ((self._rules.tier[wave.row] >= 0) & known).nonzero()[0]
-        number = self._catalogue.device_number[wave.series]
-        order = np.argsort(number[told])
-        place = np.searchsorted(number[told], number[which], sorter=order)
+    def _join(self, wave: Wave, wanted: NDArray[np.bool_], told: NDArray[np.intp]) -> _Trips:
+        """The wanted trips of the devices that `told` are of."""
+        rules, number = self._rules, self._catalogue.device_number
+        at = (wanted & (rules.tier[wave.row] >= 0)).nonzero()[0]
+        theirs, mine = number[wave.series[told]], number[wave.series[at]]
+        order = np.argsort(theirs)
+        place = np.searchsorted(theirs, mine, sorter=order)
         place = order[place.clip(max=len(told) - 1)]
-        mine = number[told[place]] == number[which]
-        return which[mine], place[mine]
+        found = theirs[place] == mine
+        at, place = at[found], place[found]
+        return _Trips(at, wave.row[at], place, rules.tier[wave.row[at]])
 
     def _slower(
-        self,
-        wave: Wave,
-        season: NDArray[np.float64],
-        which: NDArray[np.intp],
-        place: NDArray[np.intp],
-        n: int,
+        self, wave: Wave, season: NDArray[np.float64], medians: _Trips, shortest: _Trips, n: int
     ) -> NDArray[np.float64]:
         """float64[n]: mean over tiers of the log of how much longer than usual trips took."""
-        rules, row, value = self._rules, wave.row[which], wave.value[which]
-        tier, usual, offset = rules.tier[row], season[which], self._offset[row]
-        longer, ways = np.zeros((2, n, rules.tiers))
-        short = rules.shortest[row]
-        of = place[short], tier[short]
-        ways[of] = np.exp(usual[short]) - offset[short]
-        longer[of] = np.maximum(value[short] - ways[of], 0)
-        of = place[~short], tier[~short]
-        usual, offset = usual[~short], offset[~short]
-        more, way = longer[of], ways[of]
-        slower = np.log(np.maximum(value[~short] - more, 0) + offset) - usual
+        longer, ways = np.zeros((2, n, self._rules.tiers))
+        ways[shortest.of] = np.exp(season[shortest.at]) - self._offset[shortest.row]
+        longer[shortest.of] = np.maximum(wave.value[shortest.at] - ways[shortest.of], 0)
+        usual, offset = season[medians.at], self._offset[medians.row]
+        more, way = longer[medians.of], ways[medians.of]
+        slower = np.log(np.maximum(wave.value[medians.at] - more, 0) + offset) - usual
         counts = more <= np.maximum(SAME_SHARE * way, SAME_MS)
         counts &= np.exp(usual) - offset >= way  # else it was learned on another way
-        slower = np.minimum(slower, MOST)
-        total = np.bincount(of[0], slower * counts, n)
-        return total / np.maximum(np.bincount(of[0], counts, n), 1)
+        total = np.bincount(medians.place, np.minimum(slower, MOST) * counts, n)
+        return total / np.maximum(np.bincount(medians.place, counts, n), 1)
 
-    def _alone(
-        self,
-        wave: Wave,
-        look: Look,
-        which: NDArray[np.intp],
-        place: NDArray[np.intp],
-        n: int,
-    ) -> NDArray[np.bool_]:
-        """bool[which]: the next tier beyond shows nothing of it, in the means of 15 minutes."""
-        rules, row = self._rules, wave.row[which]
-        of = place, rules.tier[row]
-        median = ~rules.shortest[row]
-        usual_ms = np.exp(look.blend[which])
-        more_ms = usual_ms * np.expm1(look.means[FAST, which])
-        noise_ms = usual_ms * np.expm1(look.sizes[0, which])
-        seen, noise = np.full((2, n, rules.tiers + 1), np.nan)
-        seen[of[0][median], of[1][median]] = more_ms[median]
-        noise[of[0][median], of[1][median]] = noise_ms[median]
+    def _alone(self, look: Look, medians: _Trips, n: int) -> NDArray[np.bool_]:
+        """bool[medians]: the next tier beyond shows nothing of it, in the means of 15 minutes."""
+        usual_ms = np.exp(look.blend[medians.at])
+        more_ms = usual_ms * np.expm1(look.means[FAST, medians.at])
+        seen, noise = np.full((2, n, self._rules.tiers + 1), np.nan)
+        seen[medians.of] = more_ms
+        noise[medians.of] = usual_ms * np.expm1(look.sizes[0, medians.at])
         for said in (seen, noise):
-            for tier in range(rules.tiers - 1, 0, -1):  # of one not heard, the one beyond
+            for tier in range(self._rules.tiers - 1, 0, -1):  # of one not heard, the one beyond
                 said[:, tier] = np.where(np.isnan(said[:, tier]), said[:, tier + 1], said[:, tier])
-        beyond = of[0], of[1] + 1
-        shown = more_ms * SHOWN <= seen[beyond]
-        alone: NDArray[np.bool_] = median & (more_ms > noise[beyond]) & ~shown
+        beyond = medians.place, medians.tier + 1
+        alone: NDArray[np.bool_] = (more_ms > noise[beyond]) & ~(more_ms * SHOWN <= seen[beyond])
         return alone
 
     def _step(
         self, n: int, place: int, phase: int, rows: Rows, wave: Wave, season: NDArray[np.float64]
     ) -> Step:
-        firing: Phase = "firing" if phase == FIRING else "clear"
         usual = float(np.exp(season[place] + BORNE) - self._offset[wave.row[place]])
         onset_ms = int(rows["onset"][n])
         return Step(
             place=place,
-            phase=firing,
+            phase=PHASES[phase],
             nature="connectivity",
             severity="warning",
             onset_ms=onset_ms,

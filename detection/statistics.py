@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows, columns, replace_some, some_of
-from detection.episodes import FIRING, PENDING
+from detection.episodes import CLOSED, lapses
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
 from detection.rules import NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
@@ -234,7 +234,9 @@ class Statistics:
             of[:, :3] -= change[:, None]
         count = np.where(wanted == rows["ready"], rows["count"], 0)  # residuals of one kind only
         self._season(rows, wave, wanted)
-        afresh = new | (wave.gap & ~self._goes_on(rows, wave))
+        episode, dwell_ms = rows["shift"], self._rules.dwell_ms[wave.row]
+        over = (episode["phase"] == CLOSED) | lapses(episode, dwell_ms)
+        afresh = new | (wave.gap & over)
         residual = (y - wanted * blend)[:, None]
         means, past = rows["means"], rows["past"]
         means[:, :3] = np.where(afresh[:, None], residual, means[:, :3])
@@ -255,12 +257,6 @@ class Statistics:
         rows["block"] = block
         trust(rows, wave, age, self._rules.week[wave.row])
         return before, after
-
-    def _goes_on(self, rows: Rows, wave: Wave) -> NDArray[np.bool_]:
-        """bool[n]: an episode is open that a gap does not end."""
-        phase, dwell_ms = rows["shift"]["phase"], self._rules.dwell_ms[wave.row]
-        goes_on: NDArray[np.bool_] = (phase == FIRING) | ((phase == PENDING) & (dwell_ms > 0))
-        return goes_on
 
     def _season(self, rows: Rows, wave: Wave, wanted: NDArray[np.float64]) -> None:
         """The season counts, or not; steps had another size before it did for the first time."""
