@@ -81,10 +81,12 @@ class ShiftRules(NamedTuple):
 
 class SlowTripsRules(NamedTuple):
     """Arrays over METRICS. tier: which of `tiers` tiers a median or shortest trip leads to, -1 for
-    other metrics. shortest: it is the shortest one. told: it is the median that is told of."""
+    other metrics. shortest: it is the shortest one. counts: a full line lengthens the median. told:
+    it is the median that is told of."""
 
     tier: NDArray[np.intp]
     shortest: NDArray[np.bool_]
+    counts: NDArray[np.bool_]
     told: NDArray[np.bool_]
     tiers: int
 
@@ -204,6 +206,7 @@ def read_slow_trips() -> SlowTripsRules:
     rules = SlowTripsRules(
         tier=np.full(len(METRICS), -1, np.intp),
         shortest=np.zeros(len(METRICS), np.bool_),
+        counts=np.zeros(len(METRICS), np.bool_),
         told=np.zeros(len(METRICS), np.bool_),
         tiers=len(table),
     )
@@ -211,6 +214,7 @@ def read_slow_trips() -> SlowTripsRules:
         shortest = KINDS[median.kind].metrics[cells["shortest"]]
         rules.tier[[median.row, shortest.row]] = tier
         rules.shortest[shortest.row] = True
+        rules.counts[median.row] = cells["counts"] == "yes"
         rules.told[median.row] = cells["told"] == "yes"
     return rules
 

@@ -23,7 +23,7 @@ from devices.catalogue import Catalogue
 BORNE = 0.2  # natural logarithm of how much longer than usual trips may be
 MOST = 0.6  # that a tier counts for: three times what is borne, so that one of three says nothing
 MOST_ROUND = 0.6  # a round adds or takes away
-ENOUGH = 0.6  # the sum of what is beyond that fires, ...
+ENOUGH = 0.5  # the sum of what is beyond that fires, ...
 RECORD = 1.5  # ... or so many times the highest that went away by itself, if that is more
 YOUNG, YOUNG_MS = 2.0, DAY_MS  # times as much, while no whole day was judged
 CAP = 1.5  # above what fires, the sum does not grow: it must come down again
@@ -126,7 +126,7 @@ class SlowTrips:
         usual, offset = season[medians.at], self._offset[medians.row]
         more, way = longer[medians.of], ways[medians.of]
         slower = np.log(np.maximum(wave.value[medians.at] - more, 0) + offset) - usual
-        counts = more <= np.maximum(SAME_SHARE * way, SAME_MS)
+        counts = self._rules.counts[medians.row] & (more <= np.maximum(SAME_SHARE * way, SAME_MS))
         counts &= np.exp(usual) - offset >= way  # else it was learned on another way
         total = np.bincount(medians.place, np.minimum(slower, MOST) * counts, n)
         return total / np.maximum(np.bincount(medians.place, counts, n), 1)

@@ -13,7 +13,7 @@ from devices.readings import Readings
 from tests.detection.feed import Talk, split, steps
 from tests.detection.test_period_rules import STEP_S, Shape, days, talk
 
-WAYS_MS = {"isp": 4.0, "nat": 12.0, "int": 50.0}
+WAYS_MS = {"gw": 1.0, "isp": 4.0, "nat": 12.0, "int": 50.0}
 HOUR = 1 / 24
 
 
@@ -62,8 +62,14 @@ def test_what_is_slow_on_all_tiers_is_told(lived: tuple[Talk, np.random.Generato
 
 @pytest.mark.parametrize(
     "shape",
-    [trips(isp=8), trips(longer_ms=30), trips(longer_ms=4), trips(longer_ms=30, isp=2, nat=2)],
-    ids=["one tier", "another way", "a little longer way", "another way, restless"],
+    [
+        trips(gw=8),
+        trips(isp=8),
+        trips(longer_ms=30),
+        trips(longer_ms=4),
+        trips(longer_ms=30, isp=2, nat=2),
+    ],
+    ids=["the gateway", "one tier", "another way", "a little longer way", "another way, restless"],
 )
 def test_what_is_no_full_line_is_silent(
     shape: Shape, lived: tuple[Talk, np.random.Generator]
@@ -74,14 +80,16 @@ def test_what_is_no_full_line_is_silent(
 
 
 @pytest.mark.parametrize(("beyond", "told"), [(1, False), (8, True)])
+@pytest.mark.parametrize("near", ["gw", "isp"])
 def test_a_router_that_is_slow_to_answer_is_no_shift(
-    beyond: float, told: bool, lived: tuple[Talk, np.random.Generator]
+    near: str, beyond: float, told: bool, lived: tuple[Talk, np.random.Generator]
 ) -> None:
     """What the next tier beyond does not show is not the way."""
     probe, rng = lived
-    found = days(probe, 3 * HOUR, trips(isp=8, nat=beyond, int=beyond), rng)
+    slower = {**dict.fromkeys(WAYS_MS, beyond), near: 8.0}
+    found = days(probe, 3 * HOUR, trips(**slower), rng)
     metrics = {f.metric for f in found if f.rule == "shift" and f.phase == "firing"}
-    assert ("isp_rtt_p50_ms" in metrics) == told
+    assert (f"{near}_rtt_p50_ms" in metrics) == told
 
 
 def test_what_recurs_is_the_link_s_habit(lived: tuple[Talk, np.random.Generator]) -> None:
