@@ -118,7 +118,7 @@ class Case:
             (at, marks)
             for rounds in self.marks.values()
             for at, marks in rounds.items()
-            if at > one.good_ms - self.interval_ms and (limit is None or at <= limit)
+            if at > one.good_ms and (limit is None or at <= limit)
         ]
         bad = [at for at, marks in seen if marks & BAD]
         if not bad:

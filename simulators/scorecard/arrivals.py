@@ -86,7 +86,7 @@ class Late:
 
         Above info and not marked as backfilled; and known within 90 s after late
         rounds of what they name had come, of the time when they began, when that lay beyond the
-        lateness bound.
+        lateness bound. A round does not look late while the clock of its device is wrong.
         """
         return sum(
             self._is_from_late(alarm, world)
@@ -99,7 +99,10 @@ class Late:
         named = alarm.devices or tuple(d for site in alarm.sites for d in at.get(site, ()))
         for device in named:
             interval_ms, bound_ms = world.devices[device].interval_ms, self._bound_ms[device]
+            wrong = [f for f in world.faults if f.cause == "clock" and device in f.devices]
             for received_ms, event_ms in self._rounds.get(device, ()):
+                if any(fault.start <= received_ms <= fault.end for fault in wrong):
+                    continue
                 told = alarm.at_ms - EFFECT_MS <= received_ms <= alarm.at_ms
                 was_late = alarm.began_ms < received_ms - bound_ms
                 if told and was_late and abs(event_ms - alarm.began_ms) <= interval_ms:

@@ -95,6 +95,19 @@ def test_a_short_disconnect_is_no_outage() -> None:
     assert set(world.states()) == {"UP"}
 
 
+def test_a_probe_that_fails_before_its_site_does_not_end_the_outage() -> None:
+    """Its last round found nothing, a sensor was still heard: the site went dark only then."""
+    p, t = probe(interval_s=300), sensor(interval_s=60)
+    dying = [Say(BACK + 10, "p1", CUT + 7, NO_LINK)]
+    said = [*living(p, 0, CUT), *living(t, 0, CUT + 60, phase_s=33), *dying]
+    said += [*cut_off(t, CUT + 60, BACK, phase_s=33), *living(t, BACK, END, phase_s=33)]
+    world = World([site()], [p, t]).play(said + living(p, BACK, END, boot="b"), END)
+    outage = only(world)
+    assert (seconds(outage.onset_ms), seconds(outage.ended_ms)) == (CUT + 63, BACK + 5)
+    n = int(CUT) // 300
+    assert world.states()[n : n + 14] == ["DOWN"] * 12 + ["UP"] * 2
+
+
 def failed_once(arrives_s: float, *at_s: float) -> list[str]:
     """States around a time in which a probe of five minutes, good as ever else, failed."""
     p = probe(interval_s=300)

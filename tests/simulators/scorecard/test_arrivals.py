@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from simulators.scorecard.alarms import alarms_of
 from simulators.scorecard.arrivals import Arrival, Late, Round, arrivals
 from simulators.scorecard.files import EvaluationError
-from tests.simulators.scorecard.worlds import HOUR, MINUTE, START, alert, incident, world
+from tests.simulators.scorecard.worlds import HOUR, MINUTE, START, alert, fault, incident, world
 
 DEVICES = world().devices
 
@@ -92,3 +92,14 @@ def test_rounds_within_the_lateness_bound_page_as_live_ones_do() -> None:
     opened = incident("i1", 2 * HOUR, None, "s2", cause="international")[0]
     made.incidents = [replace(opened, at=START + 4 * HOUR + MINUTE)]
     assert late.pages(alarms_of(made), made) == 1
+
+
+@pytest.mark.parametrize(("hit", "pages"), [("e1", 0), ("e2", 1)])
+def test_what_a_wrong_clock_calls_old_is_not_late(hit: str, pages: int) -> None:
+    """It came live, and an alert on it is about now; the wrong clock of another is no excuse."""
+    made = world()
+    made.faults = [fault("f1", 0, 8 * HOUR, type="clock-step", devices=(hit,), cause="clock")]
+    late = Late(DEVICES)
+    list(late.watching([Arrival(START + 4 * HOUR, "e1", "telemetry", [Round(ts=START + HOUR)])]))
+    made.alerts = alert("a1", 4 * HOUR, None, event_time=START + HOUR)
+    assert late.pages(alarms_of(made), made) == pages
