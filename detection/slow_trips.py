@@ -126,9 +126,10 @@ class SlowTrips:
         usual, offset = season[medians.at], self._offset[medians.row]
         more, way = longer[medians.of], ways[medians.of]
         slower = np.log(np.maximum(wave.value[medians.at] - more, 0) + offset) - usual
-        counts = self._rules.counts[medians.row] & (more <= np.maximum(SAME_SHARE * way, SAME_MS))
-        counts &= np.exp(usual) - offset >= way  # else it was learned on another way
-        total = np.bincount(medians.place, np.minimum(slower, MOST) * counts, n)
+        same = more <= np.maximum(SAME_SHARE * way, SAME_MS)
+        same &= np.exp(usual) - offset >= way  # else it was learned on another way
+        counts = self._rules.counts[medians.row]
+        total = np.bincount(medians.place, np.minimum(slower, MOST) * (counts & same), n)
         return total / np.maximum(np.bincount(medians.place, counts, n), 1)
 
     def _alone(self, look: Look, medians: _Trips, n: int) -> NDArray[np.bool_]:
