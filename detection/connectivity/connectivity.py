@@ -159,7 +159,7 @@ class Connectivity:
                 self._hear_status(status)
         np.maximum.at(state["received"], device, rounds.received_ms)
         np.maximum.at(state["event"], device, event_ms)
-        good = self._notes.is_good(heard, said, event_ms)
+        good = self._notes.is_good(heard, said, event_ms, backup)
         np.maximum.at(state["good"], device[good], event_ms[good])
 
     def _watched(self, heard: Heard, said: Said, backup: NDArray[np.int8]) -> NDArray[np.bool_]:

@@ -67,17 +67,20 @@ class Notes:
         self._bins.touch(site[known], event_ms[known], interval_ms[known])
         self._bins.touch(site[known], received_ms[known], interval_ms[known])
 
-    def is_good(self, heard: Heard, said: Said, event_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Live rounds that prove that the link worked when they were measured.
+    def is_good(
+        self, heard: Heard, said: Said, event_ms: NDArray[np.int64], backup: NDArray[np.int8]
+    ) -> NDArray[np.bool_]:
+        """Live rounds that prove that the device's own link worked when they were measured.
 
-        A probe measures that; of another device's round its prompt arrival is the proof.
+        A probe measures that; of another device's round its prompt arrival is the proof. What
+        came over a backup proves nothing of it.
         """
         fleet: Any = self._fleet.rows[heard.rounds.device]
         lag_ms = heard.rounds.received_ms - event_ms
         prompt = lag_ms <= np.maximum(fleet["interval_ms"] // 2, PROMPT_MS)
         measured = (said.marks & (GOOD | BAD)) > 0
         good: NDArray[np.bool_] = np.where(measured, (said.marks & GOOD) > 0, prompt)
-        return good & ~heard.rounds.late
+        return good & ~heard.rounds.late & (backup != 1)
 
     def _count_habits(self, heard: Heard, said: Said) -> None:
         """Count how often a device's live rounds that reach the network bring names and pages."""

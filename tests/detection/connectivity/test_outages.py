@@ -320,6 +320,7 @@ def test_link_active_tells_a_backup() -> None:
     world = World([site(links=("fibre", "4g"))], [p]).play(living(p, 0, CUT) + away + usual, END)
     outage = only(world)
     assert (outage.scope, outage.uplink, outage.phase) == ("uplink", 1, "settled")
+    assert seconds(outage.onset_ms) == CUT - 53 + 30  # half an interval after the last own round
     assert seconds(outage.ended_ms) == BACK + 7
     assert [b.on_backup for b in world.bins.values()][12:24] == [True] * 12
     assert set(world.states()) == {"UP"}
