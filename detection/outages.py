@@ -27,8 +27,9 @@ NO_BIN = "."
 class Evidence:
     """What is known of an outage besides that it happened; grows with backfill.
 
-    rounds: measured during it and sent later. failed: how many of them found each tier dead, by
-    tier ("gw", "isp", "nat", "int"). booted, agent_restarted, mains_lost: None while unknown.
+    rounds: of probes, measured during it and sent later. failed: how many of them found each tier
+    dead, by tier ("gw", "isp", "nat", "int"). booted, agent_restarted, mains_lost: None while
+    unknown.
     boots: distinct boots that alternated while it lasted. others_alive: another device of the
     site kept reporting over the same uplink; other_uplink_alive: over another one. transitions:
     changes between connected and not in the hour before its end. esno_drop_db: fall of the

@@ -143,7 +143,7 @@ class Case:
             tier: sum(1 for marks in inside if marks & mark) for tier, mark in TIER_MARKS.items()
         }
         return Evidence(
-            rounds=len(inside),
+            rounds=sum(1 for marks in inside if marks & (GOOD | BAD)),
             failed={tier: n for tier, n in failed.items() if n},
             booted=self._booted(),
             agent_restarted=self._agent_restarted(),

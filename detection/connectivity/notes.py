@@ -80,7 +80,8 @@ class Notes:
         prompt = lag_ms <= np.maximum(fleet["interval_ms"] // 2, PROMPT_MS)
         measured = (said.marks & (GOOD | BAD)) > 0
         good: NDArray[np.bool_] = np.where(measured, (said.marks & GOOD) > 0, prompt)
-        return good & ~heard.rounds.late & (backup != 1)
+        good &= ~heard.rounds.late & (backup != 1)
+        return good
 
     def _count_habits(self, heard: Heard, said: Said) -> None:
         """Count how often a device's live rounds that reach the network bring names and pages."""

@@ -70,8 +70,6 @@ def cause_of_outage(case: Case) -> Verdict:
 def broken_tier(case: Case) -> Tier | None:
     """The nearest tier that the rounds measured in an outage found dead; "none" where they went
     well, None where nothing tells.
-
-    Sensors' rounds count too and measure no tier, so the tiers are compared with each other.
     """
     evidence = case.outage.evidence
     if not evidence.rounds:

@@ -234,6 +234,17 @@ def test_backfill_tells_which_tiers_failed_and_when() -> None:
     assert world.states()[12:24] == ["UP"] * 2 + ["DOWN"] * 8 + ["UP"] * 2
 
 
+def test_what_sensors_measured_in_the_dark_says_nothing_of_the_network() -> None:
+    """Only rounds of probes count as measured; those of a thermometer come back as well."""
+    p, t = probe(), sensor(interval_s=60)
+    said = [*living(p, 0, CUT), *living(p, BACK, END), *cut_off(t, CUT, BACK, phase_s=33)]
+    said += [*living(t, 0, CUT, phase_s=33), *living(t, BACK, END, phase_s=33)]
+    outage = only(World([site()], [p, t]).play(said, END))
+    assert (outage.scope, outage.evidence.rounds) == ("site", 0)
+    told = only(World([site()], [p, t]).play(said + cut_off(p, CUT, BACK), END))
+    assert told.evidence.rounds == 60
+
+
 def test_a_power_cut_shows_in_boot_and_mains() -> None:
     """Back with another boot and no rounds from the dark: booted; the mains were off before."""
     p = probe()
