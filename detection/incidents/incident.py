@@ -69,13 +69,17 @@ def outages_of(signs: Sequence[Sign]) -> list[Sign]:
 
 
 def main_of(incident: Incident, signs: Sequence[Sign]) -> list[Sign]:
-    """The signs that make it: its outages, or its alerts where there are none.
+    """The signs that make it: its outages, or its alerts where there are none; of a group those
+    that it was found by.
 
     In a power cut a site that has a battery is a member by its alerts alone.
     """
     outages = outages_of(signs)
-    if not outages or incident.key is None:
+    if incident.key is None:
         return outages or list(signs)
+    if not outages:
+        alike = (incident.family, incident.topic)
+        return [s for s in signs if (s.family, s.topic) == alike] or list(signs)
     dark = {sign.site for sign in outages}
     return outages + [s for s in signs if s.family == "power" and s.site not in dark]
 
@@ -155,7 +159,7 @@ def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdi
         verdict = cause_of_outage(case_of(outage, world))
         return _with_alerts(verdict, outage, signs)
     hints = world.hints.get(signs[0].site, {}).values()
-    return verdict_of_alerts(signs, hints, group=incident.key is not None)
+    return verdict_of_alerts(main_of(incident, signs), hints, group=incident.key is not None)
 
 
 def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:

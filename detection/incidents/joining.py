@@ -13,6 +13,8 @@ BEFORE_MS = 15 * 60_000  # a related alert may come so long before the outage th
 REOPEN_MS = 10 * 60_000  # an outage so soon after the last one belongs to it: two bins
 AROUND_MS = 60 * 60_000  # alerts about one link this near to each other are about one trouble
 AFTERMATH_MS = 90 * 60_000  # rooms, fridges and batteries recover for so long after a power cut
+# What a link shows under many causes.
+VAGUE = ("limits", "shift", "loss", "slow-trips", "congestion")
 LEADING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
 COLD = "cold-chain"
 
@@ -26,6 +28,8 @@ def belongs(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World)
         if _of_group(sign, incident, signs, world):
             return True
         mine = [other for other in signs if other.site == sign.site]
+        if _shows_group(sign, incident, mine):
+            return True
     elif sign.site != signs[0].site:
         return False
     if not mine:
@@ -85,6 +89,23 @@ def _of_group(sign: Sign, incident: Incident, signs: Sequence[Sign], world: Worl
         return False
     return any(
         abs(other.onset_ms - sign.onset_ms) <= reach_ms(other.error_ms + sign.error_ms)
+        for other in signs
+    )
+
+
+def _shows_group(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bool:
+    """Whether the link of a member suffers while the group does, and nothing says from what else.
+
+    signs: of the same site.
+    """
+    if not sign.is_of_link or incident.family == "facility" or sign.cause in LEADING:
+        return False
+    if sign.alert is None or sign.alert.rule not in VAGUE:
+        return False
+    return any(
+        other.family
+        and sign.onset_ms >= other.onset_ms - reach_ms(sign.error_ms + other.error_ms)
+        and (other.ended_ms is None or sign.onset_ms <= other.ended_ms)
         for other in signs
     )
 

@@ -286,6 +286,53 @@ def test_a_group_that_is_told_alike_grows_by_one_site() -> None:
     assert len(change.sites) == 6
 
 
+def names_fail(until: float) -> Play:
+    """No names for the six sites of a provider from minute 5 on; those of another are well."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(6)]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(6):
+        play.alert(
+            f"probe-f{i}", 5, until, nature="connectivity", rule="dns-failing", metric="dns_ms"
+        )
+    return play
+
+
+@pytest.mark.parametrize(
+    ("fact", "own"),
+    [
+        ({"rule": "limits", "metric": "int_jitter_ms"}, False),
+        ({"rule": "slow-trips", "metric": "nat_rtt_p50_ms"}, False),
+        ({"rule": "content-blocked", "metric": "content_ok"}, True),
+        ({"rule": "rain-fade", "metric": "esno_db"}, True),
+    ],
+)
+def test_a_link_that_suffers_while_its_group_does_is_no_second_incident(
+    fact: dict[str, str], own: bool
+) -> None:
+    """Two hours into a failure of names at a provider, one of its sites shows more than that."""
+    play = names_fail(260)
+    more = play.alert("probe-f2", 125, 200, nature="connectivity", **fact)
+    play.until(150)
+    (group,) = [c for c in play.latest().values() if c.scope.type == "provider"]
+    assert (play.parents[more.alert] == group.incident) != own
+    play.until(400)
+    told = play.latest()
+    assert len(told) == 1 + own
+    ended = told[group.incident]
+    assert (ended.cause, ended.ended_ms) == ("dns", START_MS + 260 * 60_000)
+
+
+def test_a_link_that_suffers_beyond_its_group_is_told_then() -> None:
+    """The group is over and the site's own trouble is not."""
+    play = names_fail(160)
+    play.alert("probe-f2", 125, nature="connectivity", rule="limits", metric="int_jitter_ms")
+    play.until(400)
+    (group, own) = sorted(play.latest().values(), key=lambda c: c.started_ms)
+    assert (group.state, group.ended_ms) == ("resolved", START_MS + 160 * 60_000)
+    assert (own.sites, own.state) == (("f2",), "open")
+
+
 def test_an_outage_that_is_over_is_told_when_its_backfill_is_in() -> None:
     """It ended while it waited for others; who hears of it then hears what it was, two minutes
     after the devices came back."""
