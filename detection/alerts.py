@@ -183,12 +183,20 @@ def _change_of(
         event_ms=finding.at_ms if finding.phase == "clear" else onset_ms,
         at_ms=now_ms,
         value=finding.value,
-        expected=finding.expected,
+        expected=_readable(finding.expected),
         text_en=text_en,
         text_lo=text_lo,
         incident=before.incident if before else None,
         backfilled=before.backfilled if before else False,
     )
+
+
+def _readable(expected: tuple[float, float] | None) -> tuple[float, float] | None:
+    """To nine digits, enough for any counter: 11.1, not 11.100000000000001."""
+    if expected is None:
+        return None
+    low, high = (float(f"{bound:.9g}") for bound in expected)
+    return low, high
 
 
 def alert_id(key: tuple[str, ...], onset_ms: int) -> str:

@@ -206,3 +206,11 @@ def test_late_readings_repeat_no_alert_that_was_told_before_the_last_one() -> No
     first = finding(key, "firing", 1000, 1000), finding(key, "clear", 1500, 1000)
     assert restored.correct([first], 10_000, site_of) == []
     assert len(book.correct([first], 10_000, site_of)) == 2
+
+
+def test_what_was_expected_is_told_in_digits_that_mean_something() -> None:
+    """Sums of floats leave traces that a reader of the API should not meet."""
+    fired = finding(("d1", "temperature_c", "limits"), "firing", 1, 1)
+    fired = fired._replace(expected=(0.1 + 0.2, 3.7 * 3))
+    (change,) = AlertBook().apply([fired], 1, site_of)
+    assert change.expected == (0.3, 11.1)
