@@ -5,6 +5,7 @@ It is made again, and every byte compared. What cannot be told here is not calle
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -73,6 +74,7 @@ def examine(content: bytes, ledger: Ledger, rules: Rules) -> Findings:
     found = Findings(list(_standing_problems(claim, record)))
     found.untold.extend([*_other_arithmetic(claim, rules), *_replaced(claim, record)])
     if found.untold:
+        found.wrong.extend(_not_its_digest(claim, content.decode()))
         expected = None if record.this is None else record.this.document
     else:
         expected = _made_again(claim, record, ledger, rules, found)
@@ -220,6 +222,15 @@ def _standing_problems(claim: Claim, record: _Record) -> Iterator[str]:
         yield f"revision {standing.revision} was issued here with the digest {kept.digest}"
     elif not _is_intact(kept):
         yield f"revision {standing.revision} as it is kept here was changed"
+
+
+def _not_its_digest(claim: Claim, text: str) -> Iterator[str]:
+    """Of JSON this can be told whatever version made it: its digest is that of its own text."""
+    if claim.format != "json":
+        return
+    signed_text = text.replace(f'"digest":"{claim.digest}",', "", 1)
+    if hashlib.sha256(signed_text.encode()).hexdigest() != claim.digest:
+        yield "its digest is not that of its text"
 
 
 def _is_intact(kept: Issued) -> bool:
