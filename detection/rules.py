@@ -105,6 +105,13 @@ class StuckRules(NamedTuple):
     applies: NDArray[np.bool_]
 
 
+class ChatterRules(NamedTuple):
+    """applies: bool over METRICS, whose changes are counted. verdicts: by row."""
+
+    applies: NDArray[np.bool_]
+    verdicts: dict[int, Verdict]
+
+
 class SilenceRule(NamedTuple):
     """A device is silent after so many intervals and a grace for delivery.
 
@@ -239,6 +246,12 @@ def read_stuck() -> StuckRules:
         rules.saturates[metric.row] = cells["saturates"] == "yes"
         rules.applies[metric.row] = True
     return rules
+
+
+def read_chatter() -> ChatterRules:
+    """The table of what is on or off."""
+    verdicts = {metric.row: verdict_of(cells) for metric, cells in rows_of("chatter.csv")}
+    return ChatterRules(applies=_named("chatter.csv"), verdicts=verdicts)
 
 
 def read_silence() -> dict[str, SilenceRule]:

@@ -17,7 +17,18 @@ from tests.project.documents import rows_of, section, text_of
 
 PROBE_ROWS = [KINDS["connectivity-probe"].metrics[name].row for name in COLUMNS]
 RULE_TABLES = ("conditions", "rate", "zero", "pairs", "periods", "metric_causes", "rule_causes")
-TABLES = ("limits", "shift", "slow_trips", "loss", "slow", "gap", "stuck", "silence", "platform")
+TABLES = (
+    "limits",
+    "shift",
+    "slow_trips",
+    "loss",
+    "slow",
+    "chatter",
+    "gap",
+    "stuck",
+    "silence",
+    "platform",
+)
 
 
 def cells(name: str) -> list[list[str]]:
@@ -43,7 +54,7 @@ def test_the_page_of_rules_prints_the_table(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["limits", "shift", "slow_trips", "stuck", "rate", "zero", "pairs"]
+    "name", ["limits", "shift", "slow_trips", "stuck", "chatter", "rate", "zero", "pairs"]
 )
 def test_each_row_is_of_a_known_metric_once(name: str) -> None:
     """No row names a metric that its kind lacks, and none stands twice."""

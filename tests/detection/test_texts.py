@@ -13,6 +13,7 @@ from detection.findings import Finding, Phase
 from detection.quality_fridge import ROW as FRIDGE_ROW
 from detection.rules import (
     NOISE,
+    read_chatter,
     read_gap,
     read_limits,
     read_loss,
@@ -47,6 +48,7 @@ FACTS: dict[str, Any] = {
     "unit": "°F",
     "other": "pm10_ugm3",
     "times": 2.5,
+    "usual": 1,
 }
 JUDGED = {
     "limits": [m for m in METRICS if np.isfinite(read_limits().limit[m.row]).any()],
@@ -55,6 +57,7 @@ JUDGED = {
     "drift": [m for m in METRICS if np.isfinite(read_shift().drift[m.row])],
     "loss": [m for m in METRICS if read_loss()[m.row]],
     "slow-link": [m for m in METRICS if read_slow()[m.row]],
+    "chatter": [m for m in METRICS if read_chatter().applies[m.row]],
     "gap": [m for m in METRICS if read_gap()[m.row]],
     "stuck": [m for m in METRICS if read_stuck().applies[m.row]],
 }
