@@ -18,6 +18,7 @@ from detection.findings import Nature, Severity
 from devices.kinds import KINDS, METRICS, TIERS, Metric
 
 LOW, HIGH = 0, 1
+SIDES = {"high": 1, "low": -1, "": 0}
 SPIKE, JUMP, STEP, RECORD, NOISE = range(5)
 CHANNELS = ("spike", "jump", "step", "record", "noise")
 
@@ -54,7 +55,8 @@ class ShiftRules(NamedTuple):
     least: and how far at least, on the metric's scale (noise: in usual sizes); inf where the
     channel is off. log: judged as log(value + offset). absent: up to this value there is nothing to
     judge (no mains), -inf where every value tells something. side: 1 where only a rise is worth an
-    alert, -1 where only a fall is, else 0. week: whether days of rest differ from
+    alert, -1 where only a fall is, else 0. spike_side: likewise of single readings, where to the
+    other side they are normal. week: whether days of rest differ from
     working days. any_hour: whether changes are as large at any hour, as those of a tank that its
     pump fills. spiky: whether single bad readings are normal, and are passed over. floor: the
     smallest size of a jump or step that counts as usual. confirm, dwell_ms: how many readings in a
@@ -68,6 +70,7 @@ class ShiftRules(NamedTuple):
     offset: NDArray[np.float64]
     absent: NDArray[np.float64]
     side: NDArray[np.int8]
+    spike_side: NDArray[np.int8]
     week: NDArray[np.bool_]
     any_hour: NDArray[np.bool_]
     spiky: NDArray[np.bool_]
@@ -165,6 +168,7 @@ def read_shift() -> ShiftRules:
         offset=np.zeros(n),
         absent=np.full(n, -np.inf),
         side=np.zeros(n, np.int8),
+        spike_side=np.zeros(n, np.int8),
         week=np.zeros(n, np.bool_),
         any_hour=np.zeros(n, np.bool_),
         spiky=np.zeros(n, np.bool_),
@@ -184,7 +188,8 @@ def read_shift() -> ShiftRules:
         rules.log[row] = cells["scale"] == "log"
         rules.offset[row] = float(cells["offset"] or 0)
         rules.absent[row] = float(cells["absent"] or -np.inf)
-        rules.side[row] = {"high": 1, "low": -1, "": 0}[cells["side"]]
+        rules.side[row] = SIDES[cells["side"]]
+        rules.spike_side[row] = SIDES[cells["spike_side"]]
         rules.week[row] = cells["week"] == "yes"
         rules.any_hour[row] = cells["any_hour"] == "yes"
         rules.spiky[row] = cells["spiky"] == "yes"

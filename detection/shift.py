@@ -124,7 +124,8 @@ class Shift:
 
     def _is_worse(self, row: NDArray[np.intp], rows: Rows, scored: Scored) -> NDArray[np.bool_]:
         """bool[n, channels]: to the side that is worth an alert: a faster link is none."""
-        side = self._rules.side[row][:, None]
+        side = np.repeat(self._rules.side[row][:, None], len(CHANNELS), axis=1)
+        side[:, SPIKE] += self._rules.spike_side[row]
         above = scored.stat > rows["high"]
         worse: NDArray[np.bool_] = (side == 0) | (above == (side > 0))
         return worse

@@ -125,7 +125,8 @@ class Statistics:
         rows: as `score` left them. row: of their metrics. unit: what `score` said of them.
         """
         tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
-        return limit(rows, tau, least, unit, slower=self._rules.side[row] > 0)
+        rules = self._rules
+        return limit(rows, tau, least, unit, rules.side[row] > 0, rules.spike_side[row])
 
     def learn(self, rows: Rows, wave: Wave, look: Look, out: NDArray[np.intp]) -> None:
         """Take readings into everything that is learned, those at `out` into fast and spread.

@@ -28,15 +28,19 @@ def limit(
     least: NDArray[np.float64],
     unit: NDArray[np.float64],
     slower: NDArray[np.bool_],
+    spike_side: NDArray[np.int8],
 ) -> NDArray[np.float64]:
     """How far beyond its range each channel must be, in units; never less than 0.
 
     float64[n, channels], as tau and least, which are the table's, and unit, which is what a channel
     counts in. rows: n series, as `Statistics.score` left them. slower: bool[n], of times in which
-    only a rise counts.
+    only a rise counts. spike_side: int8[n], the one side to which single readings count, or 0:
+    what is normal to the other side says nothing of it.
     """
     low, high, caution = rows["low"], rows["high"], rows["caution"]
     width = high - low
+    one_side = 2 * np.where(spike_side > 0, high[:, SPIKE], -low[:, SPIKE])
+    width[:, SPIKE] = np.where(spike_side == 0, width[:, SPIKE], one_side)
     tails = np.maximum(width / ORDINARY, 1)
     heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
     tails[:, RARE] *= heavy[:, None]
