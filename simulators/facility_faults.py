@@ -139,7 +139,8 @@ class Sensed(NamedTuple):
     """How a healthy metric moves: spread over days about its rhythm, and from round to round.
 
     Both in the metric's unit; of PM and turbidity, whose size depends on the season, roughly.
-    unit: the factor or law by which it is off when somebody switches its unit.
+    unit: the factor or law by which it is off when somebody switches its unit. fits: the devices of
+    the kind that say it at all.
     """
 
     kind: str
@@ -148,6 +149,7 @@ class Sensed(NamedTuple):
     noise: float
     unit: tuple[str, float] | None = None
     sentinels: tuple[float, ...] = (-999.0, 65535.0)
+    fits: Callable[[Device], bool] = lambda device: True
 
 
 F = ("fahrenheit", 1.0)
@@ -159,7 +161,7 @@ SENSED: tuple[Sensed, ...] = (
     Sensed("air-quality", "pm2_5_ugm3", 15.0, 4.0),
     Sensed("air-quality", "temperature_c", 1.6, 0.15, F, KELVIN_FREE),
     Sensed("water-level", "level_m", 0.2, 0.004, ("times", 100.0)),
-    Sensed("water-level", "pressure_bar", 0.18, 0.06, ("times", 100.0)),
+    Sensed("water-level", "pressure_bar", 0.18, 0.06, ("times", 100.0), fits=is_tank),
     Sensed("water-quality", "turbidity_ntu", 0.15, 0.04),
     Sensed("water-quality", "ph", 0.07, 0.02),
     Sensed("water-quality", "chlorine_mgl", 0.05, 0.017),
@@ -182,7 +184,9 @@ def _sensor_sorts(sensed: Sensed) -> Iterable[Sort]:
 
     def sort(fault: str, hours: tuple[float, float], draw: Callable[[Random], Part]) -> Sort:
         lasts_s = (hours[0] * HOUR_S, hours[1] * HOUR_S)
-        return Sort(fault, (sensed.kind,), name, SENSOR, lasts_s, lambda r: (draw(r),))
+        return Sort(
+            fault, (sensed.kind,), name, SENSOR, lasts_s, lambda r: (draw(r),), fits=sensed.fits
+        )
 
     def part(what: str, size: float = 1.0) -> Part:
         return Part(what, size, "flat", name)
@@ -240,8 +244,3 @@ def facility_faults(
     taken = [*busy, *((d, e.start_ms, e.end_ms) for e in own for d in e.devices)]
     sensors = schedule(SENSORS, registry, seed, (start_ms, end_ms), rates * SENSOR_SHARE, taken)
     return sorted([*own, *sensors], key=lambda event: (event.start_ms, event.fault))
-
-
-def fault_sorts_of(device: Device) -> list[Sort]:
-    """The faults that can happen to a device."""
-    return [sort for sort in SORTS if device.kind in sort.kinds and sort.fits(device)]

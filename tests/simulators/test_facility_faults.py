@@ -51,6 +51,18 @@ def on(what: str, metric: str, size: float = 1.0, minutes: tuple[int, int] = (2,
     return Effect(what, start_ms, end_ms, size, shape, metric)
 
 
+def test_a_device_says_the_metric_that_is_at_fault() -> None:
+    """A gauge on a river has no pressure: a fault that nobody could see is none."""
+    said: dict[str, set[str]] = {}
+    for device in COUNTRY.devices.values():
+        place = COUNTRY.sites[device.site]
+        said[device.device] = set(model_for(1, device, place).measure(START_MS, 60.0))
+    for sort in SORTS:
+        for device in COUNTRY.devices.values():
+            if device.kind in sort.kinds and sort.fits(device) and sort.metric:
+                assert sort.metric in said[device.device], (sort.type, device)
+
+
 RISING = [20.0, 21.0, 22.0, 23.0, 24.0, 25.0]
 
 
