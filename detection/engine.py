@@ -149,7 +149,7 @@ class Engine:
             self._rules.restore(notes)
 
     def _banks(self) -> dict[str, Bank]:
-        rules = {} if self._rules is None else {"periods": self._rules.periods.bank}
+        rules = {} if self._rules is None else self._rules.banks
         own = {name: bank for one in self._detectors for name, bank in one.banks.items()}
         return {"clock": self._clock, "gap": self._gap.bank, **rules, **own}
 

@@ -94,6 +94,11 @@ class Rules:
         """Findings on the clocks of devices, from all their rounds in order of arrival."""
         return self._clocks.dated(device, event_ms, received_ms)
 
+    @property
+    def banks(self) -> dict[str, Bank]:
+        """State by series, by name."""
+        return {"periods": self.periods.bank, "clear-sky": self._probes.sky.bank}
+
     def state(self) -> dict[str, Any]:
         """Every open episode, by names, in order of names."""
         notes: dict[str, Any] = {

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank
+from detection.clear_sky import ClearSky
 from detection.episodes import FIRING, PENDING
 from detection.findings import Phase, Severity
 from detection.told import Context, Told, say, told_at
@@ -34,6 +35,7 @@ COLUMNS = {  # lowest and highest value that is no sign of anything; whether abs
     "rsrp_dbm": (-110.0, np.inf, False),
     "sinr_db": (0.0, np.inf, False),
 }
+ESNO = list(COLUMNS).index("esno_db")
 LOW, HIGH, ABSENT = (np.array(column) for column in zip(*COLUMNS.values(), strict=True))
 USUAL = 1.5  # a metric is usual that comes at most so much more rarely than the round itself
 GOOD = 3
@@ -78,6 +80,7 @@ class Probes:
 
     def __init__(self, catalogue: Catalogue, clock: Bank, context: Context) -> None:
         self._catalogue, self._clock, self._context = catalogue, clock, context
+        self.sky = ClearSky()
         self.open: dict[tuple[int, str], Signature] = {}
         self._known = 0
         self._anchor_of: dict[str, int] = {}
@@ -147,12 +150,16 @@ class Probes:
         rows = self._clock.take(partners.ravel()).reshape(partners.shape)
         said = rows["at"] == at_ms[:, None]
         value = rows["value"]
+        exists = self._exists.take(series, axis=0)
         found = said & ((value < LOW) | (value > HIGH))
+        dishes = (said & exists)[:, ESNO].nonzero()[0]
+        if len(dishes):
+            found[dishes, ESNO] |= self.sky.see(partners[dishes, ESNO], value[dishes, ESNO])
         lacking = ABSENT & ~said
         if np.count_nonzero(lacking):
             own = self._clock.take(series)["spacing"]
             found |= lacking & (rows["spacing"] > 0) & (rows["spacing"] <= USUAL * own[:, None])
-        found &= self._exists.take(series, axis=0)
+        found &= exists
         odd: NDArray[np.bool_] = np.logical_or.reduce(found, axis=1)
         return odd
 
@@ -204,8 +211,10 @@ class Probes:
         losses = [self._now(f"{tier}_loss_pct", told) or 0.0 for tier in ("isp", "nat", "int")]
         lossy = max(losses) >= LOSS_PCT
         esno = self._now("esno_db", told)
-        if esno is not None and (esno < 3 or (esno < 6 and lossy)):
-            return "rain-fade"
+        if esno is not None:
+            fades = esno < 6 or self.sky.fades(int(self._partners[told.series, ESNO]), esno)
+            if esno < 3 or (fades and lossy):
+                return "rain-fade"
         rsrp, sinr = self._now("rsrp_dbm", told), self._now("sinr_db", told)
         weak = (rsrp is not None and rsrp < -110) or (sinr is not None and sinr < 0)
         return "radio-weak" if weak and lossy else None

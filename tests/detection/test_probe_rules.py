@@ -62,6 +62,29 @@ def test_a_signature_fires_with_its_third_round(rule: str) -> None:
     assert steps(probe.say(1, **good), rule) == ["clear"]
 
 
+@pytest.mark.parametrize(
+    ("usual_db", "now_db", "fades"), [(13.0, 8.5, True), (13.0, 10.5, False), (8.5, 7.5, False)]
+)
+def test_a_dish_fades_below_what_is_usual_for_it(
+    usual_db: float, now_db: float, fades: bool
+) -> None:
+    """Half of a good dish's signal is as much as all of a poor one's."""
+    probe = Talk("connectivity-probe")
+    probe.say(60, **round_of((), {"esno_db": usual_db}))
+    rain = round_of((), {"esno_db": now_db, "nat_loss_pct": 20.0})
+    assert [f.rule for f in fired(probe.say(3, **rain))] == ["rain-fade"] * fades
+
+
+def test_a_dish_that_was_turned_fades_for_days_and_then_is_a_poor_one() -> None:
+    """Rain is over in an hour; what is low for a week is what this dish has."""
+    probe = Talk("connectivity-probe", interval_s=300)
+    probe.say(60, **round_of((), {"esno_db": 13.0}))
+    rain = round_of((), {"esno_db": 8.5, "nat_loss_pct": 20.0})
+    assert fired(probe.say(288, **rain)) != []
+    probe.say(20 * 288, **rain)
+    assert fired(probe.say(288, **rain)) == []
+
+
 def test_names_looked_up_in_some_rounds_only() -> None:
     """A probe that measures names and pages in every fifth round is not accused in the others."""
     short = {k: v for k, v in GOOD.items() if not k.startswith(("dns", "tls", "tcp", "http"))}
