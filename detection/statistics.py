@@ -12,6 +12,7 @@ from detection.rules import NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.statistics_limit import limit, trust
 from detection.statistics_rows import (
+    BENDS,
     BLANK,
     FAST,
     HIGH,
@@ -41,6 +42,7 @@ ANY_HOUR_SHARE = 1.0  # ... or as this one, where changes are as large at any ho
 SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
+BEND = 1.8  # usual jumps that a usual bend counts as at most; of white noise it is 2.26 of them
 FEW = 6  # readings that make a mean of six hours
 STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
@@ -86,7 +88,10 @@ class Statistics:
         said = np.empty((4, len(y)))
         said[SHORT] = said[LEVEL] = tame
         said[FAST] = middle
-        np.minimum(np.abs(residual - old) / jumps, NOISY, out=said[SPREAD])
+        bends = np.abs(residual - 2 * old + older)
+        smooth = np.minimum(usual[BENDS] / np.maximum(usual[0], 1e-12) / BEND, 1)
+        ordinary = np.maximum(smooth * jumps, rules.floor[row])
+        np.minimum(bends / ordinary / BEND, NOISY, out=said[SPREAD])
         dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
         moved = means + weight * (said - means)
@@ -108,6 +113,7 @@ class Statistics:
             tame=tame,
             sizes=sizes,
             moves=np.minimum(np.abs(moves), wild),
+            bends=np.minimum(bends, WILD * BEND * ordinary),
             means=moved,
             near=np.where(later, at[1], at[0]),
             cell=np.where(later, after, before),
@@ -144,10 +150,11 @@ class Statistics:
         usual = past[USUAL]
         size = np.maximum(np.maximum(look.sizes[0], usual[0]), 1e-12)
         far = np.minimum(look.moves[0] / size, TAIL_TO) - TAIL_FROM
-        seen = np.empty((3, len(n)))
+        seen = np.empty((4, len(n)))
         seen[:2] = look.moves
         np.divide(np.maximum(far, 0), TAIL, out=seen[2])
         seen[2, young] = 1.5
+        seen[BENDS] = look.bends
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (n + 1))
         dt = np.minimum(wave.dt_ms / 1000, 3600)
         known = np.minimum(cell[TIME] + PRIOR_S, CELL_MEMORY_S)

@@ -29,7 +29,7 @@ BLANK = np.zeros(
         ("ready", "f8"),  # 1 where the season counts
         ("means", "f8", (4,)),  # moving: of few readings, 15 minutes, four hours; and the spread
         ("past", "f8", (2,)),  # the two residuals before
-        ("usual", "f8", (3,)),  # of the whole series: sizes of jumps and steps, and of its tails
+        ("usual", "f8", (4,)),  # of the whole series: sizes of jumps and steps, tails, bends
         ("low", "f8", (N,)),  # range of each channel's statistic so far
         ("high", "f8", (N,)),
         ("least_seen", "f8", (N,)),  # of the excursion beyond the range that goes on
@@ -58,8 +58,9 @@ BLANK["usual"][:, 2] = 1.5
 
 
 # of `columns(rows, "ready", "high")`, which `Statistics.score` works on
-READY, MEANS, PAST, USUAL = 0, slice(1, 5), slice(5, 7), slice(7, 10)
-LOW, HIGH = slice(10, 10 + N), slice(10 + N, 10 + 2 * N)
+READY, MEANS, PAST, USUAL = 0, slice(1, 5), slice(5, 7), slice(7, 11)
+LOW, HIGH = slice(11, 11 + N), slice(11 + N, 11 + 2 * N)
+BENDS = 3  # of what is usual
 
 
 class Scored(NamedTuple):
@@ -91,7 +92,7 @@ class Scored(NamedTuple):
 class Look(NamedTuple):
     """What `Statistics.score` makes of n readings, by columns: float64[n] where not said.
 
-    past: float64[20, n], of `columns(rows, "ready", "high")`, before these readings.
+    past: float64[21, n], of `columns(rows, "ready", "high")`, before these readings.
     """
 
     past: NDArray[np.float64]
@@ -102,6 +103,7 @@ class Look(NamedTuple):
     tame: NDArray[np.float64]  # residual, cut where it is wild
     sizes: NDArray[np.float64]  # [2, n]: usual ones of jumps and steps
     moves: NDArray[np.float64]  # [2, n]: of this reading and of the fast mean, cut where wild
+    bends: NDArray[np.float64]  # how far this reading lies off the line through the two before it
     means: NDArray[np.float64]  # [4, n]: as they are after this reading
     near: NDArray[np.int64]  # the cell whose middle is nearest, for `Cells.place`
     cell: NDArray[np.float64]  # [columns, n]: what it holds

@@ -269,6 +269,16 @@ def test_the_first_monday_is_no_step() -> None:
     assert shifts(feed.say(4 + load * share + noise)) == []
 
 
+def test_more_noise_is_found_on_a_level_that_moves_faster_than_it() -> None:
+    """A pump fills five centimetres a minute; a sensor that trembles by two is still found."""
+    feed = Feed("water-level", "level_m")
+    rng = np.random.default_rng(5)
+    filling = np.where(np.arange(6 * DAY) % 360 < 60, 0.05, -0.01)
+    level = 2 + np.cumsum(filling)
+    assert steps(feed.say(level + 0.002 * rng.standard_normal(len(level))), "noise") == []
+    assert steps(feed.say(level[:90] + 0.02 * rng.standard_normal(90)), "noise") == ["firing"]
+
+
 def test_more_noise_is_found_in_a_restless_series() -> None:
     """Outliers make its limits wide, but seven times its noise is told all the same."""
     feed = Feed("cold-chain", "ambient_c")
