@@ -137,8 +137,7 @@ def _on_one_link(sign: Sign, other: Sign) -> bool:
     if abs(sign.onset_ms - other.onset_ms) <= AROUND_MS:
         return True
     same = sign.cause == other.cause or "unknown" in (sign.cause, other.cause)
-    ended_ms = other.ended_ms
-    return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
+    return same and _not_long_after(sign, other)
 
 
 def _on_one_metric(sign: Sign, other: Sign) -> bool:
@@ -146,8 +145,11 @@ def _on_one_metric(sign: Sign, other: Sign) -> bool:
     if sign.alert is None or other.alert is None or not sign.alert.metric:
         return False
     same = sign.devices == other.devices and sign.alert.metric == other.alert.metric
-    ended_ms = other.ended_ms
-    return same and (ended_ms is None or -AROUND_MS <= sign.onset_ms - ended_ms <= AROUND_MS)
+    return same and _not_long_after(sign, other)
+
+
+def _not_long_after(sign: Sign, other: Sign) -> bool:
+    return other.ended_ms is None or sign.onset_ms <= other.ended_ms + AROUND_MS
 
 
 def _is_aftermath(sign: Sign, other: Sign) -> bool:
@@ -192,7 +194,8 @@ def _leads_to(alert: Sign, outage: Sign) -> bool:
     """Whether an alert is how an outage began: first on battery, then dark."""
     ended_ms = alert.ended_ms
     near = ended_ms is None or outage.onset_ms - ended_ms <= BEFORE_MS
-    if alert.onset_ms > outage.onset_ms + reach_ms(outage.error_ms) or not near:
+    reach = reach_ms(outage.error_ms + alert.error_ms)
+    if alert.onset_ms > outage.onset_ms + reach or not near:
         return False
     if is_silence(alert):
         return set(alert.devices) <= set(outage.devices)
@@ -206,7 +209,8 @@ def _took_with_it(alert: Sign, outage: Sign) -> bool:
     """Whether the link of a site was in trouble, lossy or faded, when one device fell silent."""
     if not alert.is_of_link or alert.cause in ("unknown", "power"):
         return False
-    during = alert.onset_ms - reach_ms(outage.error_ms) <= outage.onset_ms
+    reach = reach_ms(outage.error_ms + alert.error_ms)
+    during = alert.onset_ms - reach <= outage.onset_ms
     return during and (alert.ended_ms is None or outage.onset_ms <= alert.ended_ms)
 
 

@@ -12,6 +12,7 @@ from simulators.scorecard.matching import TOLERANCE_MS, speaks_of
 from simulators.scorecard.tallies import Score
 
 NEAR_MS = 900_000  # an onset this near to a fault's start is its onset
+LATE_MS = 21_600_000  # what is told so long after a fault's end is about something else
 LEAST_GROUP = 3  # sites; two that fail together may do so by chance
 
 
@@ -49,10 +50,10 @@ def explanation(
 ) -> Fault | None:
     """The fault that an incident is about: it hits devices that the incident names, while it lasts.
 
-    What was told (told_ms) more than 15 minutes before the fault began is not about it. Where
-    alerts hang below the incident (`alarms`), one of them is about what the fault does. Of several
-    faults one that began within 15 minutes of it comes before one that did not; then the one with
-    the greatest common share of devices.
+    What was told (told_ms) more than 15 minutes before the fault began, or six hours after it was
+    over, is not about it. Where alerts hang below the incident (`alarms`), one of them is about
+    what the fault does. Of several faults one that began within 15 minutes of it comes before one
+    that did not; then the one with the greatest common share of devices.
     """
     mine = _devices(incident.devices, incident.sites, world)
     best: tuple[bool, float, Fault] | None = None
@@ -61,7 +62,7 @@ def explanation(
             continue
         if (incident.ended_at or world.end_ms) < fault.start - NEAR_MS:
             continue
-        if told_ms < fault.start - NEAR_MS:
+        if not fault.start - NEAR_MS <= told_ms <= fault.end + LATE_MS:
             continue
         theirs = _devices(fault.devices, fault.sites, world)
         common = len(mine & theirs)

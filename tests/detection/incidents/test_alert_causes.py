@@ -57,6 +57,16 @@ def test_what_two_rules_find_in_one_metric_is_one_incident() -> None:
     assert set(play.parents) == {noise.alert, turbid.alert}
 
 
+def test_what_crept_up_while_it_was_known_already_is_the_same() -> None:
+    """Drift is told half a day after its onset, when the shift that it was has been accepted."""
+    play = Play(registry([site("s00")]))
+    shift = play.alert("env0-s00", 0, 360, rule="shift")
+    play.alert("env0-s00", 350, 600, rule="co2-high", metric="co2_ppm")
+    drift = play.alert("env0-s00", 380, 900, onset=120, rule="drift")
+    play.until(1000)
+    assert play.parents[shift.alert] == play.parents[drift.alert]
+
+
 @pytest.mark.parametrize(("uneven", "cause"), [("", "unknown"), ("shift", "facility")])
 def test_turbid_water_that_crept_up_may_be_a_lens_that_fouls(uneven: str, cause: Cause) -> None:
     """Mud comes with a jump; without one, or noise, nobody can tell."""

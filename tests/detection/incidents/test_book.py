@@ -235,6 +235,18 @@ def test_a_sensor_that_falls_silent_on_a_faded_link_is_a_consequence() -> None:
     assert play.parents == {fade.alert: change.incident}
 
 
+def test_a_sensor_that_fell_silent_with_the_mains_is_no_second_trouble() -> None:
+    """Its probe has a battery and says so in its next round, an interval after the cut at most."""
+    play = Play(registry([site("s00")], interval_s=300))
+    play.outage("s00", 20, 80, scope="device", devices=["env0-s00"])
+    mains = play.alert("probe-s00", 26, 80, nature="connectivity", rule="on-battery",
+                       metric="power_mains")  # fmt: skip
+    play.until(200)
+    (change,) = play.latest().values()
+    assert change.cause == "power"
+    assert play.parents == {mains.alert: change.incident}
+
+
 def test_a_line_that_is_full_after_an_outage_is_part_of_it() -> None:
     """What was kept meanwhile is sent now: no congestion of its own."""
     play = Play(registry([site("s00")]))

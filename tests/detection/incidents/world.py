@@ -126,8 +126,12 @@ class Play:
     def alert(
         self, device: str, minute: float, until: float | None = None, **more: Any
     ) -> AlertChange:
-        """An alert that fires at a minute and is resolved at `until`."""
+        """An alert that fires at a minute and is resolved at `until`.
+
+        onset: the minute at which the condition began, where that is another one.
+        """
         at_ms = START_MS + round(minute * MINUTE_MS)
+        onset_ms = START_MS + round(more.pop("onset", minute) * MINUTE_MS)
         known = self.registry.devices.get(device)
         fields: dict[str, Any] = {
             "metric": "temperature_c", "rule": "limits", "nature": "condition",
@@ -138,7 +142,7 @@ class Play:
             state="firing",
             device=device,
             site=known.site if known else "",
-            event_ms=at_ms,
+            event_ms=onset_ms,
             at_ms=at_ms,
             value=1.0,
             expected=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from simulators.scorecard.evaluation import score_of
@@ -201,6 +202,17 @@ def test_an_incident_is_judged_against_the_fault_that_it_is_about(
     made.incidents = incident("i1", began, ended, "s1", cause="power", devices=("e1",))
     row = score_of(made).of("cause_total", "all incidents")
     assert (row["incidents"], row["wrong"]) == (judged, wrong)
+
+
+@pytest.mark.parametrize(("told", "judged"), [(14 * HOUR, 1), (16 * HOUR, 0)])
+def test_what_is_told_long_after_a_fault_is_not_about_it(told: int, judged: int) -> None:
+    """Six hours after; the onset that it gives may lie in the fault."""
+    made = world()
+    made.faults = [fault("f1", 6 * HOUR, 9 * HOUR, type="drift")]
+    opened, *rest = incident("i1", 6 * HOUR, 20 * HOUR, "s1", cause="power", devices=("e1",))
+    late = msgspec.structs.replace(opened, at=opened.at + told - 6 * HOUR)
+    made.incidents = [late, *rest]
+    assert score_of(made).of("cause_total", "all incidents")["incidents"] == judged
 
 
 def test_a_decoy_that_fires_is_false() -> None:
