@@ -43,6 +43,7 @@ SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
 NOISY = 8.0  # and this is where the spread cuts
 BEND = 1.8  # usual jumps that a usual bend counts as at most; of white noise it is 2.26 of them
+RESTLESS_SHARE = 0.2  # of a reading that is learned from while there is more noise than ever
 FEW = 6  # readings that make a mean of six hours
 STEP_SHARE = 0.6  # of a usual jump: what a usual step is taken for once the season counts
 YOUNG = 64  # readings after a start or a gap in which every reading is looked at slowly
@@ -159,6 +160,9 @@ class Statistics:
         dt = np.minimum(wave.dt_ms / 1000, 3600)
         known = np.minimum(cell[TIME] + PRIOR_S, CELL_MEMORY_S)
         share = np.maximum(dt, 1) / (known + dt)
+        restless = np.where(look.over[NOISE] > rows["bar"][:, NOISE], RESTLESS_SHARE, 1.0)
+        weight *= restless
+        share *= restless
         change = np.empty((TIME, len(n)))
         np.subtract(look.tame + look.season, look.blend, out=change[MEAN])
         np.subtract(look.moves, cell[JUMPS:TIME], out=change[JUMPS:])

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from detection.findings import Finding
+from devices.kinds import KINDS
 from tests.detection.feed import Feed, noisy, steps
+from tests.detection.measure import fired_on
 
 DAY = 1440  # readings of a day at one a minute
 FRIDAY_MS = 1_790_269_200_000  # midnight in the country, 2026-09-25
@@ -277,6 +279,19 @@ def test_more_noise_is_found_on_a_level_that_moves_faster_than_it() -> None:
     level = 2 + np.cumsum(filling)
     assert steps(feed.say(level + 0.002 * rng.standard_normal(len(level))), "noise") == []
     assert steps(feed.say(level[:90] + 0.02 * rng.standard_normal(90)), "noise") == ["firing"]
+
+
+def test_four_times_the_noise_is_not_learned_while_it_lasts() -> None:
+    """Two hours of it at a reading in five minutes; most are found, healthy days are silent."""
+    rng, days, rooms = np.random.default_rng(1), 6 * 288, 24
+    noise = 0.3 * rng.standard_normal((rooms, days + 24))
+    noise[:, days:] *= 4
+    rhythm = 26 + 3 * np.sin(np.arange(days + 24) / 288 * 2 * np.pi)
+    metric = KINDS["environment"].metrics["temperature_c"]
+    fired = fired_on([metric] * rooms, list(rhythm + noise), step_s=300)
+    told = [[k for k, finding in own if finding.rule == "noise"] for own in fired]
+    assert all(k >= days for own in told for k in own)
+    assert sum(map(bool, told)) >= 18
 
 
 def test_more_noise_is_found_in_a_restless_series() -> None:
