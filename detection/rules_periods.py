@@ -18,7 +18,7 @@ NIGHTS = 14  # remembered
 LEARN_NIGHTS = 3
 LEAK_FACTOR, LEAK_SHARE = 1.5, 0.1  # above the most of any night, and of the mean flow
 PANEL_SHARE = 0.03  # of what the panel gave at that time on other days
-DARK_SHARE = 0.1
+DARK_W_SHARE, DARK_V_SHARE = 0.03, 0.1  # of its best hour: a lamp gives a panel volts, no watts
 LEARN_DAYS = 2
 AGEING_V, AGEING_NIGHTS = 0.2, 5  # below every night of the first weeks, so many in a row
 SMOKE_UGM3 = 225.5  # 24-hour mean of PM2.5 from which the air is hazardous (US EPA, 2024)
@@ -59,6 +59,9 @@ def _row(kind: str, metric: str) -> int:
     return KINDS[kind].metrics[metric].row
 
 
+PV_W = _row("solar", "pv_w")
+
+
 class PeriodRules:
     """Each rule of one metric is a method; it is given every finished hour of that metric."""
 
@@ -67,7 +70,7 @@ class PeriodRules:
         self._by_row = {
             _row("water-level", "flow_m3h"): (self._leak,),
             _row("air-quality", "pm2_5_ugm3"): (self._smoke,),
-            _row("solar", "pv_w"): (self._panel, self._dark),
+            PV_W: (self._panel, self._dark),
             _row("solar", "pv_v"): (self._dark,),
             _row("solar", "battery_v"): (self._ageing,),
         }
@@ -156,7 +159,7 @@ class PeriodRules:
             return
         if period.hour not in DARK or held.mean <= 0:
             return
-        limit = DARK_SHARE * held.mean
+        limit = (DARK_W_SHARE if period.row == PV_W else DARK_V_SHARE) * held.mean
         if period.low > limit and not held.firing:
             expected = (0.0, limit)
             low = period.low
