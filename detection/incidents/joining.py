@@ -228,4 +228,5 @@ def _soon_after(sign: Sign, other: Sign) -> bool:
 def _is_cold_chain(sign: Sign, world: World) -> bool:
     """A fridge that warms: without power it must."""
     known = [world.registry.devices[d] for d in sign.devices if d in world.registry.devices]
-    return any(device.kind == COLD for device in known) and sign.cause == "facility"
+    mine = any(device.kind == COLD for device in known)
+    return mine and sign.cause in ("facility", "unknown")
