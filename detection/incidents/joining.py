@@ -75,14 +75,7 @@ def _of_platform(sign: Sign, signs: Sequence[Sign]) -> bool:
 def _of_group(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World) -> bool:
     """Whether it failed with the others of the group."""
     key = incident.key
-    if key is None or sign.family == "" or sign.alone:
-        return False
-    if key.type == "platform" and incident.family == "down" and sign.outage is None:
-        return False
-    same = incident.family == sign.family and incident.topic == sign.topic
-    powers = incident.family == "down" and sign.family == "power" and key.type == "feeder"
-    anything = incident.family == "down" and sign.outage is not None and key.type == "platform"
-    if not same and not powers and not anything:
+    if key is None or sign.alone or not _is_alike(sign, incident):
         return False
     uplink = sign.outage.uplink if sign.outage else 0
     if key not in world.groups.keys_of(sign.site, uplink):
@@ -91,6 +84,17 @@ def _of_group(sign: Sign, incident: Incident, signs: Sequence[Sign], world: Worl
         abs(other.onset_ms - sign.onset_ms) <= reach_ms(other.error_ms + sign.error_ms)
         for other in signs
     )
+
+
+def _is_alike(sign: Sign, incident: Incident) -> bool:
+    """Whether it is trouble of the sort that a group of sites has."""
+    assert incident.key is not None
+    if incident.family == "down":
+        if incident.key.type == "platform":  # then every silence is
+            return sign.outage is not None and not sign.outage.flapping
+        if incident.key.type == "feeder" and sign.family == "power":
+            return True
+    return sign.family == incident.family and sign.topic == incident.topic
 
 
 def _shows_group(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bool:
