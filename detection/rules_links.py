@@ -73,14 +73,16 @@ class LinkRules:
             way.past = [period.low]
             _learn(way, period.low)
             return
-        share, least = (ROUTE_SHARE, ROUTE_MS) if tier == "nat" else (ABROAD_SHARE, ABROAD_MS)
-        reach = max(share * way.mean, least)
         way.past = [period.low]
         if tier == "nat":
+            reach = max(ROUTE_SHARE * way.mean, ROUTE_MS)
             abroad = numbers.get("int_rtt_min_ms", numbers.get("int_rtt_p50_ms", -1))
             yield from self._route(way, period, reach, self.open.get((abroad, "way")))
-        elif self._same(numbers.get("nat_rtt_min_ms", numbers.get("nat_rtt_p50_ms"))):
-            yield from self._abroad(way, period, reach)
+            return
+        national = numbers.get("nat_rtt_min_ms", numbers.get("nat_rtt_p50_ms", -1))
+        home = self.open.get((national, "way"))
+        if home is not None and _is_same(home):
+            yield from self._abroad(way, period, home)
 
     def _route(
         self, way: Memory, period: Period, reach: float, abroad: Memory | None
@@ -104,9 +106,14 @@ class LinkRules:
             if abroad is not None and not abroad.firing:
                 abroad.count, abroad.today = 0, []
 
-    def _abroad(self, way: Memory, period: Period, reach: float) -> Iterator[Step]:
-        """Longer than it was while the way within the country is not."""
-        more, expected = period.low - way.mean, (0.0, way.mean + reach)
+    def _abroad(self, way: Memory, period: Period, home: Memory) -> Iterator[Step]:
+        """Longer than it was by more than the way within the country is.
+
+        home: that way. A share of what lies beyond it counts: of a satellite's trip little does.
+        """
+        reach = max(ABROAD_SHARE * (way.mean - home.mean), ABROAD_MS)
+        more = period.low - way.mean - max(0.0, home.past[0] - home.mean)
+        expected = 0.0, way.mean + reach
         if more > reach:
             way.today.append(period.low)
             if len(way.today) == 1:
@@ -123,13 +130,6 @@ class LinkRules:
         elif more <= BACK * reach:
             way.firing, way.today = False, []
             yield step_of(way, period, ABROAD, "clear", period.low, expected)
-
-    def _same(self, floor: int | None) -> bool:
-        """Whether the shortest national trip is where it was."""
-        way = None if floor is None else self.open.get((floor, "way"))
-        if way is None or not way.past:
-            return False
-        return abs(way.past[0] - way.mean) <= max(SAME_SHARE * way.mean, SAME_MS)
 
     def _busy(self, period: Period, floor: int) -> Iterator[Step]:
         """Slower than in the busiest quarter of the days before, on the same way.
@@ -151,7 +151,7 @@ class LinkRules:
         usual = max(held.past)
         most = shortest + usual
         limit = max(min(BUSY_FACTOR * most, most + MORE_WAITING * usual), shortest + BUSY_MS)
-        if period.mean > limit and self._same(floor):
+        if period.mean > limit and _is_same(way):
             held.count += 1
             if held.count == 1:
                 held.onset_ms = period.start_ms
@@ -170,6 +170,13 @@ class LinkRules:
 def _learn(way: Memory, low: float) -> None:
     way.count += 1
     way.mean += (low - way.mean) / min(way.count, MEMORY)
+
+
+def _is_same(way: Memory) -> bool:
+    """Whether the shortest trip of the last quarter was where it was before."""
+    if not way.past:
+        return False
+    return abs(way.past[0] - way.mean) <= max(SAME_SHARE * way.mean, SAME_MS)
 
 
 def _busiest(held: Memory, period: Period, waiting: float) -> None:

@@ -157,6 +157,16 @@ def test_a_detour_abroad() -> None:
     assert links(days(probe, 0.5, trips(), rng)) == [("international-slow", "clear")]
 
 
+def test_a_detour_abroad_behind_a_satellite() -> None:
+    """It is short beside the way up and down; a longer way up and down is none."""
+    rng, probe = np.random.default_rng(8), talk("connectivity-probe")
+    days(probe, 2, trips(nat_ms=580, int_ms=625), rng)
+    assert steps(days(probe, 1, trips(nat_ms=640, int_ms=685), rng), "international-slow") == []
+    days(probe, 2, trips(nat_ms=580, int_ms=625), rng)
+    detour = trips(nat_ms=580, int_ms=685)
+    assert links(days(probe, 0.5, detour, rng)) == [("international-slow", "firing")]
+
+
 def test_congestion_moves_the_median_alone() -> None:
     """A full line is told from a longer way, and from a working day like those before."""
     rng, probe = np.random.default_rng(9), talk("connectivity-probe")
