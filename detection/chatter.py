@@ -39,7 +39,7 @@ BLANK = np.zeros(
         ("changes", "i4"),  # among them
         ("usual", "f4"),  # and how many of them are usual
         ("share", "f4", (BLOCKS,)),  # of readings that differ from the one before, by block
-        ("seen", "f4", (BLOCKS,)),  # readings that it was learned from
+        ("seen", "u2", (BLOCKS,)),  # readings that it was learned from
     ],
 )
 
@@ -66,18 +66,18 @@ class Chatter:
 
     def judge(self, wave: Wave) -> Iterator[Step]:
         """What begins or ends with these readings."""
-        places = (self._rules.applies[wave.row] & ~wave.gap & ~wave.apart).nonzero()[0]
+        places = self._rules.applies[wave.row].nonzero()[0]
         if not len(places):
             return
-        wave = wave.take(places)
-        rows = self.bank.take(wave.series)
-        week = np.ones(len(rows), np.bool_)
-        block = self._calendar.seasons(wave.at_ms + HOUR_MS // 2, week).cells[0] // BLOCK
-        changed = wave.value != wave.before
+        places = places[~(wave.gap | wave.apart)[places]]
+        series, changed = wave.series[places], (wave.value != wave.before)[places]
+        rows = self.bank.take(series)
+        block = self._calendar.cells(wave.at_ms[places]) // BLOCK
         if not any(map(np.count_nonzero, (changed, rows["evidence"], rows["phase"]))):
             _learn(rows, block, changed, ~changed)
-            self.bank.put(wave.series, rows)
+            self.bank.put(series, rows)
             return
+        wave = wave.take(places)
         _count(rows, wave, changed, *_usual(rows, block))
         held_ms = wave.at_ms - rows["onset"]
         firing = rows["phase"] == FIRING
@@ -89,7 +89,7 @@ class Chatter:
         rows["phase"] = np.where(fires, FIRING, np.where(ends, CLOSED, rows["phase"]))
         rows["evidence"][fires | ends] = rows["credit"][fires | ends] = 0
         rows["seen"][accepted] = 0
-        self.bank.put(wave.series, rows)
+        self.bank.put(series, rows)
         for n in (fires | ends).nonzero()[0].tolist():
             yield Step(
                 place=int(places[n]),

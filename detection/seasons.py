@@ -53,6 +53,11 @@ class Calendar:
         n += week * self._hours
         return Seasons(hour, place - whole, self._cells.take(n + BOTH))
 
+    def cells(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The cell of the hour that each event time is in, days of rest told apart; int64[n]."""
+        n = (at_ms + UTC_OFFSET_MS) // HOUR_MS - self._first_hour
+        return self._cells.take(np.maximum(np.minimum(n, self._hours - 1), 0) + self._hours)
+
 
 def holidays() -> list[date]:
     """Every public holiday of the table, from FIRST to LAST."""

@@ -82,7 +82,8 @@ class Statistics:
         old, older = past[PAST]
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
         sizes = np.maximum(blend[JUMPS : STEPS + 1], self._flat[row] * usual[:2])
-        sizes = np.maximum(sizes, rules.floor[row])
+        floor = rules.floor[row]
+        sizes = np.maximum(sizes, floor)
         wild = WILD * sizes
         jumps, most = sizes[0], wild[0]
         tame = np.maximum(np.minimum(residual - short, most), -most) + short
@@ -90,9 +91,9 @@ class Statistics:
         said[SHORT] = said[LEVEL] = tame
         said[FAST] = middle
         bends = np.abs(residual - 2 * old + older)
-        smooth = np.minimum(usual[BENDS] / np.maximum(usual[0], 1e-12) / BEND, 1)
-        ordinary = np.maximum(smooth * jumps, rules.floor[row])
-        np.minimum(bends / ordinary / BEND, NOISY, out=said[SPREAD])
+        per_jump = np.minimum(usual[BENDS] / np.maximum(usual[0], 1e-12), BEND)
+        ordinary = np.maximum(per_jump * jumps, BEND * floor)
+        np.minimum(bends / ordinary, NOISY, out=said[SPREAD])
         dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
         moved = means + weight * (said - means)
@@ -114,7 +115,7 @@ class Statistics:
             tame=tame,
             sizes=sizes,
             moves=np.minimum(np.abs(moves), wild),
-            bends=np.minimum(bends, WILD * BEND * ordinary),
+            bends=np.minimum(bends, WILD * ordinary),
             means=moved,
             near=np.where(later, at[1], at[0]),
             cell=np.where(later, after, before),
@@ -160,9 +161,10 @@ class Statistics:
         dt = np.minimum(wave.dt_ms / 1000, 3600)
         known = np.minimum(cell[TIME] + PRIOR_S, CELL_MEMORY_S)
         share = np.maximum(dt, 1) / (known + dt)
-        restless = np.where(look.over[NOISE] > rows["bar"][:, NOISE], RESTLESS_SHARE, 1.0)
-        weight *= restless
-        share *= restless
+        restless = look.over[NOISE] > rows["bar"][:, NOISE]
+        if np.count_nonzero(restless):
+            weight[restless] *= RESTLESS_SHARE
+            share[:, restless] *= RESTLESS_SHARE
         change = np.empty((TIME, len(n)))
         np.subtract(look.tame + look.season, look.blend, out=change[MEAN])
         np.subtract(look.moves, cell[JUMPS:TIME], out=change[JUMPS:])
