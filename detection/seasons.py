@@ -56,7 +56,8 @@ class Calendar:
     def cells(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """The cell of the hour that each event time is in, days of rest told apart; int64[n]."""
         n = (at_ms + UTC_OFFSET_MS) // HOUR_MS - self._first_hour
-        return self._cells.take(np.maximum(np.minimum(n, self._hours - 1), 0) + self._hours)
+        cells: NDArray[np.int64] = self._cells.take(n.clip(0, self._hours - 1) + self._hours)
+        return cells
 
 
 def holidays() -> list[date]:
