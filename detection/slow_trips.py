@@ -21,6 +21,7 @@ from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
 
 BORNE = 0.2  # natural logarithm of how much longer than usual trips may be
+FEWEST = 2  # tiers in a round; one alone may be anything
 MOST = 0.6  # that a tier counts for: three times what is borne, so that one of three says nothing
 MOST_ROUND = 0.6  # a round adds or takes away
 ENOUGH = 0.5  # the sum of what is beyond that fires, ...
@@ -119,7 +120,10 @@ class SlowTrips:
     def _slower(
         self, wave: Wave, season: NDArray[np.float64], medians: _Trips, shortest: _Trips, n: int
     ) -> NDArray[np.float64]:
-        """float64[n]: mean over tiers of the log of how much longer than usual trips took."""
+        """float64[n]: mean over tiers of the log of how much longer than usual trips took.
+
+        0 where one tier alone is heard.
+        """
         longer, ways = np.zeros((2, n, self._rules.tiers))
         ways[shortest.of] = np.exp(season[shortest.at]) - self._offset[shortest.row]
         longer[shortest.of] = np.maximum(wave.value[shortest.at] - ways[shortest.of], 0)
@@ -130,7 +134,8 @@ class SlowTrips:
         same &= np.exp(usual) - offset >= way  # else it was learned on another way
         counts = self._rules.counts[medians.row]
         total = np.bincount(medians.place, np.minimum(slower, MOST) * (counts & same), n)
-        return total / np.maximum(np.bincount(medians.place, counts, n), 1)
+        heard = np.bincount(medians.place, counts, n)
+        return np.where(heard >= FEWEST, total / np.maximum(heard, 1), 0.0)
 
     def _alone(self, look: Look, medians: _Trips, n: int) -> NDArray[np.bool_]:
         """bool[medians]: the next tier beyond shows nothing of it, in the means of 15 minutes."""

@@ -114,6 +114,17 @@ def test_a_missing_round_begins_the_sum_anew(lived: tuple[Talk, np.random.Genera
     assert slow(days(probe, 4 * HOUR / 12, rush, rng)) == ["firing"]
 
 
+def test_one_tier_alone_is_not_judged() -> None:
+    """A probe that measures the national tier only is judged by its shifts."""
+    rng, probe = np.random.default_rng(5), talk("connectivity-probe")
+
+    def national(shape: Shape) -> Shape:
+        return lambda hour, rng: {k: v for k, v in shape(hour, rng).items() if k[:3] == "nat"}
+
+    days(probe, 4, national(trips()), rng)
+    assert slow(days(probe, 2 * HOUR, national(trips(nat=9)), rng)) == []
+
+
 def test_nothing_is_judged_before_two_days_were_lived() -> None:
     """What a day of this link looks like is not known yet."""
     rng, probe = np.random.default_rng(4), talk("connectivity-probe")
