@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -97,12 +98,19 @@ class Conservation:
         said = {name: int(float(v)) for name, v in rows if name.startswith("govsense_messages_")}
         self.of_api += 1
         received = said["govsense_messages_received_total"]
-        in_journal = self._head.position
+        in_journal = self._position_from(received)
         if not self._received <= received <= in_journal:
             self.violations.append(f"received {received}, {self._received} before, {in_journal=}")
         self._received = received
         outcomes = {name: said[f"govsense_messages_{name}_total"] for name in OUTCOMES}
         return Scrape(received, outcomes, said["govsense_messages_pending"])
+
+    def _position_from(self, received: int) -> int:
+        """The head, once it has reached so much or a second is over: it may be just being moved."""
+        deadline = time.monotonic() + 1
+        while self._head.position < received and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self._head.position
 
     def _of_stores(self) -> Scrape | None:
         """None where the ledger is away too."""
