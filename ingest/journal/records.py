@@ -57,6 +57,20 @@ class Segment(NamedTuple):
     seed: int  # checksums start from it
     path: Path
 
+    def size(self) -> int:
+        """Bytes of its file; 0 where the reader has deleted it since it was listed."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def content(self) -> bytes:
+        """Its bytes; none where the reader has deleted it since it was listed."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+
 
 def segments(directory: Path) -> list[Segment]:
     """Every segment, in order of position."""

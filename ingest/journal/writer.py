@@ -103,7 +103,7 @@ class JournalWriter:
             )
 
     def _used(self) -> int:
-        return sum(segment.path.stat().st_size for segment in segments(self.directory))
+        return sum(segment.size() for segment in segments(self.directory))
 
     def _roll(self) -> None:
         with self._no_space_is_told():
@@ -144,9 +144,9 @@ def _end(directory: Path) -> int:
     """
     end = 0
     for segment in reversed(segments(directory)):
-        buffer = segment.path.read_bytes()
+        buffer = segment.content()
         if not buffer:
-            segment.path.unlink()
+            segment.path.unlink(missing_ok=True)
         last = max((r.position for r, _ in scan(buffer, segment.seed, whole=True)), default=-1)
         end = max(end, last + 1, segment.first)
         if last >= 0 or not buffer:

@@ -18,8 +18,10 @@ from ingest.journal import (
     JournalReader,
     JournalWriter,
     Record,
+    Shortage,
 )
-from ingest.journal.records import encode, segments
+from ingest.journal import writer as journal_writer
+from ingest.journal.records import Segment, encode, segments
 
 BOUND = 2**30
 
@@ -156,6 +158,46 @@ def test_the_bound_refuses_and_recovers(tmp_path: Path) -> None:
     assert len(read_all(reader)) == kept
     reader.release(below=kept)
     assert writer.append(entries(1)) == kept + 1
+
+
+@pytest.mark.parametrize("name", ["append", "shortage"])
+def test_segments_may_go_while_the_writer_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What the reader deletes between the listing and the look at its size has no size."""
+    writer = JournalWriter(tmp_path, max_bytes=10_000)
+    for _ in range(9):
+        writer.append(entries(10))
+    reader = JournalReader(tmp_path, 0)
+    kept = len(read_all(reader))
+    released: list[int] = []
+
+    def listed_late(directory: Path) -> list[Segment]:
+        found = segments(directory)
+        released.append(reader.release(below=kept))
+        return found
+
+    monkeypatch.setattr(journal_writer, "segments", listed_late)
+    if name == "append":
+        assert writer.append(entries(30)) == kept + 30  # more than the bound left before
+    else:
+        assert writer.shortage() is Shortage.BOUND  # a bound that no large group fits in
+    assert released[0] > 1
+
+
+def test_a_settled_segment_may_go_while_a_writer_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The position goes on where everything was settled, and deleted, during the start."""
+    written(tmp_path, [entries(10)], bound=BOUND)
+    (segment,) = segments(tmp_path)
+
+    def listed_late(directory: Path) -> list[Segment]:
+        segment.path.unlink(missing_ok=True)
+        return [segment]
+
+    monkeypatch.setattr(journal_writer, "segments", listed_late)
+    assert JournalWriter(tmp_path, max_bytes=BOUND).position == 10
 
 
 def test_a_full_disk_keeps_nothing_of_the_refused_batch(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def page(
             sock, address = super().get_request()
             if tls is None:
                 return sock, address
+            sock.recv(1, socket.MSG_PEEK)  # until the client has begun its handshake
             time.sleep(HANDSHAKE_S)  # the server's own slowness: what tls_ms is to show
             return tls.wrap_socket(sock, server_side=True), address
 
