@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows
-from detection.episodes import CLEAR, CLOSED, FIRING, PHASES
+from detection.episodes import CLOSED, FIRING
 from detection.rules import read_chatter
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar
+from detection.spells import capped
 from detection.waves import Step, Wave
 
 BLOCK = 3  # hours of the day that are learned together
@@ -91,11 +92,12 @@ class Chatter:
         rows["seen"][accepted] = 0
         self.bank.put(series, rows)
         for n in (fires | ends).nonzero()[0].tolist():
+            verdict = self._rules.verdicts[int(wave.row[n])]
             yield Step(
                 place=int(places[n]),
-                phase=PHASES[FIRING if fires[n] else CLEAR],
-                nature=self._rules.verdicts[int(wave.row[n])].nature,
-                severity=self._rules.verdicts[int(wave.row[n])].severity,
+                phase="firing" if fires[n] else "clear",
+                nature=verdict.nature,
+                severity=verdict.severity,
                 onset_ms=int(rows["onset"][n]),
                 value=float(wave.value[n]),
                 expected=None,
@@ -128,19 +130,18 @@ def _count(
     """Add the readings to the evidence, in place."""
     often = np.clip(RATIO * usual, LEAST, MOST)
     gain = np.where(changed, np.log(often / usual), np.log((1 - often) / (1 - usual))) * known
-    hour = wave.at_ms // HOUR_MS
-    counted = rows["counted"] * (hour == rows["hour"])
-    more = np.minimum(gain, np.maximum(SPELL_SHARE * EVIDENCE - counted, 0))
+    more = capped(rows, wave.at_ms, gain, SPELL_SHARE * EVIDENCE)
     firing, before = rows["phase"] == FIRING, rows["evidence"]
     evidence = np.maximum(before + more, 0) * ~firing
     goes_on = evidence > 0
     begins = goes_on & (before == 0)
     np.copyto(rows["onset"], wave.at_ms, where=begins)
-    counted = np.maximum(counted + more, 0) * goes_on
-    rows["evidence"], rows["counted"], rows["hour"] = evidence, counted, hour * goes_on
+    rows["evidence"] = evidence
     rows["credit"] = np.maximum(rows["credit"] - gain, 0) * firing
     for field, one in (("readings", 1), ("changes", changed), ("usual", usual)):
-        rows[field] = (rows[field] + one) * goes_on  # nothing is left where it rests: see `judge`
+        rows[field] += one
+    for field in ("hour", "counted", "readings", "changes", "usual"):
+        rows[field] *= goes_on  # nothing is left where it rests: see `judge`
 
 
 def _learn(
@@ -154,6 +155,9 @@ def _learn(
 
 
 def _facts(row: np.void, *, accepted: bool) -> dict[str, Any]:
-    facts = {"times": int(row["changes"]), "readings": int(row["readings"])}
-    facts |= {"usual": round(float(row["usual"]))}
+    facts = {
+        "times": int(row["changes"]),
+        "readings": int(row["readings"]),
+        "usual": round(float(row["usual"])),
+    }
     return facts | ({"accepted": 1} if accepted else {})

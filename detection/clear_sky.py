@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank
+from detection.bank import Bank, Rows
 
 FADE_DB = 3.0  # below the usual: half of the signal is gone
 KNOWN = 50  # readings before the usual is known
@@ -24,7 +24,7 @@ class ClearSky:
     def see(self, series: NDArray[np.intp], esno_db: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Take one value of each of n dishes in; bool[n], which of them fade."""
         rows = self.bank.take(series)
-        faded: NDArray[np.bool_] = (rows["n"] >= KNOWN) & (esno_db < rows["usual"] - FADE_DB)
+        faded = _fades(rows, esno_db)
         weight = np.maximum(1 / (rows["n"] + 1), 1 / MEMORY) / np.where(faded, SLOWER, 1)
         rows["usual"] += weight * (esno_db - rows["usual"])
         rows["n"] += 1
@@ -33,5 +33,9 @@ class ClearSky:
 
     def fades(self, series: int, esno_db: float) -> bool:
         """Whether this dish receives so much less than usual."""
-        row = self.bank.row(series)
-        return bool(row["n"] >= KNOWN and esno_db < row["usual"] - FADE_DB)
+        return bool(_fades(self.bank.row(series), esno_db))
+
+
+def _fades(rows: Rows | np.void, esno_db: NDArray[np.float64] | float) -> NDArray[np.bool_]:
+    faded: NDArray[np.bool_] = (rows["n"] >= KNOWN) & (esno_db < rows["usual"] - FADE_DB)
+    return faded

@@ -11,6 +11,7 @@ from detection.bank import Bank, Rows
 from detection.episodes import CLOSED, FIRING
 from detection.findings import Phase
 from detection.rules import read_loss
+from detection.spells import capped
 from detection.waves import Step, Wave
 
 DAY_MS = 86_400_000
@@ -27,8 +28,7 @@ RECORD = 1.5  # times the highest excess that went away by itself: links that lo
 MOST_RECORD = 3.0  # times the evidence, of what such an excess counts for
 CREDIT = 6.0  # packets lost too few, since the worst, that end it
 FEW, FEW_SHARE = 2.0, 0.1  # packets of one round that count, and share of it: bursts count less
-SPELL_MS = 3_600_000  # what one clock hour shows counts for ...
-SPELL_SHARE = 0.4  # ... this share of the evidence at most: a bad spell is over in minutes
+SPELL_SHARE = 0.4  # of the evidence that one clock hour counts for: bad spells take minutes
 OUTAGE = 0.5  # a round that lost this share is an outage's, and no evidence
 PACKETS, MOST_PACKETS = 10.0, 1000.0  # of a round, until it is seen
 
@@ -117,7 +117,8 @@ class Loss:
         worse = np.minimum(np.maximum(RATIO * normal, LEAST), MOST)
         gain = np.log(worse / normal)
         borne = (worse - normal) / gain
-        more = self._capped(rows, wave, lost - borne * sent, EVIDENCE / gain)
+        evidence = EVIDENCE / gain
+        more = capped(rows, wave.at_ms, lost - borne * sent, SPELL_SHARE * evidence)
         firing, excess = rows["phase"] == FIRING, rows["excess"]
         begins = (excess <= 0) & (more > 0) & ~firing
         np.copyto(rows["onset"], wave.at_ms, where=begins)
@@ -126,23 +127,13 @@ class Loss:
         rows["credit"] = np.maximum(rows["credit"] - more, 0) * firing
         weight = sent / np.maximum(rows["pooled"] + sent, 1)
         rate = lost / packets
-        bound = self._bound(rows, fade, EVIDENCE / gain)
+        bound = self._bound(rows, fade, evidence)
         learns = ~firing & (excess < bound / 2) | (age_ms < LEARN_MS)
         rows["normal"] += weight * learns * (rate - rows["normal"])
         rows["pooled"] = rows["pooled"] * fade + sent
         weight = wave.dt_ms / (wave.dt_ms + RECENT_MS)
         rows["recent"] += weight * (sent > 0) * (rate - rows["recent"])
         return borne, bound
-
-    def _capped(
-        self, rows: Rows, wave: Wave, more: NDArray[np.float64], evidence: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """What is added to the excess: of one clock hour no more than a share of the evidence."""
-        hour = wave.at_ms // SPELL_MS
-        counted = rows["counted"] * (hour == rows["hour"])
-        more = np.minimum(more, np.maximum(SPELL_SHARE * evidence - counted, 0))
-        rows["counted"], rows["hour"] = np.maximum(counted + more, 0), hour
-        return more
 
     def _bound(
         self, rows: Rows, fade: NDArray[np.float64], evidence: NDArray[np.float64]

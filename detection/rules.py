@@ -52,7 +52,7 @@ class ShiftRules(NamedTuple):
     """Arrays over METRICS; the second axis of tau and least is the channel.
 
     tau: how far beyond the range seen so far, as a share of that range, a statistic must be.
-    least: and how far at least, on the metric's scale (noise: in usual sizes); inf where the
+    least: and how far at least, on the metric's scale (noise: in usual bends); inf where the
     channel is off. log: judged as log(value + offset). absent: up to this value there is nothing to
     judge (no mains), -inf where every value tells something. side: 1 where only a rise is worth an
     alert, -1 where only a fall is, else 0. spike_side: likewise of single readings, where to the

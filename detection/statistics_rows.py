@@ -66,9 +66,9 @@ BENDS = 3  # of what is usual
 class Scored(NamedTuple):
     """n readings against their series' past; [n, channels] each.
 
-    stat: in usual sizes (jump, step, noise) or as it is (record). over: how far beyond its range.
-    unit: what one of stat is on the metric's scale. season, short, level, middle: [n] each, see
-    `centre`.
+    stat: in usual sizes (jump, step), usual bends (noise) or as it is (record). over: how far
+    beyond its range. unit: what one of stat is on the metric's scale. season, short, level, middle:
+    [n] each, see `centre`.
     """
 
     stat: NDArray[np.float64]
