@@ -1,8 +1,8 @@
-"""Gap: one metric that a device no longer says, while it goes on to say the others."""
+"""Gap: a metric that a device no longer says, while its rounds go on to come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,10 +19,11 @@ USUAL = 1.5  # intervals: a metric that is said more rarely than that has gaps o
 NEVER = -1
 
 BLANK = np.array(
-    [(CLOSED, NEVER, NEVER)],
+    [(CLOSED, NEVER, NEVER, NEVER)],
     [
         ("phase", "i1"),
         ("refused", "i8"),  # newest event time of an impossible value: it was said
+        ("bare", "i8"),  # newest event time of a round of its device that had no value at all
         ("missed", "i8"),  # event time of the first round without it, since it was said last
     ],
 )
@@ -53,6 +54,17 @@ class Gap:
         rows["refused"] = np.maximum(rows["refused"], refused.at_ms)
         self.bank.put(series, rows)
 
+    def bare(self, rounds: Sequence[tuple[int, int]]) -> None:
+        """Take rounds without a single value, (device number, event ms): their devices go on."""
+        self._grow()
+        newest = np.full(len(self._catalogue.devices), NEVER)
+        for device, at_ms in rounds:
+            newest[device] = max(newest[device], at_ms)
+        rows = self.bank.take(self._series)
+        said = newest[self._catalogue.device_number[self._series]]
+        rows["bare"] = np.maximum(rows["bare"], said)
+        self.bank.put(self._series, rows)
+
     def tick(self, now_ms: int) -> Iterator[Finding]:
         """Gaps that began or ended."""
         if now_ms // LOOK_MS == self.looked_ms // LOOK_MS:
@@ -64,7 +76,7 @@ class Gap:
         device = self._catalogue.device_number[series]
         said = np.maximum(clock["at"], rows["refused"])
         newest = np.full(len(self._catalogue.devices), NEVER)
-        np.maximum.at(newest, device, said)
+        np.maximum.at(newest, device, np.maximum(said, rows["bare"]))
         newest = newest[device]
         interval = np.array([one.interval_s * 1000 for one in self._catalogue.devices])[device]
         usual = (said >= 0) & (clock["spacing"] <= USUAL * interval)

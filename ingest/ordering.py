@@ -24,10 +24,14 @@ NONE = Readings.of([], [], [], [])
 
 
 class Said(NamedTuple):
-    """What is judged of some rounds: accepted readings, and those refused as impossible."""
+    """What is judged of some rounds: accepted readings, and those refused as impossible.
+
+    bare: rounds without a single value, as (device number, event ms).
+    """
 
     readings: Readings
     impossible: Readings
+    bare: list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -53,15 +57,15 @@ class _Device:
 
 
 class _Kept(msgspec.Struct, array_like=True):
-    """A device in a snapshot; a round is (number, until_ms, accepted, impossible) and readings
-    are (metric, at_ms, received_ms, value)."""
+    """A device in a snapshot; a round is (number, until_ms, accepted, impossible, event ms if it
+    is bare) and readings are (metric, at_ms, received_ms, value)."""
 
     device: str
     boot: str
     before: str
     following: int
     newest_ms: int
-    held: list[tuple[int, int, list[_Row], list[_Row]]]
+    held: list[tuple[int, int, list[_Row], list[_Row], int | None]]
 
 
 _Row = tuple[str, int, int, float]
@@ -104,7 +108,7 @@ class Ordering:
                 in_order &= placed == [place] * live[place]
                 due += placed
         if in_order:
-            return Said(heard.readings.take(heard.live), heard.impossible)
+            return Said(heard.readings.take(heard.live), heard.impossible, _bare(heard))
         return _joined([_said(heard, one) if isinstance(one, int) else one for one in due])
 
     def tick(self, now_ms: int) -> Said | None:
@@ -138,7 +142,13 @@ class Ordering:
                     device.following,
                     device.newest_ms,
                     [
-                        (seq, one.until_ms, self._rows(one.said[0]), self._rows(one.said[1]))
+                        (
+                            seq,
+                            one.until_ms,
+                            self._rows(one.said.readings),
+                            self._rows(one.said.impossible),
+                            one.said.bare[0][1] if one.said.bare else None,
+                        )
                         for seq, one in sorted(device.held.items())
                     ],
                 )
@@ -154,9 +164,10 @@ class Ordering:
             if number is None:
                 continue
             device = _Device(kept.boot, kept.before, kept.following, kept.newest_ms)
-            for seq, until_ms, *rows in kept.held:
+            for seq, until_ms, *rows, bare_ms in kept.held:
                 readings, impossible = (self._readings(kept.device, some) for some in rows)
-                device.held[seq] = _Held(Said(readings, impossible), until_ms)
+                bare = [] if bare_ms is None else [(number, bare_ms)]
+                device.held[seq] = _Held(Said(readings, impossible, bare), until_ms)
             self._devices[number] = device
             if device.held:
                 self._waiting.add(number)
@@ -225,12 +236,27 @@ def _said(heard: Heard, place: int) -> Said:
     first, last = np.searchsorted(heard.round_of, [place, place + 1])
     refused = np.flatnonzero(heard.impossible_round == place)
     impossible = heard.impossible.take(refused) if len(refused) else NONE
-    return Said(heard.readings.take(np.arange(first, last)), impossible)
+    bare = []
+    if first == last and not len(refused):
+        bare = [(int(heard.rounds.device[place]), int(heard.rounds.at_ms[place]))]
+    return Said(heard.readings.take(np.arange(first, last)), impossible, bare)
+
+
+def _bare(heard: Heard) -> list[tuple[int, int]]:
+    """The live rounds of a batch without a single value."""
+    rounds = heard.rounds
+    bare = ~rounds.late
+    bare[heard.round_of] = bare[heard.impossible_round] = False
+    return list(zip(rounds.device[bare].tolist(), rounds.at_ms[bare].tolist(), strict=True))
 
 
 def _joined(some: list[Said]) -> Said:
     """All of them, in that order."""
-    return Said(_concatenated([s.readings for s in some]), _concatenated([s[1] for s in some]))
+    return Said(
+        _concatenated([one.readings for one in some]),
+        _concatenated([one.impossible for one in some]),
+        [bare for one in some for bare in one.bare],
+    )
 
 
 def _concatenated(parts: list[Readings]) -> Readings:

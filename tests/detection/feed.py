@@ -79,7 +79,9 @@ class Talk:
         found = []
         for _ in range(n):
             self.at_ms += round(self.device.interval_s * 1000)
-            found += self.engine.score(*split(self.catalogue, self.device, self.at_ms, values))
+            bare = [] if values else [(0, self.at_ms)]
+            said = split(self.catalogue, self.device, self.at_ms, values)
+            found += self.engine.score(*said, bare)
         return found
 
     def pause(self, seconds: float) -> None:

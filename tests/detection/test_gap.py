@@ -44,6 +44,21 @@ def test_a_missing_metric_is_told_with_the_second_round() -> None:
     assert over.phase == "clear"
 
 
+def test_a_device_that_says_nothing_in_its_rounds_has_gaps() -> None:
+    """A river gauge has one metric: that its rounds come without it is all there is to see."""
+    gauge = Talk("water-level", interval_s=300)
+    assert say(gauge, 12, {"level_m": 2.0}) == []
+    last_ms = gauge.at_ms
+    assert say(gauge, 1, {}) == []
+    state, gauge.engine = gauge.engine.snapshot(), Engine(gauge.catalogue)
+    gauge.engine.restore(state)
+    (fired,) = say(gauge, 1, {})
+    assert (fired.metric, fired.phase, fired.onset_ms) == ("level_m", "firing", last_ms + 300_000)
+    gauge.pause(3600)
+    assert told(gauge) == []
+    assert steps(say(gauge, 1, {"level_m": 2.0})) == ["clear"]
+
+
 def test_a_silent_device_has_no_gaps() -> None:
     """After hours unheard the first round without a metric is one, not the whole silence."""
     talk = room()

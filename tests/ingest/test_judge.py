@@ -26,10 +26,12 @@ class Desk:
         self.intake = Intake(one_office(), self.catalogue)
         self.judge = Judge(one_office(), self.catalogue)
 
-    def say(self, n: int, *, after_ms: int = 100, **values: float) -> Verdict:
+    def say(
+        self, n: int, topic: str = P0, /, *, after_ms: int = 100, **values: float | None
+    ) -> Verdict:
         """The n-th round, a minute after the one before it."""
         at_ms = START_MS + n * MINUTE_MS
-        record = Record(n, at_ms + after_ms, P0, reading(at_ms, n, **values))
+        record = Record(n, at_ms + after_ms, topic, reading(at_ms, n, **values))
         findings = self.judge.hear(heard_of(self.intake.take([record])))
         return self.judge.conclude(findings, record.received_ms)
 
@@ -71,6 +73,19 @@ def test_an_alert_is_told_at_once_and_its_incident_with_a_tick() -> None:
     assert {alert for v in told for alert, i in v.parts.items() if i == opened.incident} == {
         fired.alert
     }
+
+
+def test_a_sensor_that_says_nothing_in_its_rounds_is_told() -> None:
+    """Null is no value and no fault; that it is all that comes is one."""
+    desk, fridge = Desk(), P0.replace("p0", "c0")
+    for n in range(1, 13):
+        desk.say(n, fridge, temperature_c=4.0)
+        assert not desk.tick(START_MS + n * MINUTE_MS + TICK_MS).alerts
+    desk.say(13, fridge, temperature_c=None)
+    assert not desk.tick(START_MS + 13 * MINUTE_MS + TICK_MS).alerts
+    desk.say(14, fridge, temperature_c=None)
+    [alert] = desk.tick(START_MS + 15 * MINUTE_MS).alerts
+    assert (alert.device, alert.metric, alert.rule) == ("c0", "temperature_c", "gap")
 
 
 def test_an_alert_that_is_over_before_the_tick_has_its_incident_told() -> None:

@@ -30,6 +30,7 @@ class Round(NamedTuple):
     after: float = 0.0
     boot: str | None = "a"
     refused: bool = False
+    bare: bool = False
 
     @property
     def received_ms(self) -> int:
@@ -65,6 +66,7 @@ class Desk:
         received_ms = np.array([r.received_ms for r in some], np.int64)
         late = at_ms < received_ms - WINDOW_MS
         refused = np.array([r.refused for r in some], np.bool_)
+        bare = np.array([r.bare for r in some], np.bool_)
         seq = np.array([r.seq for r in some], np.int64)
         every = Readings(
             np.full(len(some), self.number, np.int32), at_ms, received_ms, seq.astype(np.float64)
@@ -74,7 +76,7 @@ class Desk:
         boots = [r.boot for r in some]
         who = np.zeros(len(some), np.int32)
         rounds = Rounds(who, at_ms, received_ms, late, boots, seq, uptime_s, {})
-        good, bad = ~refused, refused & ~late
+        good, bad = ~refused & ~bare, refused & ~late
         return Heard(
             every.take(good), ~late[good], place[good], rounds, [],
             impossible=every.take(bad), impossible_round=place[bad],
@@ -135,6 +137,23 @@ def test_what_comes_late_is_no_reason_to_wait(desk: Desk) -> None:
     assert desk.say(Round(57, 47, after=3.2)) == []
     assert desk.say(Round(58, 48, after=2.3)) == [58, 59, 60]
     assert desk.say(Round(62, 52), Round(63, 52.01, after=3.01)) == [62]
+
+
+def test_a_round_without_a_value_is_told_in_its_turn(desk: Desk) -> None:
+    """That the device goes on is known once everything before was judged, and after a restart."""
+
+    def bare(*some: Round) -> list[tuple[int, int]]:
+        return desk.ordering.take(desk.heard(some)).bare
+
+    def at(*minutes: int) -> list[tuple[int, int]]:
+        return [(0, START_MS + n * MINUTE_MS) for n in minutes]
+
+    assert bare(Round(11, 1)) == []
+    assert bare(Round(12, 2, bare=True)) == at(2)
+    assert bare(Round(14, 4, bare=True), Round(15, 5)) == []
+    desk.restart()
+    assert bare(Round(13, 3, after=1.5, bare=True)) == at(3, 4)
+    assert bare(Round(16, 6, after=4, bare=True)) == []  # it came late
 
 
 def test_what_says_no_number_is_judged_as_it_comes(desk: Desk) -> None:

@@ -237,6 +237,6 @@ def running(
         platform.close()
 
 
-def reading(at_ms: int, seq: int = 1, **metrics: float) -> bytes:
+def reading(at_ms: int, seq: int = 1, **metrics: float | None) -> bytes:
     """A native payload of one round."""
     return json.dumps({"v": 1, "boot": "b1", "seq": seq, "ts": at_ms, "m": metrics}).encode()
