@@ -26,7 +26,7 @@ LEAST, MOST = 0.005, 0.12  # ... but at least and at most this share
 EVIDENCE = 15.0  # natural logarithm of how much likelier that is than normal, to fire
 RECORD = 1.5  # times the highest excess that went away by itself: links that lose in bursts
 MOST_RECORD = 3.0  # times the evidence, of what such an excess counts for
-CREDIT = 6.0  # packets lost too few, since the worst, that end it
+CREDIT = 8.0  # natural logarithm of how much likelier the normal share is than what fired, to end
 FEW, FEW_SHARE = 2.0, 0.1  # packets of one round that count, and share of it: bursts count less
 SPELL_SHARE = 0.4  # of the evidence that one clock hour counts for: bad spells take minutes
 OUTAGE = 0.5  # a round that lost this share is an outage's, and no evidence
@@ -47,7 +47,8 @@ BLANK = np.zeros(
         ("highest", "f8"),  # of the excess since it was 0
         ("hour", "i8"),  # the clock hour of the last round ...
         ("counted", "f8"),  # ... and what it has added to the excess
-        ("credit", "f8"),  # packets lost too few, summed up likewise while firing
+        ("level", "f8"),  # share lost in the two hours before it fired
+        ("credit", "f8"),  # evidence that it is over, summed up likewise while firing
     ],
 )
 BLANK["packets"], BLANK["pooled"] = PACKETS, FIRST_PACKETS
@@ -62,6 +63,7 @@ class Loss:
     No clock hour counts for more than `SPELL_SHARE` of that: a bad spell of minutes is none.
     Rounds above the limit of loss are that rule's matter; here they count for no more than a few
     packets. The number of packets in a round is told by the smallest share that was ever lost.
+    It ends when the normal share is `CREDIT` likelier than the one it was fired by.
     """
 
     rule = "loss"
@@ -96,6 +98,7 @@ class Loss:
         changed = (fires | ends).nonzero()[0]
         if len(changed):
             rows["phase"][fires], rows["phase"][ends] = FIRING, CLOSED
+            rows["level"][fires] = rows["recent"][fires]
             rows["excess"][changed] = rows["credit"][changed] = 0
         self.bank.put(wave.series, rows)
         for n in changed.tolist():
@@ -124,7 +127,11 @@ class Loss:
         np.copyto(rows["onset"], wave.at_ms, where=begins)
         rows["excess"] = np.maximum(excess + more, 0)
         excess[firing | (age_ms < COUNT_MS)] = 0
-        rows["credit"] = np.maximum(rows["credit"] - more, 0) * firing
+        if np.count_nonzero(firing):
+            level = np.maximum(rows["level"], worse)
+            sure = np.log(level / normal)
+            less = (level - normal) * sent - sure * lost
+            rows["credit"] = np.maximum(rows["credit"] + less, 0) * firing
         weight = sent / np.maximum(rows["pooled"] + sent, 1)
         rate = lost / packets
         bound = self._bound(rows, fade, evidence)
