@@ -49,7 +49,7 @@ def follow(
     )
     widened = np.where(fired & (steps == CLEAR), WIDER * bound / RECORDS, 0)
     rows["farthest"] = np.maximum(rows["farthest"], widened)
-    accepted = fired & (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
+    accepted = fired & out & (episode["held"] >= ACCEPT_MS)
     accept(episode, steps, accepted)
     _learn(rows, slow, away, known & ~out & (episode["phase"] == CLOSED) | accepted, accepted)
     return steps, bound, accepted

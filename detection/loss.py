@@ -37,7 +37,7 @@ BLANK = np.zeros(
     [
         ("phase", "i1"),
         ("first", "i8"),  # event time of the first round
-        ("onset", "i8"),  # event time since which losses add up
+        ("onset", "i8"),  # event time since which losses add up to more than a few packets
         ("packets", "f8"),  # of a round: the smallest share lost was one of so many
         ("normal", "f8"),  # share lost, normally
         ("pooled", "f8"),  # packets that it was learned from
@@ -123,7 +123,7 @@ class Loss:
         evidence = EVIDENCE / gain
         more = capped(rows, wave.at_ms, lost - borne * sent, SPELL_SHARE * evidence)
         firing, excess = rows["phase"] == FIRING, rows["excess"]
-        begins = (excess <= 0) & (more > 0) & ~firing
+        begins = (excess < FEW) & (more > 0) & ~firing  # one lost packet is soon forgotten
         np.copyto(rows["onset"], wave.at_ms, where=begins)
         rows["excess"] = np.maximum(excess + more, 0)
         excess[firing | (age_ms < COUNT_MS)] = 0

@@ -30,7 +30,8 @@ class Evidence:
     rounds: of probes, measured during it and sent later. failed: how many of them found each tier
     dead, by tier ("gw", "isp", "nat", "int"). booted, agent_restarted, mains_lost: None while
     unknown.
-    boots: distinct boots that alternated while it lasted. others_alive: another device of the
+    boots: distinct boots that spoke again after another one had. restarts: new ones within an hour
+    that did not, of the device that restarted most. others_alive: another device of the
     site kept reporting over the same uplink; other_uplink_alive: over another one. transitions:
     changes between connected and not in the hour before its end. esno_drop_db: fall of the
     satellite signal just before. rsrp_dbm, sinr_db: medians just before. blocked: rounds whose
@@ -44,6 +45,7 @@ class Evidence:
     agent_restarted: bool | None = None
     mains_lost: bool | None = None
     boots: int = 1
+    restarts: int = 0
     others_alive: bool = False
     other_uplink_alive: bool = False
     will: bool = False

@@ -1,4 +1,4 @@
-"""Clock skew: a device whose time is off by the same amount in every round that it sends."""
+"""Clock skew: a device whose time is off by the same amount in every round, or stands still."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from devices.catalogue import Catalogue
 
 OFF_MS = 120_000  # what delivery may take
 SAME_MS = 30_000  # between one round and the next
+STILL_MS = 1_000  # between the event times of one round and the next
 ROUNDS = 5
 GOOD = 3
 AHEAD_MS = -5_000  # nothing is delivered before it was measured
@@ -31,6 +32,15 @@ class Skew:
     received_ms: int
     rounds: int = 1
     good: int = 0
+    still: bool = False
+
+    def is_same(self, lag_ms: int, received_ms: int) -> bool:
+        """Whether a later round is off by the same, or was measured at the same time."""
+        return abs(lag_ms - self.lag_ms) <= SAME_MS or self.stood(lag_ms, received_ms)
+
+    def stood(self, lag_ms: int, received_ms: int) -> bool:
+        """Whether a later round was measured at the same time."""
+        return abs(received_ms - lag_ms - self.received_ms + self.lag_ms) <= STILL_MS
 
 
 class Clocks:
@@ -76,9 +86,10 @@ class Clocks:
                 self.open[device] = Skew(PENDING, received_ms, lag_ms, received_ms)
             return
         apart = received_ms - skew.received_ms
-        if off and abs(lag_ms - skew.lag_ms) <= SAME_MS:
+        if off and skew.is_same(lag_ms, received_ms):
             if apart < self._catalogue.devices[device].interval_s * 500:
                 return
+            skew.still = skew.stood(lag_ms, received_ms)
             skew.rounds, skew.good = skew.rounds + 1, 0
             skew.lag_ms, skew.received_ms = lag_ms, received_ms
             if skew.phase == PENDING and skew.rounds >= ROUNDS:
@@ -105,6 +116,8 @@ class Clocks:
         off = abs(skew.lag_ms) % ZONE_MS
         if abs(skew.lag_ms) >= ZONE_MS and min(off, ZONE_MS - off) <= SAME_MS:
             facts["why"] = "zone"
+        if skew.still:
+            facts["why"] = "still"
         return Finding(
             device=self._catalogue.devices[device].device,
             metric="",

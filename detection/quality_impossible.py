@@ -16,7 +16,7 @@ from detection.quality_rates import other_unit
 from devices.catalogue import Catalogue
 from devices.readings import Readings
 
-READINGS = 2  # refused in a row
+SELDOM, SELDOM_GOOD = 3, 12  # or so many, with fewer good ones than that from one to the next
 GOOD = 3
 NONE = Readings.of([], [], [], [])
 DAY_MS = 86_400_000
@@ -51,11 +51,19 @@ class Refused:
     last_ms: int
     readings: int = 0
     good: int = 0
-    why: str = ""
+    seldom: bool = False
+
+    @property
+    def patience(self) -> int:
+        """Good readings in a row that end it."""
+        return GOOD if self.phase == FIRING and not self.seldom else SELDOM_GOOD
 
 
 class Impossible:
-    """Fires with the second refused reading in a row and is over after three good ones."""
+    """Fires with the second refused reading in a row and is over after three good ones.
+
+    What comes and goes fires with the third refused reading and is over after twelve good ones.
+    """
 
     def __init__(self, catalogue: Catalogue, clock: Bank) -> None:
         self._catalogue, self._clock = catalogue, clock
@@ -107,7 +115,7 @@ class Impossible:
         if not told.refused:
             if held is not None and told.at_ms > held.last_ms:
                 held.good, held.last_ms = held.good + 1, told.at_ms
-                if held.phase == PENDING or held.good >= GOOD:
+                if held.good >= held.patience:
                     del self.open[key]
                     yield self._finding(held, told, "clear")
             return
@@ -116,8 +124,10 @@ class Impossible:
         if held is None:
             held = self.open[key] = Refused(PENDING, told.at_ms, told.at_ms)
             yield self._finding(held, told, "pending")
+        in_a_row = held.readings > 0 and held.good == 0
+        held.seldom |= held.readings > 0 and not in_a_row
         held.readings, held.good, held.last_ms = held.readings + 1, 0, told.at_ms
-        if held.phase == PENDING and held.readings >= READINGS:
+        if held.phase == PENDING and (in_a_row or held.readings >= SELDOM):
             held.phase = FIRING
             yield self._finding(held, told, "firing")
 

@@ -211,7 +211,7 @@ class Probes:
         losses = [self._now(f"{tier}_loss_pct", told) or 0.0 for tier in ("isp", "nat", "int")]
         lossy = max(losses) >= LOSS_PCT
         esno = self._now("esno_db", told)
-        if esno is not None:
+        if esno:  # 0 is what a modem says that does not know
             fades = esno < 6 or self.sky.fades(int(self._partners[told.series, ESNO]), esno)
             if esno < 3 or (fades and lossy):
                 return "rain-fade"
@@ -229,6 +229,8 @@ class Probes:
             return loss < 100
         if self._now(f"{tier}_rtt_p50_ms", told) is not None:
             return True
+        if self._lacks(f"{tier}_rcvd", told) or self._lacks(f"{tier}_loss_pct", told):
+            return None  # it was not measured: of a tier that does not answer these are said
         return False if self._lacks(f"{tier}_rtt_p50_ms", told) else None
 
     def _now(self, metric: str, told: Told) -> float | None:

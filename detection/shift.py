@@ -179,8 +179,11 @@ class Shift:
         need = np.where(smooth, np.maximum(confirm // 2, 2), confirm)
         need = np.where(beyond[:, SPIKE], 1, need)
         turns = {
-            name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need)
-            for name, of in (("shift", slice(NOISE)), ("noise", slice(NOISE, NOISE + 1)))
+            name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need, stays)
+            for name, of, stays in (
+                ("shift", slice(NOISE), _is_there(rows)),
+                ("noise", slice(NOISE, NOISE + 1), np.ones(len(rows), np.bool_)),
+            )
         }
         spiked = beyond[:, SPIKE] & (turns["shift"].steps == FIRING) & closed
         onset = rows["shift"]["onset"]
@@ -197,7 +200,9 @@ class Shift:
         beyond: NDArray[np.bool_],
         inside: NDArray[np.bool_],
         need: NDArray[np.int64],
+        stays: NDArray[np.bool_],
     ) -> _Turn:
+        """stays: bool[n], whether what is out would be the new normal once it has lasted."""
         fired = episode["phase"] == FIRING
         steps = advance(
             episode,
@@ -210,7 +215,7 @@ class Shift:
             good=GOOD,
             apart=wave.apart,
         )
-        accepted = (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
+        accepted = stays & (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
         accept(episode, steps, accepted)
         return _Turn(steps, accepted, fired)
 
@@ -270,6 +275,18 @@ class Shift:
         if self._rules.log[metric]:
             y = float(np.exp(min(y, 100.0)) - self._rules.offset[metric])
         return float(min(max(y, low), high))
+
+
+def _is_there(rows: Rows) -> NDArray[np.bool_]:
+    """bool[n]: the reading is nearer to the level of the last 15 minutes than to last week's.
+
+    Its return is not taken for the level that it returns from.
+    """
+    residual = rows["past"][:, 0]
+    there: NDArray[np.bool_] = np.abs(residual - rows["means"][:, FAST]) <= np.abs(
+        residual - rows["slow"]
+    )
+    return there
 
 
 def _settle(rows: Rows, busy: _Busy, turns: dict[str, _Turn], wave: Wave) -> None:

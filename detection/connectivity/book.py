@@ -123,7 +123,7 @@ class CaseBook:
             case_number = int(self._sessions.rows["case"][number])
         case.flapping, case.phase = True, "live"
         case.transitions = max(case.transitions, len(turns))
-        case.boots = max(case.boots, len(self._sessions.boots[number]))
+        self._count_boots(case, number)
         last = case.dark[-1]
         if last.end_ms is None or last.end_ms < turns[-1]:
             silent = any(self._sessions.rows["silent"][d] for d in case.silent)
@@ -286,12 +286,16 @@ class CaseBook:
             case.interval_ms = latest - member.good_ms
             case.dark[0] = one._replace(good_ms=member.good_ms, onset_ms=onset_ms)
 
+    def _count_boots(self, case: Case, device: int) -> None:
+        case.boots = max(case.boots, len(self._sessions.came_back[device]))
+        case.restarts = max(case.restarts, self._sessions.restarts(device))
+
     def _recall(self, case: Case, device: int) -> None:
         """Keep what was known of a device before the outage."""
         if device in case.boots_before:
             return
         case.boots_before[device] = self._sessions.boot[device]
-        case.boots = max(case.boots, len(self._sessions.boots[device]))
+        self._count_boots(case, device)
         mains = int(self._sessions.rows["mains"][device])
         if mains >= 0:
             case.mains_before = bool(mains) and case.mains_before is not False

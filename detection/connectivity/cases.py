@@ -56,6 +56,7 @@ class Case:
     uptime_ms: dict[int, int] = field(default_factory=dict)  # after the return
     agent_uptime_ms: dict[int, int] = field(default_factory=dict)
     boots: int = 1
+    restarts: int = 0
     mains_before: bool | None = None  # the newest word on mains power before it
     esno_drop_db: float | None = None
     rsrp_dbm: float | None = None
@@ -149,6 +150,7 @@ class Case:
             agent_restarted=self._agent_restarted(),
             mains_lost=self._mains_lost(inside),
             boots=self.boots,
+            restarts=self.restarts,
             others_alive=self.others_alive,
             other_uplink_alive=self.other_uplink_alive,
             will=self.will,

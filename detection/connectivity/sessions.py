@@ -62,6 +62,7 @@ class Sessions:
         self.boot: list[str | None] = []
         self.transitions: list[deque[int]] = []  # when it went on or offline, within an hour
         self.boots: list[dict[str, int]] = []  # boot: when last heard, within an hour
+        self.came_back: list[dict[str, int]] = []  # the same, of those that spoke after others
         self.signals: list[deque[Signal]] = []
         self.failing: dict[int, dict[int, int]] = {}  # marks by event time of a row of bad rounds
         self.resumed_ms = 0
@@ -74,6 +75,7 @@ class Sessions:
             self.boot += [None] * missing
             self.transitions += [deque() for _ in range(missing)]
             self.boots += [{} for _ in range(missing)]
+            self.came_back += [{} for _ in range(missing)]
             self.signals += [deque(maxlen=RECALLED) for _ in range(missing)]
 
     def overdue(self, now_ms: int, interval_ms: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -109,14 +111,21 @@ class Sessions:
         """Remember under which boot a device speaks; whether it was another one before."""
         if boot is None:
             return False
-        boots = self.boots[number]
+        boots, came_back = self.boots[number], self.came_back[number]
+        changed = self.boot[number] not in (None, boot)
+        if changed and boot in boots:
+            came_back[boot] = at_ms
         boots[boot] = at_ms
         if len(boots) > 1:
-            for old in [b for b, seen in boots.items() if seen <= at_ms - HOUR_MS]:
-                del boots[old]
-        changed = self.boot[number] not in (None, boot)
+            for known in (boots, came_back):
+                for old in [b for b, seen in known.items() if seen <= at_ms - HOUR_MS]:
+                    del known[old]
         self.boot[number] = boot
         return changed
+
+    def restarts(self, number: int) -> int:
+        """How many boots of a device, within an hour, were new and stayed new."""
+        return max(len(self.boots[number]) - len(self.came_back[number]) - 1, 0)
 
     def signal_before(self, number: int) -> Signal:
         """Fall of a satellite signal, and medians of a mobile one, just before now."""

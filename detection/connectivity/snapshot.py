@@ -98,6 +98,7 @@ class State:
             "boot": sessions.boot,
             "transitions": [list(times) for times in sessions.transitions],
             "boots": sessions.boots,
+            "came_back": sessions.came_back,
             "signals": [list(signals) for signals in sessions.signals],
             "failing": [(self._name(n), list(m.items())) for n, m in sessions.failing.items()],
             "resumed_ms": sessions.resumed_ms,
@@ -112,6 +113,7 @@ class State:
             sessions.boot[number] = tree["boot"][old]
             sessions.transitions[number] = deque(tree["transitions"][old])
             sessions.boots[number] = tree["boots"][old]
+            sessions.came_back[number] = tree["came_back"][old]
             signals = (Signal(*signal) for signal in tree["signals"][old])
             sessions.signals[number] = deque(signals, maxlen=RECALLED)
         failing = [(self.fleet.number_of(name), marks) for name, marks in tree["failing"]]

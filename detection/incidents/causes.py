@@ -22,6 +22,7 @@ WEAK_SINR_DB = 0.0
 MOSTLY = 0.5  # share of the rounds that failed anywhere from which on a tier counts as dead
 FEW, SELDOM = 3, 0.05  # so few failed rounds, of so many, are no outage of the network
 OFTEN = 6  # changes within an hour, from which on two boots must be two machines
+LOOP = 3  # new boots within an hour, from which on it is the restarts that interrupt
 POWER_LONGEST_MS = 12 * HOUR_MS  # a lone device that comes back later and restarted tells little
 MOBILE = ("3g", "4g", "5g")
 SATELLITE = ("vsat-geo", "vsat-leo")
@@ -95,6 +96,21 @@ def _duplicate(case: Case) -> Verdict | None:
     if evidence.boots < 2 or not often:
         return None
     return Verdict("duplicate-identity", 0.8, (Reason("boots", {"n": evidence.boots}),))
+
+
+def _restarts(case: Case) -> Verdict | None:
+    """It starts anew again and again: for want of power, or by itself."""
+    evidence = case.outage.evidence
+    if evidence.restarts < LOOP or not case.outage.flapping:
+        return None
+    again = Reason("restarts", {"n": evidence.restarts})
+    if evidence.mains_lost:
+        return Verdict("power", 0.9, (again, Reason("mains-lost", {})))
+    if evidence.site_devices == 1:
+        return Verdict("unknown", 0.3, (again,))
+    if evidence.silent_devices >= evidence.site_devices:
+        return Verdict("power", 0.8, (again, Reason("booted-all", {"n": evidence.silent_devices})))
+    return Verdict("probe" if case.probe else "sensor", 0.7, (again,))
 
 
 def _flapping(case: Case) -> Verdict | None:
@@ -216,6 +232,7 @@ def _rounds(text: str, evidence: Evidence) -> Reason:
 
 RULES: tuple[Callable[[Case], Verdict | None], ...] = (
     _duplicate,
+    _restarts,
     _flapping,
     _blocked,
     _mains,

@@ -58,6 +58,13 @@ def test_a_queue_that_is_worked_off_is_no_wrong_clock() -> None:
     assert hear(engine(), [130_000 + 45_000 * n for n in range(60)]) == []
 
 
+def test_a_clock_that_stands_still_is_told() -> None:
+    """Every round has the time of the first one; it ends when the clock goes on."""
+    found = hear(engine(), [60_000 * n for n in range(30)] + [500] * 5)
+    assert [(f.phase, f.facts["why"]) for f in found] == [("firing", "still"), ("clear", "still")]
+    assert found[0].at_ms == START_MS + 7 * 60_000
+
+
 def test_refused_times_count() -> None:
     """What intake refuses as seven hours ahead tells of the clock, and that the device lives."""
     made = engine()

@@ -64,3 +64,12 @@ def test_a_mean_just_within_the_bound_is_back() -> None:
 def test_the_next_drift_must_go_clearly_farther_than_the_bound(again: float, is_told: bool) -> None:
     """Half as far again as what was a drift the first time."""
     assert steps_of(2, 2, 0, again, again) == ["firing", "clear", *["firing"] * is_told]
+
+
+def test_six_hours_without_a_reading_are_no_new_normal() -> None:
+    """What lasted three days is accepted with a mean, not with none: nothing is known of it."""
+    nan = float("nan")
+    lasts = [2.0] * 12
+    assert steps_of(*lasts, nan) == ["firing"]
+    assert steps_of(*lasts, nan, 2.0, 2.0) == ["firing", "clear"]
+    assert steps_of(*lasts, nan, 2.0, 2.0, 4.0, 4.0) == ["firing", "clear", "firing"]

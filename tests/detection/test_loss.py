@@ -32,6 +32,16 @@ def test_two_in_a_hundred_that_last_fire_once_and_end() -> None:
     assert steps(feed.say(rounds(0.002, 150, seed=4)), "loss") == ["clear"]
 
 
+def test_its_onset_is_where_losses_began_to_add_up() -> None:
+    """Not the packet that was lost an hour before, as one in five hundred is."""
+    feed = link()
+    feed.say([0.0] * 60 + [10.0] + [0.0] * 20)
+    began_ms = feed.at_ms
+    found = feed.say(rounds(0.03, 6 * 60, seed=2))
+    (onset_ms,) = [f.onset_ms for f in found if f.rule == "loss" and f.phase == "firing"]
+    assert began_ms <= onset_ms <= began_ms + 30 * 60_000
+
+
 def test_a_bad_spell_of_minutes_is_no_loss_that_lasts() -> None:
     """However much is lost in one hour, the hours beside it must show it too."""
     feed = link()

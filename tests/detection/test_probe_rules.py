@@ -133,3 +133,18 @@ def test_running_on_battery() -> None:
         "pending",
         "firing",
     ]
+
+
+def test_what_a_probe_does_not_measure_is_no_outage_abroad() -> None:
+    """Of a tier that does not answer the packets sent are said; of this one nothing is."""
+    probe = Talk("connectivity-probe")
+    probe.say(20, **round_of((), {}))
+    unsaid = tuple(name for name in GOOD if name.startswith("int"))
+    assert fired(probe.say(20, **round_of(unsaid, {}))) == []
+
+
+def test_a_modem_that_says_zero_does_not_know() -> None:
+    """Nothing is lost, so that it is no rain."""
+    probe = Talk("connectivity-probe")
+    probe.say(60, **round_of((), {}))
+    assert fired(probe.say(20, **round_of((), {"esno_db": 0.0}))) == []

@@ -32,12 +32,25 @@ def test_the_second_impossible_value_fires(value: float, said: str) -> None:
 
 
 def test_single_impossible_values_are_dropped() -> None:
-    """One refused reading between good ones is a lost reading, not a fault."""
+    """One refused reading among a dozen good ones is a lost reading, not a fault."""
     feed = Talk("environment")
     found = []
     for _ in range(20):
-        found += feed.say(3, temperature_c=27.0) + feed.say(temperature_c=85.0)
+        found += feed.say(12, temperature_c=27.0) + feed.say(temperature_c=85.0)
     assert fired(found) == []
+
+
+@pytest.mark.parametrize("good", [2, 11])
+def test_impossible_values_that_come_and_go_are_one_fault(good: int) -> None:
+    """A loose contact: the third within a dozen each fires, a dozen good ones end it."""
+    feed = Talk("environment")
+    feed.say(5, temperature_c=27.0)
+    found = []
+    for n in range(20):
+        found += feed.say(temperature_c=-127.0) + feed.say(good, temperature_c=27.0)
+        assert len(fired(found)) == (n >= 2)
+    assert steps(found, "impossible") == ["pending", "firing"]
+    assert steps(feed.say(12, temperature_c=27.0), "impossible") == ["clear"]
 
 
 def test_a_dead_meter_has_no_frequency() -> None:

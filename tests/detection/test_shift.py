@@ -81,6 +81,16 @@ def test_spikes_that_are_normal_to_one_side_hide_none_to_the_other(
     assert shifts(feed.say([wild, usual[0]])) == ["firing"]
 
 
+def test_a_fault_that_ends_when_it_would_be_accepted_is_no_new_normal() -> None:
+    """Good readings never make the level of a fault the usual one: no drift back follows."""
+    feed = Feed("environment", "temperature_c", interval_s=60)
+    feed.say(noisy(25, 0.1, 5 * DAY, 1))
+    assert shifts(feed.say(noisy(27.5, 0.1, 360, 2))) == ["firing"]
+    found = feed.say(noisy(25, 0.1, 2 * DAY, 3))
+    assert [(f.rule, f.phase) for f in found if f.phase != "pending"] == [("shift", "clear")]
+    assert not found[-1].facts["accepted"]
+
+
 def test_a_day_is_no_shift() -> None:
     """The first days of a daily rhythm, from the first reading on, are silent."""
     feed = Feed("environment", "temperature_c")

@@ -301,6 +301,18 @@ def test_two_boots_under_one_name_are_counted() -> None:
     assert outage.evidence.boots == 2
 
 
+def test_a_device_that_starts_anew_in_a_loop_is_not_two() -> None:
+    """Every boot is a new one and none of them speaks again."""
+    p = probe()
+    said = living(p, 0, CUT)
+    for n, say in enumerate(living(p, CUT, BACK)):
+        said.append(say._replace(boot=f"boot-{n // 4}"))
+    outage = only(World([site()], [p]).play(said + living(p, BACK, END), END))
+    assert outage.flapping
+    assert outage.evidence.boots == 1
+    assert outage.evidence.restarts >= 3
+
+
 def test_a_device_that_stays_away_when_its_site_returns_fails_alone() -> None:
     """After the site is back the probe is still missing: an outage of its own."""
     p, t = probe(), sensor(interval_s=60)
