@@ -28,7 +28,8 @@ class Evidence:
     """What is known of an outage besides that it happened; grows with backfill.
 
     rounds: of probes, measured during it and sent later. failed: how many of them found each tier
-    dead, by tier ("gw", "isp", "nat", "int"). booted, agent_restarted, mains_lost: None while
+    dead, by tier ("gw", "isp", "nat", "int"). near: how many of the failed ones had an answer of
+    the gateway or the provider. booted, agent_restarted, mains_lost: None while
     unknown.
     boots: distinct boots that spoke again after another one had. restarts: new ones within an hour
     that did not, of the device that restarted most. others_alive: another device of the
@@ -41,6 +42,7 @@ class Evidence:
 
     rounds: int = 0
     failed: dict[str, int] = field(default_factory=dict)
+    near: int = 0
     booted: bool | None = None
     agent_restarted: bool | None = None
     mains_lost: bool | None = None

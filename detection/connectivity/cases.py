@@ -11,6 +11,7 @@ from detection.connectivity.rounds import (
     BLOCKED,
     GOOD,
     MAINS,
+    NEAR,
     NO_MAINS,
     TIER_MARKS,
 )
@@ -146,6 +147,7 @@ class Case:
         return Evidence(
             rounds=sum(1 for marks in inside if marks & (GOOD | BAD)),
             failed={tier: n for tier, n in failed.items() if n},
+            near=sum(1 for marks in inside if marks & BAD and marks & NEAR),
             booted=self._booted(),
             agent_restarted=self._agent_restarted(),
             mains_lost=self._mains_lost(inside),

@@ -46,6 +46,7 @@ WANTED = _wanted()
 GOOD, BAD, POOR = 1, 2, 4
 GW_DEAD, ISP_DEAD, NAT_DEAD, INT_DEAD = 8, 16, 32, 64
 BLOCKED, NO_MAINS, MAINS = 128, 256, 512
+NEAR = 1024  # the gateway or the provider answered
 TIER_MARKS = {"gw": GW_DEAD, "isp": ISP_DEAD, "nat": NAT_DEAD, "int": INT_DEAD}
 
 
@@ -81,6 +82,7 @@ def read_rounds(
     bad = probe & ~good & (dead["nat"] | (nat_unknown & (dead["isp"] | dead["gw"])))
     for tier, mark in TIER_MARKS.items():
         marks[dead[tier]] |= mark
+    marks[alive["gw"] | alive["isp"]] |= NEAR
     no_names, no_page = _failures(facts, good, expects[heard.rounds.device])
     blocked = facts[:, COLUMN["content_ok"]] == 0
     marks[blocked] |= BLOCKED

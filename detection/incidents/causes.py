@@ -192,6 +192,8 @@ def _measured_tiers(case: Case) -> Verdict | None:
         return None
     if tier == "isp":
         return Verdict("last-mile", 0.9, (_rounds("provider-dead", evidence),))
+    if tier == "nat" and not evidence.near:  # nothing nearer is measured
+        return Verdict("unknown", 0.3, (_rounds("country-away", evidence),))
     if tier == "nat":
         return Verdict("backbone", 0.6, (_rounds("country-dead", evidence),))
     if tier == "gw" and evidence.mains_lost is False and not evidence.booted:

@@ -230,6 +230,7 @@ def test_backfill_tells_which_tiers_failed_and_when() -> None:
     assert seconds(outage.onset_ms) == CUT + 600 + 7 - 30
     assert seconds(outage.ended_ms) == BACK - 600 + 7
     assert outage.evidence.failed == {"isp": 40, "nat": 40, "int": 40}
+    assert outage.evidence.near == 40  # the gateway answered
     assert outage.evidence.booted is False
     assert world.states()[12:24] == ["UP"] * 2 + ["DOWN"] * 8 + ["UP"] * 2
 

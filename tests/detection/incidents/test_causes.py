@@ -17,7 +17,12 @@ ISP_DEAD: dict[str, Any] = {
     "failed": {"isp": 20, "nat": 20, "int": 20},
     "booted": False,
 }
-NAT_DEAD: dict[str, Any] = {"rounds": 20, "failed": {"nat": 20, "int": 20}, "booted": False}
+NAT_DEAD: dict[str, Any] = {
+    "rounds": 20,
+    "failed": {"nat": 20, "int": 20},
+    "near": 20,
+    "booted": False,
+}
 FINE: dict[str, Any] = {"rounds": 20, "failed": {}, "booted": False}
 ALL_REBOOTED: dict[str, Any] = {"booted": True, "silent_devices": 3, "site_devices": 3}
 
@@ -62,6 +67,7 @@ TABLE = [
      case("uplink", link="vsat-geo", hours=1, other_uplink_alive=True, esno_drop_db=6.0),
      "rain-fade"),
     ("beyond the provider", case(**NAT_DEAD), "backbone"),
+    ("nothing nearer is measured", case(**{**NAT_DEAD, "near": 0}), "unknown"),
     ("gateway dead, nobody knows of mains",
      case(rounds=9, failed={"gw": 9, "isp": 9, "nat": 9}), "unknown"),
     ("nothing known yet", case(hours=None), "unknown"),
