@@ -145,7 +145,8 @@ class Shift:
         for n in steps.nonzero()[0].tolist():
             phase, metric = PHASES[int(steps[n])], int(wave.row[n])
             verdict = self._rules.verdicts[metric]
-            middle = look.season[which[n]] + float(some["slow"][n])
+            season = float(look.season[which[n]])
+            middle = season + float(some["slow"][n])
             low, high = middle - float(bound[n]), middle + float(bound[n])
             yield Step(
                 place=int(places[which[n]]),
@@ -153,7 +154,7 @@ class Shift:
                 nature=verdict.nature,
                 severity=verdict.severity,
                 onset_ms=int(some["drift"]["onset"][n]) - BLOCK_MS,
-                value=float(wave.value[n]),
+                value=self._plain(metric, season + float(some["block_mean"][n])),
                 expected=None
                 if phase == "clear"
                 else (self._plain(metric, low), self._plain(metric, high)),
@@ -245,7 +246,7 @@ class Shift:
             channel = int(np.nanargmax(share))
             facts["channel"] = CHANNELS[channel]
             expected = self._expected(metric, channel, n, rows, busy)
-            if channel in (SPIKE, STEP):
+            if channel != RECORD and (channel != JUMP or self._rules.spiky[metric]):
                 seen = scored.stat[n, channel] * scored.unit[n, channel]
                 value = self._plain(metric, scored.centre(n, channel) + seen)
         return Step(

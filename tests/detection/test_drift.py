@@ -27,6 +27,8 @@ def test_a_drift_that_is_mended_ends_with_the_first_mean_within_the_bound() -> N
     times_s = np.arange(0, BACK_S + 18 * HOUR_S, 600)
     level = np.clip((times_s - 6 * DAY_S) / DAY_S, 0, 1) * 4
     level[times_s >= BACK_S] = 0
+    into_block_s = (START_MS // 1000 + times_s + 7 * HOUR_S) % (BLOCK_MS // 1000)
+    level[into_block_s < 3600] = 0  # whatever the single reading is with which it is told
     values = 25 + np.random.default_rng(4).normal(0, 0.2, len(times_s)) + level
     engine, series, found = Engine(made), np.zeros(1, np.int32), []
     for at_s, value in zip(times_s.tolist(), values.tolist(), strict=True):
@@ -34,6 +36,9 @@ def test_a_drift_that_is_mended_ends_with_the_first_mean_within_the_bound() -> N
         found += engine.score(Readings(series, at_ms, at_ms, np.array([value])))
     told = [f for f in found if f.rule == "drift" and f.phase in ("firing", "clear")]
     assert [f.phase for f in told] == ["firing", "clear"]
+    assert told[0].expected is not None
+    assert told[0].value is not None
+    assert told[0].expected[1] < told[0].value < 29
     assert BACK_S < (told[1].at_ms - START_MS) / 1000 <= BACK_S + 12 * HOUR_S
 
 
