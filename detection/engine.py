@@ -110,6 +110,13 @@ class Engine:
         if self._rules is not None:
             self._ended.extend(self._rules.dated(number, event, received))
 
+    def unreadable(self, device_number: int, received_ms: int) -> None:
+        """A message that could not be read: its device is in touch, and says nothing."""
+        number, received = np.array([device_number], np.int32), np.array([received_ms])
+        self._ended.extend(self._silence.heard(number, received, received))
+        if self._rules is not None:
+            self._ended.extend(self._rules.unreadable(device_number, received_ms))
+
     def broke(self, device_number: int, received_ms: int) -> None:
         """The broker told that a device's session broke: it is believed to be silent sooner."""
         self._silence.broke(device_number, received_ms)

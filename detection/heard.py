@@ -54,6 +54,13 @@ class Misdated(NamedTuple):
     received_ms: int
 
 
+class Unreadable(NamedTuple):
+    """A message that could not be read: it says nothing, but its device was in touch."""
+
+    device: int  # number in the catalogue's `devices`
+    received_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One batch, in order of arrival.
@@ -69,5 +76,6 @@ class Heard:
     rounds: Rounds
     statuses: list[StatusHeard]
     misdated: list[Misdated] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
     impossible: Readings = field(default_factory=lambda: Readings.of([], [], [], []))
     impossible_round: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))

@@ -21,6 +21,7 @@ from detection.quality_fridge import ProbesOutside
 from detection.quality_impossible import Impossible
 from detection.quality_pairs import Pairs
 from detection.quality_rates import LEAST_MS, MOST_MS, Rates
+from detection.quality_unreadable import Unreadable
 from detection.quality_zero import Zeros
 from detection.rules_conditions import Conditions
 from detection.rules_links import LinkRules
@@ -56,7 +57,7 @@ class Rules:
         self._impossible = Impossible(catalogue, clock)
         self.periods = Periods()
         self._nights, self._links = PeriodRules(), LinkRules(catalogue)
-        self._clocks = Clocks(catalogue)
+        self._clocks, self._unreadable = Clocks(catalogue), Unreadable(catalogue)
         self._screens = np.zeros(0, SCREEN)
         self._unlinked: dict[tuple[str, str], int] = {}
 
@@ -92,7 +93,12 @@ class Rules:
         received_ms: NDArray[np.int64],
     ) -> list[Finding]:
         """Findings on the clocks of devices, from all their rounds in order of arrival."""
-        return self._clocks.dated(device, event_ms, received_ms)
+        readable = self._unreadable.read(device, received_ms)
+        return [*self._clocks.dated(device, event_ms, received_ms), *readable]
+
+    def unreadable(self, device: int, received_ms: int) -> list[Finding]:
+        """Findings on a message of a device that could not be read."""
+        return list(self._unreadable.garbled(device, received_ms))
 
     @property
     def banks(self) -> dict[str, Bank]:
@@ -108,12 +114,13 @@ class Rules:
             )
             for name, rule in self._all().items()
         }
-        return notes | {"clocks": self._clocks.state()}
+        return notes | {"clocks": self._clocks.state(), "unreadable": self._unreadable.state()}
 
     def restore(self, notes: dict[str, Any]) -> None:
         """Go on with these; those of a series that is not known any more are left out."""
         self._screens["open"] = False
         self._clocks.restore(notes["clocks"])
+        self._unreadable.restore(notes["unreadable"])
         for name, rule in self._all().items():
             numbered = [
                 (number, key, fields)

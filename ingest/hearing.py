@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detection.heard import Heard, Misdated, Rounds, StatusHeard
+from detection.heard import Heard, Misdated, Rounds, StatusHeard, Unreadable
 from ingest.intake import Batch
 
 
@@ -67,6 +67,11 @@ def heard_of(batch: Batch) -> Heard:
         for record, at_ms in batch.misdated
         if device_of[record] >= 0
     ]
+    unreadable = [
+        Unreadable(int(device_of[record]), batch.records[record].received_ms)
+        for record in batch.unreadable
+        if device_of[record] >= 0
+    ]
     return Heard(
         batch.readings,
         batch.live,
@@ -74,6 +79,7 @@ def heard_of(batch: Batch) -> Heard:
         rounds,
         statuses,
         misdated=misdated,
+        unreadable=unreadable,
         impossible=batch.impossible,
         impossible_round=batch.impossible_round,
     )

@@ -59,6 +59,7 @@ class Batch:
     round_attributes: dict[int, dict[str, str]]  # by round that has any
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
     misdated: list[tuple[int, int]]  # (record, event time) of rounds whose time was refused
+    unreadable: list[int]  # records of rounds that could not be read at all
     impossible: Readings  # refused as outside the hard range, of rounds that are not late
     impossible_round: NDArray[np.int32]  # [impossible]
 
@@ -95,6 +96,7 @@ class _Columns:
     round_attributes: dict[int, dict[str, str]] = field(default_factory=dict)
     arrivals: list[tuple[int, str, int]] = field(default_factory=list)
     misdated: list[tuple[int, int]] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
 
 
 class Intake:
@@ -195,6 +197,7 @@ class Intake:
         try:
             message = decode(record.payload, kind=kind, received_ms=record.received_ms)
         except PayloadError as exc:
+            columns.unreadable.append(index)
             refused.append(Refusal(exc.reason, exc.where, exc.detail))
             return
         refused.extend(message.refusals)
@@ -283,6 +286,7 @@ class Intake:
             columns.round_attributes,
             columns.arrivals,
             columns.misdated,
+            columns.unreadable,
             readings.take(~possible & ~late),
             round_of[~possible & ~late],
         )

@@ -24,7 +24,7 @@ from detection.connectivity.rounds import (
 from detection.connectivity.sessions import Sessions
 from detection.connectivity.snapshot import State, open_snapshot
 from detection.connectivity.witnesses import FLAPS
-from detection.heard import Heard, Misdated, StatusHeard
+from detection.heard import Heard, Misdated, StatusHeard, Unreadable
 from detection.muting import Excluded
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
@@ -65,8 +65,9 @@ class Connectivity:
     def hear(self, heard: Heard) -> None:
         """Take a batch, live and late, in order of arrival."""
         self._grow()
-        if heard.misdated:
-            heard = replace(heard, statuses=[*heard.statuses, *map(_contact, heard.misdated)])
+        if heard.misdated or heard.unreadable:
+            refused: list[Misdated | Unreadable] = [*heard.misdated, *heard.unreadable]
+            heard = replace(heard, statuses=[*heard.statuses, *map(_contact, refused)])
         if len(heard.rounds):
             self._hear_rounds(heard)
         else:
@@ -301,9 +302,9 @@ class Connectivity:
             self._book.measured_up(number, now_ms)
 
 
-def _contact(round_: Misdated) -> StatusHeard:
-    """What a round with a wrong clock says: nothing of then, but the device is in touch now."""
-    return StatusHeard(round_.device, True, None, None, round_.received_ms, None)
+def _contact(refused: Misdated | Unreadable) -> StatusHeard:
+    """What a refused message says: nothing of then, but the device is in touch now."""
+    return StatusHeard(refused.device, True, None, None, refused.received_ms, None)
 
 
 def _in_order(heard: Heard, watched: NDArray[np.bool_]) -> list[tuple[int, StatusHeard | None]]:

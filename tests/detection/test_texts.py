@@ -80,7 +80,7 @@ JUDGED |= {
     "slow-trips": [KINDS["connectivity-probe"].metrics["nat_rtt_p50_ms"]],
     "probe-outside": [METRICS[FRIDGE_ROW]],
 }
-DEVICE_RULES = {"silence": "environment", "clock-skew": "environment"}
+DEVICE_RULES = dict.fromkeys(("silence", "clock-skew", "unreadable"), "environment")
 PLATFORM_FACTS = {
     "place": "a/b",
     "problem": "refused",

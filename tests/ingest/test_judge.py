@@ -31,7 +31,10 @@ class Desk:
     ) -> Verdict:
         """The n-th round, a minute after the one before it."""
         at_ms = START_MS + n * MINUTE_MS
-        record = Record(n, at_ms + after_ms, topic, reading(at_ms, n, **values))
+        return self.hear(Record(n, at_ms + after_ms, topic, reading(at_ms, n, **values)))
+
+    def hear(self, record: Record) -> Verdict:
+        """One message of any content."""
         findings = self.judge.hear(heard_of(self.intake.take([record])))
         return self.judge.conclude(findings, record.received_ms)
 
@@ -86,6 +89,21 @@ def test_a_sensor_that_says_nothing_in_its_rounds_is_told() -> None:
     desk.say(14, fridge, temperature_c=None)
     [alert] = desk.tick(START_MS + 15 * MINUTE_MS).alerts
     assert (alert.device, alert.metric, alert.rule) == ("c0", "temperature_c", "gap")
+
+
+def test_a_device_that_nobody_can_read_is_told_and_not_called_dark() -> None:
+    """It is in touch: its site is not down, and nothing of it is silent."""
+    desk = Desk()
+    good = {"nat_sent": 10.0, "nat_rcvd": 10.0}
+    told = list(desk.live(0, 60, **good))
+    for n in range(60, 120):
+        told.append(desk.hear(Record(n, START_MS + n * MINUTE_MS, P0, b'{"v":1,"m":')))
+        told.append(desk.tick(START_MS + n * MINUTE_MS + TICK_MS))
+    told += desk.live(120, 180, **good)
+    alerts = [(c.rule, c.state) for v in told for c in v.alerts if c.state != "pending"]
+    assert alerts == [("unreadable", "firing"), ("unreadable", "resolved")]
+    assert [c.cause for v in told for c in v.incidents][-1] == "agent"
+    assert {b.state for v in told for b in v.bins if b.start_ms > START_MS} == {"UP"}
 
 
 def test_an_alert_that_is_over_before_the_tick_has_its_incident_told() -> None:
