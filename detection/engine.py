@@ -101,21 +101,19 @@ class Engine:
         if self._rules is not None:
             self._ended.extend(self._rules.dated(device_numbers, event_ms, received_ms))
 
-    def misdated(self, device_number: int, event_ms: int, received_ms: int) -> None:
-        """A round whose event time was refused: its device is in touch, with a wrong clock."""
-        number, event, received = (
-            np.array([device_number], np.int32), np.array([event_ms]), np.array([received_ms])
-        )  # fmt: skip
-        self._ended.extend(self._silence.heard(number, received, received))
-        if self._rules is not None:
-            self._ended.extend(self._rules.dated(number, event, received))
+    def refused_round(self, device_number: int, event_ms: int | None, received_ms: int) -> None:
+        """A round that was refused whole: its device is in touch, with a wrong clock.
 
-    def unreadable(self, device_number: int, received_ms: int) -> None:
-        """A message that could not be read: its device is in touch, and says nothing."""
+        event_ms: the time that was refused; None where nothing of the round could be read.
+        """
         number, received = np.array([device_number], np.int32), np.array([received_ms])
         self._ended.extend(self._silence.heard(number, received, received))
-        if self._rules is not None:
+        if self._rules is None:
+            return
+        if event_ms is None:
             self._ended.extend(self._rules.unreadable(device_number, received_ms))
+        else:
+            self._ended.extend(self._rules.dated(number, np.array([event_ms]), received))
 
     def broke(self, device_number: int, received_ms: int) -> None:
         """The broker told that a device's session broke: it is believed to be silent sooner."""

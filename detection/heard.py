@@ -46,18 +46,11 @@ class StatusHeard(NamedTuple):
     uptime_s: float | None
 
 
-class Misdated(NamedTuple):
-    """A round whose event time was refused: of no time, but its device was in touch."""
+class RefusedRound(NamedTuple):
+    """A round that was refused whole: it says nothing, but its device was in touch."""
 
     device: int  # number in the catalogue's `devices`
-    at_ms: int
-    received_ms: int
-
-
-class Unreadable(NamedTuple):
-    """A message that could not be read: it says nothing, but its device was in touch."""
-
-    device: int  # number in the catalogue's `devices`
+    at_ms: int | None  # the event time that was refused; None where nothing could be read
     received_ms: int
 
 
@@ -75,7 +68,6 @@ class Heard:
     round_of: NDArray[np.int32]
     rounds: Rounds
     statuses: list[StatusHeard]
-    misdated: list[Misdated] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
+    refused_rounds: list[RefusedRound] = field(default_factory=list)
     impossible: Readings = field(default_factory=lambda: Readings.of([], [], [], []))
     impossible_round: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))

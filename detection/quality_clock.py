@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.episodes import FIRING, PENDING
 from detection.findings import Finding, Phase
+from detection.quality_devices import DeviceEpisodes
 from devices.catalogue import Catalogue
 
 OFF_MS = 120_000  # what delivery may take
@@ -48,7 +48,7 @@ class Clocks:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self.open: dict[int, Skew] = {}  # by device number
+        self.episodes = DeviceEpisodes(catalogue, "clock-skew", Skew)
 
     def dated(
         self,
@@ -58,32 +58,19 @@ class Clocks:
     ) -> list[Finding]:
         """Findings on rounds in order of arrival, whether or not their time was accepted."""
         lag = received_ms - event_ms
-        odd = (lag > OFF_MS) | (lag < AHEAD_MS)
-        if self.open:
-            odd |= np.isin(device, np.fromiter(self.open, np.int32, len(self.open)))
+        odd = (lag > OFF_MS) | (lag < AHEAD_MS) | self.episodes.of(device)
         found: list[Finding] = []
         for n in odd.nonzero()[0].tolist():
             found.extend(self._read(int(device[n]), int(lag[n]), int(received_ms[n])))
         return found
 
-    def state(self) -> list[tuple[str, list[Any]]]:
-        """(device, fields) of every device that is off."""
-        return sorted(
-            (self._catalogue.devices[d].device, [getattr(s, f) for f in s.__slots__])
-            for d, s in self.open.items()
-        )
-
-    def restore(self, state: list[tuple[str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        numbered = ((self._catalogue.device_number_of(name), fields) for name, fields in state)
-        self.open = {d: Skew(*fields) for d, fields in numbered if d is not None}
-
     def _read(self, device: int, lag_ms: int, received_ms: int) -> Iterator[Finding]:
-        skew = self.open.get(device)
+        opened = self.episodes.open
+        skew = opened.get(device)
         off = lag_ms > OFF_MS or lag_ms < AHEAD_MS
         if skew is None:
             if off:
-                self.open[device] = Skew(PENDING, received_ms, lag_ms, received_ms)
+                opened[device] = Skew(PENDING, received_ms, lag_ms, received_ms)
             return
         apart = received_ms - skew.received_ms
         if off and skew.is_same(lag_ms, received_ms):
@@ -96,38 +83,23 @@ class Clocks:
                 skew.phase = FIRING
                 yield self._finding(device, skew, received_ms, "firing")
         elif skew.phase == PENDING:
-            del self.open[device]
+            del opened[device]
             if off:
-                self.open[device] = Skew(PENDING, received_ms, lag_ms, received_ms)
+                opened[device] = Skew(PENDING, received_ms, lag_ms, received_ms)
         else:
             skew.good += 1
             if skew.good >= GOOD:
-                del self.open[device]
+                del opened[device]
                 yield self._finding(device, skew, received_ms, "clear")
 
     def _finding(self, device: int, skew: Skew, at_ms: int, phase: Phase) -> Finding:
         lag_s = skew.lag_ms / 1000
-        facts: dict[str, float | int | str] = {
-            "kind": self._catalogue.devices[device].kind,
-            "readings": skew.rounds,
-            "lag_s": abs(lag_s),
-            "why": "ahead" if lag_s < 0 else "behind",
-        }
+        why = "ahead" if lag_s < 0 else "behind"
         off = abs(skew.lag_ms) % ZONE_MS
         if abs(skew.lag_ms) >= ZONE_MS and min(off, ZONE_MS - off) <= SAME_MS:
-            facts["why"] = "zone"
+            why = "zone"
         if skew.still:
-            facts["why"] = "still"
-        return Finding(
-            device=self._catalogue.devices[device].device,
-            metric="",
-            rule="clock-skew",
-            phase=phase,
-            nature="data_quality",
-            severity="warning",
-            onset_ms=skew.onset_ms,
-            at_ms=at_ms,
-            value=None,
-            expected=None,
-            facts=facts,
+            why = "still"
+        return self.episodes.finding(
+            device, phase, skew.onset_ms, at_ms, readings=skew.rounds, lag_s=abs(lag_s), why=why
         )

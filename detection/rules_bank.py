@@ -17,6 +17,7 @@ from detection.bank import Bank, some_of
 from detection.findings import Finding
 from detection.periods import Periods
 from detection.quality_clock import Clocks
+from detection.quality_devices import DeviceEpisodes
 from detection.quality_fridge import ProbesOutside
 from detection.quality_impossible import Impossible
 from detection.quality_pairs import Pairs
@@ -114,13 +115,13 @@ class Rules:
             )
             for name, rule in self._all().items()
         }
-        return notes | {"clocks": self._clocks.state(), "unreadable": self._unreadable.state()}
+        return notes | {name: of.state() for name, of in self._of_devices().items()}
 
     def restore(self, notes: dict[str, Any]) -> None:
         """Go on with these; those of a series that is not known any more are left out."""
         self._screens["open"] = False
-        self._clocks.restore(notes["clocks"])
-        self._unreadable.restore(notes["unreadable"])
+        for name, of in self._of_devices().items():
+            of.restore(notes.get(name, []))  # an older version did not have every one
         for name, rule in self._all().items():
             numbered = [
                 (number, key, fields)
@@ -130,6 +131,9 @@ class Rules:
             rule.restore(numbered)
             if name in ("rates", "zeros", "pairs", "outside", "conditions"):
                 self._screens["open"][[number for number, _, _ in numbered]] = True
+
+    def _of_devices(self) -> dict[str, DeviceEpisodes[Any]]:
+        return {"clocks": self._clocks.episodes, "unreadable": self._unreadable.episodes}
 
     def _all(self) -> dict[str, Any]:
         return {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detection.heard import Heard, Misdated, Rounds, StatusHeard, Unreadable
+from detection.heard import Heard, RefusedRound, Rounds, StatusHeard
 from ingest.intake import Batch
 
 
@@ -62,14 +62,9 @@ def heard_of(batch: Batch) -> Heard:
         )
         for record, said in batch.statuses
     ]
-    misdated = [
-        Misdated(int(device_of[record]), at_ms, batch.records[record].received_ms)
-        for record, at_ms in batch.misdated
-        if device_of[record] >= 0
-    ]
-    unreadable = [
-        Unreadable(int(device_of[record]), batch.records[record].received_ms)
-        for record in batch.unreadable
+    refused_rounds = [
+        RefusedRound(int(device_of[record]), at_ms, batch.records[record].received_ms)
+        for record, at_ms in batch.refused_rounds
         if device_of[record] >= 0
     ]
     return Heard(
@@ -78,8 +73,7 @@ def heard_of(batch: Batch) -> Heard:
         batch.reading_round,
         rounds,
         statuses,
-        misdated=misdated,
-        unreadable=unreadable,
+        refused_rounds=refused_rounds,
         impossible=batch.impossible,
         impossible_round=batch.impossible_round,
     )

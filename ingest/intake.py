@@ -58,8 +58,8 @@ class Batch:
     round_uptime_s: NDArray[np.float64]  # [r] of the message, NaN where it does not say
     round_attributes: dict[int, dict[str, str]]  # by round that has any
     arrivals: list[tuple[int, str, int]]  # (record, boot, seq) of numbered rounds, refused or not
-    misdated: list[tuple[int, int]]  # (record, event time) of rounds whose time was refused
-    unreadable: list[int]  # records of rounds that could not be read at all
+    # (record, event time) of rounds refused whole for it, None where nothing could be read
+    refused_rounds: list[tuple[int, int | None]]
     impossible: Readings  # refused as outside the hard range, of rounds that are not late
     impossible_round: NDArray[np.int32]  # [impossible]
 
@@ -95,8 +95,7 @@ class _Columns:
     round_uptime_s: list[float] = field(default_factory=list)
     round_attributes: dict[int, dict[str, str]] = field(default_factory=dict)
     arrivals: list[tuple[int, str, int]] = field(default_factory=list)
-    misdated: list[tuple[int, int]] = field(default_factory=list)
-    unreadable: list[int] = field(default_factory=list)
+    refused_rounds: list[tuple[int, int | None]] = field(default_factory=list)
 
 
 class Intake:
@@ -197,7 +196,7 @@ class Intake:
         try:
             message = decode(record.payload, kind=kind, received_ms=record.received_ms)
         except PayloadError as exc:
-            columns.unreadable.append(index)
+            columns.refused_rounds.append((index, None))
             refused.append(Refusal(exc.reason, exc.where, exc.detail))
             return
         refused.extend(message.refusals)
@@ -212,7 +211,7 @@ class Intake:
                 columns.round_uptime_s.append(uptime_s)
                 self._take_round(index, record.received_ms, said, source, columns, refused)
             else:
-                columns.misdated.append((index, said.at_ms))
+                columns.refused_rounds.append((index, said.at_ms))
                 refused.append(_bad_clock(said, record.received_ms))
 
     def _take_round(
@@ -285,8 +284,7 @@ class Intake:
             np.array(columns.round_uptime_s, np.float64),
             columns.round_attributes,
             columns.arrivals,
-            columns.misdated,
-            columns.unreadable,
+            columns.refused_rounds,
             readings.take(~possible & ~late),
             round_of[~possible & ~late],
         )

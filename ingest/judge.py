@@ -13,7 +13,7 @@ from detection.alerts import AlertBook, AlertChange, Episode
 from detection.connectivity import Connectivity
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
-from detection.heard import Heard, Misdated, Rounds, Unreadable
+from detection.heard import Heard, Rounds
 from detection.incidents.book import Incidents
 from detection.incidents.changes import IncidentChange
 from detection.muting import COUNTRY, Reason, Window, may_notify, planned_work, scopes_of
@@ -136,14 +136,10 @@ class Judge:
     def _hear_times(self, heard: Heard) -> None:
         """Tell the engine of rounds, and of what was refused of them whole, as they came."""
         rounds, told = heard.rounds, 0
-        refused: list[Misdated | Unreadable] = [*heard.misdated, *heard.unreadable]
-        for one in sorted(refused, key=lambda one: one.received_ms):
+        for one in heard.refused_rounds:
             before = int(np.searchsorted(rounds.received_ms, one.received_ms, "right"))
             self._tell_times(rounds, told, before)
-            if isinstance(one, Unreadable):
-                self._engine.unreadable(*one)
-            else:
-                self._engine.misdated(*one)
+            self._engine.refused_round(*one)
             told = max(told, before)
         self._tell_times(rounds, told, len(rounds))
 

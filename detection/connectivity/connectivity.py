@@ -24,7 +24,7 @@ from detection.connectivity.rounds import (
 from detection.connectivity.sessions import Sessions
 from detection.connectivity.snapshot import State, open_snapshot
 from detection.connectivity.witnesses import FLAPS
-from detection.heard import Heard, Misdated, StatusHeard, Unreadable
+from detection.heard import Heard, RefusedRound, StatusHeard
 from detection.muting import Excluded
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
@@ -65,9 +65,9 @@ class Connectivity:
     def hear(self, heard: Heard) -> None:
         """Take a batch, live and late, in order of arrival."""
         self._grow()
-        if heard.misdated or heard.unreadable:
-            refused: list[Misdated | Unreadable] = [*heard.misdated, *heard.unreadable]
-            heard = replace(heard, statuses=[*heard.statuses, *map(_contact, refused)])
+        if heard.refused_rounds:
+            contacts = map(_contact, heard.refused_rounds)
+            heard = replace(heard, statuses=[*heard.statuses, *contacts])
         if len(heard.rounds):
             self._hear_rounds(heard)
         else:
@@ -302,8 +302,8 @@ class Connectivity:
             self._book.measured_up(number, now_ms)
 
 
-def _contact(refused: Misdated | Unreadable) -> StatusHeard:
-    """What a refused message says: nothing of then, but the device is in touch now."""
+def _contact(refused: RefusedRound) -> StatusHeard:
+    """What a refused round says: nothing of then, but the device is in touch now."""
     return StatusHeard(refused.device, True, None, None, refused.received_ms, None)
 
 

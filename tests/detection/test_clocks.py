@@ -71,6 +71,6 @@ def test_refused_times_count() -> None:
     found = hear(made, [500])
     for n in range(1, 20):
         received = START_MS + n * 60_000
-        made.misdated(0, received + 7 * HOUR_MS, received)
+        made.refused_round(0, received + 7 * HOUR_MS, received)
         found += made.tick(received)
     assert [(f.rule, f.facts["why"]) for f in found] == [("clock-skew", "zone")]

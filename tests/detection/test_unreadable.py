@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+
 import numpy as np
 
 from detection.engine import Engine
 from detection.findings import Finding
+from detection.snapshots import HEAD
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
 from tests.detection.feed import START_MS, device
@@ -31,7 +35,7 @@ class Ears:
             if fine:
                 self.engine.heard(np.array([0], np.int32), now, now)
             else:
-                self.engine.unreadable(0, self.now_ms)
+                self.engine.refused_round(0, None, self.now_ms)
             found += self.engine.tick(self.now_ms)
         return [(f.rule, f.phase) for f in found]
 
@@ -57,3 +61,19 @@ def test_the_third_in_a_row_fires_and_three_readable_ones_end_it() -> None:
     assert ears.hear(True, True, False, True, True) == []
     assert ears.hear(True) == [("unreadable", "clear")]
     assert ears.hear(*[True] * 5) == []
+
+
+def test_a_snapshot_from_before_this_rule_is_gone_on_from() -> None:
+    """An upgrade does not throw away what was learned."""
+    ears = Ears()
+    ears.hear(True)
+    state = ears.engine.snapshot()
+    magic, _, length = HEAD.unpack_from(state)
+    text, rows = state[HEAD.size : HEAD.size + length], state[HEAD.size + length :]
+    header = json.loads(text)
+    del header["notes"]["unreadable"]
+    text = json.dumps(header).encode()
+    older = HEAD.pack(magic, zlib.crc32(text + rows), len(text)) + text + rows
+    ears.engine = Engine(ears.catalogue)
+    ears.engine.restore(older)
+    assert ears.hear(False, False, False) == [("unreadable", "firing")]

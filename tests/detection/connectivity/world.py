@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detection.connectivity import Connectivity
-from detection.heard import Heard, Misdated, Rounds, StatusHeard
+from detection.heard import Heard, RefusedRound, Rounds, StatusHeard
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS
@@ -172,7 +172,7 @@ def heard_of(catalogue: Catalogue, said: Sequence[Say]) -> Heard:
             if say.online is not None
         ],
         [
-            Misdated(
+            RefusedRound(
                 catalogue.device_number_of(say.device) or 0,
                 START_MS + round(say.at_s * 1000),
                 START_MS + round(say.received_s * 1000),
