@@ -44,6 +44,7 @@ class StatusHeard(NamedTuple):
     at_ms: int | None
     received_ms: int
     uptime_s: float | None
+    interval_s: float | None = None
 
 
 class RefusedRound(NamedTuple):

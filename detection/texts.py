@@ -53,7 +53,7 @@ def explain(finding: Finding) -> Words:
     Uses of its facts: `kind` (of the device), and per rule `held_s`, `readings`, `run`, `longest`,
     `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`; `why` (names
     a sentence more), `unit`, `base` (the value before), `other` (a metric), `ambient_c`, `left_s`,
-    `lag_s`, `nights`, `times`, `usual`; of rules on the platform `place`, `problem`, `waiting`
+    `lag_s`, `said_s`, `nights`, `times`, `usual`; of rules on the platform `place`, `problem`, `waiting`
     (lines), `setting` and `command`.
     """
     phase = "clear" if finding.phase == "clear" else "firing"
@@ -93,7 +93,7 @@ def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
     for name in AS_THEY_ARE:
         if name in facts:
             yield name, Words(str(facts[name]), str(facts[name]))
-    for name in ("held", "interval", "left", "lag"):
+    for name in ("held", "interval", "left", "lag", "said"):
         if f"{name}_s" in facts:
             yield name, _duration(float(facts[f"{name}_s"]))
     if not finding.metric:

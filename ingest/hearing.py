@@ -59,6 +59,7 @@ def heard_of(batch: Batch) -> Heard:
             at_ms=said.at_ms,
             received_ms=batch.records[record].received_ms,
             uptime_s=said.uptime_s,
+            interval_s=said.interval_s,
         )
         for record, said in batch.statuses
     ]

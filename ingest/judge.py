@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from detection.alerts import AlertBook, AlertChange, Episode
+from detection.cadence import Cadence
 from detection.connectivity import Connectivity
 from detection.engine import Engine, SnapshotError
 from detection.findings import Finding
-from detection.heard import Heard, Rounds
+from detection.heard import Heard, Rounds, StatusHeard
 from detection.incidents.book import Incidents
 from detection.incidents.changes import IncidentChange
 from detection.muting import COUNTRY, Reason, Window, may_notify, planned_work, scopes_of
@@ -43,6 +44,7 @@ class Known(msgspec.Struct):
     connectivity: bytes
     incidents: bytes
     unplaced: list[AlertChange]
+    said: dict[str, tuple[float, int]] = {}
 
 
 class Verdict(NamedTuple):
@@ -75,7 +77,10 @@ class Judge:
         self._past = Past(catalogue)
         self._connectivity = Connectivity(catalogue, registry)
         self._incidents = Incidents(registry)
-        self._registry = registry
+        self._cadence = Cadence()
+        self._given = registry
+        self._registry = registry  # with the intervals that devices are waited for
+        self._said_more = False
         self._windows: list[Window] = []
         self._time_ms = 0
         self._next_tick_ms = 0
@@ -88,10 +93,8 @@ class Judge:
 
     def use(self, registry: Registry) -> None:
         """Go by this registry from now on."""
-        self._registry = registry
-        self._connectivity.use(registry)
-        self._incidents.use(registry)
-        self.plan(self._windows)
+        self._given = registry
+        self._apply_said()
 
     def plan(self, windows: list[Window]) -> None:
         """Go by exactly these silences and maintenance windows from now on.
@@ -126,12 +129,30 @@ class Judge:
             self._time_ms = max(self._time_ms, received_ms)
         self._connectivity.hear(heard)
         self._hear_times(heard)
-        for status in heard.statuses:
-            if not status.online:
-                self._engine.broke(status.device, status.received_ms)
+        findings = [finding for status in heard.statuses for finding in self._hear_status(status)]
         if not heard.live.all():
             self._past.hear(heard.readings.take(~heard.live))
-        return self._engine.score(*self._ordering.take(heard))
+        return findings + self._engine.score(*self._ordering.take(heard))
+
+    def _hear_status(self, status: StatusHeard) -> Iterator[Finding]:
+        if not status.online:
+            self._engine.broke(status.device, status.received_ms)
+        device = self._given.devices.get(self._catalogue.devices[status.device].device)
+        if device is not None and status.interval_s is not None:
+            before = self._cadence.said.get(device.device)
+            yield from self._cadence.hear(device, status.interval_s, status.received_ms)
+            self._said_more |= self._cadence.said.get(device.device) != before
+
+    def _apply_said(self) -> None:
+        """Go by the registry that was given, and by what devices say of their intervals."""
+        self._registry = self._cadence.applied(self._given)
+        for known in list(self._catalogue.devices):
+            device = self._registry.devices.get(known.device, known)
+            if device != known:
+                self._catalogue.replace_device(device)
+        self._connectivity.use(self._registry)
+        self._incidents.use(self._registry)
+        self.plan(self._windows)
 
     def _hear_times(self, heard: Heard) -> None:
         """Tell the engine of rounds, and of what was refused of them whole, as they came."""
@@ -155,6 +176,10 @@ class Judge:
         tick_ms = now_ms // TICK_MS * TICK_MS
         self._time_ms = max(self._time_ms, tick_ms)
         self._next_tick_ms = tick_ms + TICK_MS
+        findings = list(self._cadence.follow(self._given, tick_ms))
+        if findings or self._said_more:
+            self._apply_said()
+            self._said_more = False
         self._connectivity.tick(tick_ms)
         self._outages += self._connectivity.take_outages()
         self._bins += self._connectivity.take_bins()
@@ -162,7 +187,8 @@ class Judge:
         self._ticked = True
         due = self._ordering.tick(tick_ms)
         self._released = due is not None
-        return (self._engine.score(*due) if due else []) + self._engine.tick(tick_ms)
+        findings += self._engine.score(*due) if due else []
+        return findings + self._engine.tick(tick_ms)
 
     def resume(self, now_ms: int) -> None:
         """We were away, or the clock was set back: silence is counted from now on."""
@@ -228,6 +254,7 @@ class Judge:
             connectivity=self._connectivity.snapshot(),
             incidents=self._incidents.snapshot(),
             unplaced=self._unplaced,
+            said=self._cadence.said,
         )
 
     def restore(self, known: Known) -> bool:
@@ -245,6 +272,8 @@ class Judge:
         self._incidents.restore(known.incidents)
         self._time_ms, self._next_tick_ms = known.time_ms, known.next_tick_ms
         self._unplaced = known.unplaced
+        self._cadence.said = dict(known.said)
+        self._apply_said()
         return True
 
     def _site_of(self, device: str) -> str:

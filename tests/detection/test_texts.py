@@ -44,6 +44,7 @@ FACTS: dict[str, Any] = {
     "base": 21.5,
     "ambient_c": 27.0,
     "lag_s": 25200.0,
+    "said_s": 1200.0,
     "nights": 5,
     "unit": "°F",
     "other": "pm10_ugm3",
@@ -80,7 +81,7 @@ JUDGED |= {
     "slow-trips": [KINDS["connectivity-probe"].metrics["nat_rtt_p50_ms"]],
     "probe-outside": [METRICS[FRIDGE_ROW]],
 }
-DEVICE_RULES = dict.fromkeys(("silence", "clock-skew", "unreadable"), "environment")
+DEVICE_RULES = dict.fromkeys(("silence", "clock-skew", "unreadable", "interval"), "environment")
 PLATFORM_FACTS = {
     "place": "a/b",
     "problem": "refused",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -16,6 +17,7 @@ from tests.path.platform import one_office, reading
 
 START_MS = T0_MS // TICK_MS * TICK_MS
 MINUTE_MS = 60_000
+STATUS = P0.replace("telemetry", "status")
 
 
 class Desk:
@@ -54,6 +56,11 @@ class Desk:
         state = msgspec.msgpack.encode(self.judge.state())
         self.judge = Judge(one_office(), self.catalogue)
         assert self.judge.restore(msgspec.msgpack.decode(state, type=Known))
+
+
+def fired_and_over(told: Iterable[Verdict]) -> list[tuple[str, str]]:
+    """Rules and states of what was told of alerts, but for what is pending."""
+    return [(c.rule, c.state) for v in told for c in v.alerts if c.state != "pending"]
 
 
 def slow(desk: Desk) -> Verdict:
@@ -104,6 +111,46 @@ def test_a_device_that_nobody_can_read_is_told_and_not_called_dark() -> None:
     assert alerts == [("unreadable", "firing"), ("unreadable", "resolved")]
     assert [c.cause for v in told for c in v.incidents][-1] == "agent"
     assert {b.state for v in told for b in v.bins if b.start_ms > START_MS} == {"UP"}
+
+
+def test_a_device_that_says_it_reports_less_often_is_waited_for_and_told() -> None:
+    """Silence is counted by its own word, also after a restart, until it agrees again."""
+    desk = Desk()
+    told: list[Verdict] = []
+
+    def born(n: int, interval_s: float) -> None:
+        at_ms = START_MS + n * MINUTE_MS
+        birth = {"v": 1, "state": "online", "boot": "b", "interval_s": interval_s, "ts": at_ms}
+        told.append(desk.hear(Record(n, at_ms, STATUS, json.dumps(birth).encode())))
+
+    def wait(first: int, last: int) -> None:
+        told.extend(desk.tick(START_MS + n * MINUTE_MS + TICK_MS) for n in range(first, last))
+
+    good = {"nat_sent": 10.0, "nat_rcvd": 10.0}
+    born(0, 1200.0)
+    for n in range(1, 200, 20):
+        told.append(desk.say(n, **good))
+        wait(n, n + 20)
+    desk.restart()
+    wait(201, 230)
+    assert fired_and_over(told) == [("interval", "firing")]
+    bins = {b.start_ms: b.state for verdict in told for b in verdict.bins}
+    assert {state for at, state in bins.items() if at <= START_MS + 180 * MINUTE_MS} == {"UP"}
+    told.clear()
+    born(230, 60.0)
+    wait(230, 240)
+    assert fired_and_over(told) == [("interval", "resolved"), ("silence", "firing")]
+
+
+def test_a_corrected_registry_ends_the_alert_about_its_interval() -> None:
+    """No birth comes for it: the device has said what it says."""
+    desk = Desk()
+    birth = {"v": 1, "state": "online", "boot": "b", "interval_s": 300.0, "ts": START_MS}
+    told = [desk.hear(Record(0, START_MS, STATUS, json.dumps(birth).encode()))]
+    told.append(desk.tick(START_MS + MINUTE_MS))
+    desk.judge.use(one_office(interval_s=300.0))
+    told.append(desk.tick(START_MS + 2 * MINUTE_MS))
+    assert fired_and_over(told) == [("interval", "firing"), ("interval", "resolved")]
 
 
 def test_an_alert_that_is_over_before_the_tick_has_its_incident_told() -> None:

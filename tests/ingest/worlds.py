@@ -24,7 +24,7 @@ from ingest.replay import Replay
 from runtime.cli import main
 
 AFTER_MS = 2 * 3_600_000  # how long time passes after the last message
-BY_ARRIVAL = ("silence", "clock-skew", "unreadable", "gap")
+BY_ARRIVAL = ("silence", "clock-skew", "unreadable", "interval", "gap")
 MOST_SLACK_MS = 600_000
 MOST_SLACK_ROUNDS = 20  # of a device that may be under way together
 SEED, SITES, DEVICES, DAYS = 7, 6, 24, 1
