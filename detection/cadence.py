@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from detection.findings import Finding, Phase
-from devices.registry import Device, Registry
+from detection.quality_devices import DeviceEpisodes
+from devices.catalogue import Catalogue
+from devices.registry import Registry
 
 LONGER = 1.5  # times the registry's interval, from which on the device's word differs from it
 MOST_S = 3600.0  # an interval that a device is believed at most: its word must not hide its death
+
+
+@dataclass(slots=True)
+class Said:
+    """What a device says of its interval, and when it first did."""
+
+    interval_s: float
+    onset_ms: int
 
 
 class Cadence:
@@ -17,54 +27,52 @@ class Cadence:
 
     Such a device is waited for as long as it says, or it would be called silent between its
     rounds; that the two differ is told (rule interval) until they agree.
-    said: the interval in seconds and receive time of the first such word, by device.
     """
 
-    def __init__(self) -> None:
-        self.said: dict[str, tuple[float, int]] = {}
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self.episodes = DeviceEpisodes(catalogue, "interval", Said)
 
-    def hear(self, device: Device, interval_s: float, received_ms: int) -> Iterator[Finding]:
-        """Findings on a birth. device: as it is registered."""
-        known = self.said.get(device.device)
-        if interval_s >= LONGER * device.interval_s:
-            since_ms = known[1] if known else received_ms
-            self.said[device.device] = (interval_s, since_ms)
-            if not known:
-                yield self._finding(device, interval_s, since_ms, received_ms, "firing")
-        elif known:
-            del self.said[device.device]
-            yield self._finding(device, *known, received_ms, "clear")
+    def hear(
+        self, device: int, interval_s: float, registered_s: float, at_ms: int
+    ) -> Iterator[Finding]:
+        """Findings on a device's word of its interval."""
+        opened = self.episodes.open
+        held = opened.get(device)
+        if interval_s >= LONGER * registered_s:
+            if held:
+                held.interval_s = interval_s
+                return
+            opened[device] = Said(interval_s, at_ms)
+            yield self._finding(device, opened[device], registered_s, at_ms, "firing")
+        elif held:
+            del opened[device]
+            yield self._finding(device, held, registered_s, at_ms, "clear")
 
     def follow(self, registry: Registry, now_ms: int) -> Iterator[Finding]:
         """Findings on a registry that has changed: what agrees with it by now."""
-        for name, (interval_s, _) in list(self.said.items()):
-            if name in registry.devices:
-                yield from self.hear(registry.devices[name], interval_s, now_ms)
+        for number, said in list(self.episodes.open.items()):
+            device = registry.devices.get(self._catalogue.devices[number].device)
+            if device is not None:
+                yield from self.hear(number, said.interval_s, device.interval_s, now_ms)
 
     def applied(self, registry: Registry) -> Registry:
         """The registry with the intervals that devices are waited for."""
-        if not self.said:
-            return registry
         devices = dict(registry.devices)
-        for name, (interval_s, _) in self.said.items():
-            if name in devices:
-                longer_s = max(devices[name].interval_s, min(interval_s, MOST_S))
-                devices[name] = replace(devices[name], interval_s=longer_s)
+        for number in self.episodes.open:
+            device = devices.get(self._catalogue.devices[number].device)
+            if device is not None:
+                waited_s = self.waited_s(number, device.interval_s)
+                devices[device.device] = replace(device, interval_s=waited_s)
         return Registry(registry.sites, devices)
 
+    def waited_s(self, device: int, registered_s: float) -> float:
+        """The interval in seconds that it is waited for."""
+        said = self.episodes.open.get(device)
+        return max(registered_s, min(said.interval_s, MOST_S)) if said else registered_s
+
     def _finding(
-        self, device: Device, interval_s: float, since_ms: int, at_ms: int, phase: Phase
+        self, device: int, said: Said, registered_s: float, at_ms: int, phase: Phase
     ) -> Finding:
-        return Finding(
-            device=device.device,
-            metric="",
-            rule="interval",
-            phase=phase,
-            nature="data_quality",
-            severity="warning",
-            onset_ms=since_ms,
-            at_ms=at_ms,
-            value=None,
-            expected=None,
-            facts={"kind": device.kind, "said_s": interval_s, "interval_s": device.interval_s},
-        )
+        facts = {"said_s": said.interval_s, "interval_s": registered_s}
+        return self.episodes.finding(device, phase, said.onset_ms, at_ms, **facts)

@@ -53,8 +53,8 @@ def explain(finding: Finding) -> Words:
     Uses of its facts: `kind` (of the device), and per rule `held_s`, `readings`, `run`, `longest`,
     `interval_s`, `side` (low, high: which end of `expected` matters) and `accepted`; `why` (names
     a sentence more), `unit`, `base` (the value before), `other` (a metric), `ambient_c`, `left_s`,
-    `lag_s`, `said_s`, `nights`, `times`, `usual`; of rules on the platform `place`, `problem`, `waiting`
-    (lines), `setting` and `command`.
+    `lag_s`, `said_s`, `nights`, `times`, `usual`; of rules on the platform `place`, `problem`,
+    `waiting` (lines), `setting` and `command`.
     """
     phase = "clear" if finding.phase == "clear" else "firing"
     if finding.facts.get("accepted"):

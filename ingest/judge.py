@@ -44,7 +44,7 @@ class Known(msgspec.Struct):
     connectivity: bytes
     incidents: bytes
     unplaced: list[AlertChange]
-    said: dict[str, tuple[float, int]] = {}
+    said: list[tuple[str, list[float]]] = []
 
 
 class Verdict(NamedTuple):
@@ -77,7 +77,7 @@ class Judge:
         self._past = Past(catalogue)
         self._connectivity = Connectivity(catalogue, registry)
         self._incidents = Incidents(registry)
-        self._cadence = Cadence()
+        self._cadence = Cadence(catalogue)
         self._given = registry
         self._registry = registry  # with the intervals that devices are waited for
         self._said_more = False
@@ -139,9 +139,10 @@ class Judge:
             self._engine.broke(status.device, status.received_ms)
         device = self._given.devices.get(self._catalogue.devices[status.device].device)
         if device is not None and status.interval_s is not None:
-            before = self._cadence.said.get(device.device)
-            yield from self._cadence.hear(device, status.interval_s, status.received_ms)
-            self._said_more |= self._cadence.said.get(device.device) != before
+            said_s, at_ms = status.interval_s, status.received_ms
+            yield from self._cadence.hear(status.device, said_s, device.interval_s, at_ms)
+            waited_s = self._cadence.waited_s(status.device, device.interval_s)
+            self._said_more |= waited_s != self._registry.devices[device.device].interval_s
 
     def _apply_said(self) -> None:
         """Go by the registry that was given, and by what devices say of their intervals."""
@@ -254,7 +255,7 @@ class Judge:
             connectivity=self._connectivity.snapshot(),
             incidents=self._incidents.snapshot(),
             unplaced=self._unplaced,
-            said=self._cadence.said,
+            said=self._cadence.episodes.state(),
         )
 
     def restore(self, known: Known) -> bool:
@@ -272,7 +273,7 @@ class Judge:
         self._incidents.restore(known.incidents)
         self._time_ms, self._next_tick_ms = known.time_ms, known.next_tick_ms
         self._unplaced = known.unplaced
-        self._cadence.said = dict(known.said)
+        self._cadence.episodes.restore(known.said)
         self._apply_said()
         return True
 

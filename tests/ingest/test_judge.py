@@ -126,10 +126,9 @@ def test_a_device_that_says_it_reports_less_often_is_waited_for_and_told() -> No
     def wait(first: int, last: int) -> None:
         told.extend(desk.tick(START_MS + n * MINUTE_MS + TICK_MS) for n in range(first, last))
 
-    good = {"nat_sent": 10.0, "nat_rcvd": 10.0}
     born(0, 1200.0)
     for n in range(1, 200, 20):
-        told.append(desk.say(n, **good))
+        told.append(desk.say(n, nat_sent=10.0, nat_rcvd=10.0))
         wait(n, n + 20)
     desk.restart()
     wait(201, 230)
