@@ -12,7 +12,9 @@ from detection.seasons import HOUR_MS
 DAY_MS = 24 * HOUR_MS
 SURE_N = 50  # readings from which on the whole series' usual sizes are known
 SEASON_MS = 2 * DAY_MS  # age from which on the season counts
+YOUNG_MS = 3 * DAY_MS  # age up to which more caution is taken
 BLOCK_H = 6  # what is slow is looked at every six hours
+RESTLESS = 1.5  # times the noise of its first day: no young series takes this for its own
 FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
 
 
@@ -25,6 +27,8 @@ def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> No
     young = np.where(age < SEASON_MS, 0.1, 0.0)[:, None]
     share = np.where(rows["bar"] > 0, 1.0, young)
     share[:, :STEP] = young
+    restless = (age >= DAY_MS) & (stat[:, NOISE] > RESTLESS * rows["high"][:, NOISE])
+    share[restless & (rows["bar"][:, NOISE] == 0), NOISE] = 0
     burn_in = rows["n"] < SURE_N
     kept = stat
     if np.count_nonzero(burn_in):

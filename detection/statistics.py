@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows, columns, replace_some, some_of
 from detection.episodes import CLOSED, lapses
-from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, forget, widen
+from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, YOUNG_MS, forget, widen
 from detection.rules import NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.statistics_limit import limit, trust
@@ -41,7 +41,8 @@ FLAT_SHARE = 0.3  # a cell's usual size counts at least as this share of the who
 ANY_HOUR_SHARE = 1.0  # ... or as this one, where changes are as large at any hour
 SCALE_MEMORY_MS = 4 * DAY_MS
 WILD = 6.0  # sizes beyond this many usual ones are cut in what is learned
-NOISY = 8.0  # and this is where the spread cuts
+NOISY = 8.0  # where the spread cuts the noise of one reading ...
+NOISIER = 2.0  # ... and in youth for each unit of spread so much later: what lasts shows its size
 BEND = 1.8  # usual jumps that a usual bend counts as at most; of white noise it is 2.26 of them
 RESTLESS_SHARE = 0.2  # of a reading that is learned from while there is more noise than ever
 FEW = 6  # readings that make a mean of six hours
@@ -93,12 +94,14 @@ class Statistics:
         bends = np.abs(residual - 2 * old + older)
         per_jump = np.minimum(usual[BENDS] / np.maximum(usual[0], 1e-12), BEND)
         ordinary = np.maximum(per_jump * jumps, BEND * floor)
-        np.minimum(bends / ordinary, NOISY, out=said[SPREAD])
+        spiky = rules.spiky[row]
+        grows = NOISIER * (~spiky & (wave.at_ms - rows["first"] < YOUNG_MS))
+        np.minimum(bends / ordinary, NOISY + grows * means[SPREAD], out=said[SPREAD])
         dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
         moved = means + weight * (said - means)
         moves = np.empty((2, len(y)))
-        np.subtract(np.where(rules.spiky[row], middle, residual), short, out=moves[0])
+        np.subtract(np.where(spiky, middle, residual), short, out=moves[0])
         np.subtract(moved[FAST], level, out=moves[1])
         stat = np.empty((N, len(y)))
         np.divide(old - middle, jumps, out=stat[SPIKE])
@@ -269,7 +272,8 @@ class Statistics:
         rows["count"] = np.where(turned, 0, count)
         rows["total"] = np.where(rows["count"] == 0, 0, rows["total"])
         rows["block"] = block
-        trust(rows, wave, age, self._rules.week[wave.row])
+        rules, row = self._rules, wave.row
+        trust(rows, wave, age, week=rules.week[row], spiky=rules.spiky[row])
         return before, after
 
     def _season(self, rows: Rows, wave: Wave, wanted: NDArray[np.float64]) -> None:

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Rows
-from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N
+from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, YOUNG_MS
 from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP
 from detection.seasons import HOUR_MS
 from detection.statistics_rows import LEVELS, N
 from detection.waves import Wave
 
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
+FIRST_NOISE = 2.0  # times the caution with noise in youth, when its size counts in full
 LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
 ENOUGH, ENOUGH_SHARE = 1.5, 0.5  # of the least change, and of the slowest so far: see `_enough`
 SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
@@ -55,15 +56,24 @@ def limit(
     return far
 
 
-def trust(rows: Rows, wave: Wave, age: NDArray[np.int64], week: NDArray[np.bool_]) -> None:
+def trust(
+    rows: Rows,
+    wave: Wave,
+    age: NDArray[np.int64],
+    *,
+    week: NDArray[np.bool_],
+    spiky: NDArray[np.bool_],
+) -> None:
     """How far each channel is trusted by now, in place: tau counts more in youth.
 
     age: int64[n], ms since the first reading. week: bool[n], whether days of rest differ.
+    spiky: bool[n], whether single bad readings are normal.
     """
     n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
-    caution = 1 + 0.3 * (age < 3 * DAY_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+    caution = 1 + 0.3 * (age < YOUNG_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
     rows["caution"] = caution[:, None]
     rows["caution"][:, [JUMP, STEP]] += FIRST_DAY * (age < DAY_MS)[:, None]
+    rows["caution"][:, NOISE] *= np.where((age < YOUNG_MS) & ~spiky, FIRST_NOISE, 1)
     days = np.where(week, SEASON_MS, DAY_MS)
     rows["least"] = np.where(age < days, np.where(week, 5, 3), 1)
     grown = age >= np.where(week, 8, 3) * DAY_MS

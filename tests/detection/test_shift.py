@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from detection.findings import Finding
-from devices.kinds import KINDS
 from tests.detection.feed import Feed, noisy, steps
-from tests.detection.measure import fired_on
 
 DAY = 1440  # readings of a day at one a minute
 FRIDAY_MS = 1_790_269_200_000  # midnight in the country, 2026-09-25
@@ -279,35 +277,3 @@ def test_the_first_monday_is_no_step() -> None:
     share = np.clip((minutes % DAY - 420) / 60, 0, 1) * np.clip((1050 - minutes % DAY) / 60, 0, 1)
     noise = np.random.default_rng(6).normal(0, 0.2, len(minutes))
     assert shifts(feed.say(4 + load * share + noise)) == []
-
-
-def test_more_noise_is_found_on_a_level_that_moves_faster_than_it() -> None:
-    """A pump fills five centimetres a minute; a sensor that trembles by two is still found."""
-    feed = Feed("water-level", "level_m")
-    rng = np.random.default_rng(5)
-    filling = np.where(np.arange(6 * DAY) % 360 < 60, 0.05, -0.01)
-    level = 2 + np.cumsum(filling)
-    assert steps(feed.say(level + 0.002 * rng.standard_normal(len(level))), "noise") == []
-    assert steps(feed.say(level[:90] + 0.02 * rng.standard_normal(90)), "noise") == ["firing"]
-
-
-def test_four_times_the_noise_is_not_learned_while_it_lasts() -> None:
-    """Two hours of it at a reading in five minutes; most are found, healthy days are silent."""
-    rng, days, rooms = np.random.default_rng(1), 6 * 288, 24
-    noise = 0.3 * rng.standard_normal((rooms, days + 24))
-    noise[:, days:] *= 4
-    rhythm = 26 + 3 * np.sin(np.arange(days + 24) / 288 * 2 * np.pi)
-    metric = KINDS["environment"].metrics["temperature_c"]
-    fired = fired_on([metric] * rooms, list(rhythm + noise), step_s=300)
-    told = [[k for k, finding in own if finding.rule == "noise"] for own in fired]
-    assert all(k >= days for own in told for k in own)
-    assert sum(map(bool, told)) >= 18
-
-
-def test_more_noise_is_found_in_a_restless_series() -> None:
-    """Outliers make its limits wide, but seven times its noise is told all the same."""
-    feed = Feed("cold-chain", "ambient_c")
-    rng = np.random.default_rng(5)
-    outliers = rng.choice([0.0, 0.4, -0.4], 6 * DAY, p=[0.96, 0.02, 0.02])
-    assert steps(feed.say(24 + 0.1 * rng.standard_normal(6 * DAY) + outliers), "noise") == []
-    assert steps(feed.say(24 + 0.7 * rng.standard_normal(60)), "noise") == ["firing"]

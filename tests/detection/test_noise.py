@@ -1,0 +1,63 @@
+"""Noise: a sensor that trembles more than it ever did."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from devices.kinds import KINDS
+from tests.detection.feed import Feed, steps
+from tests.detection.measure import fired_on
+
+DAY = 1440  # readings of a day at one a minute
+ROOMS = 24
+PER_DAY = 288  # readings of a room
+
+
+def told_of_rooms(noise: NDArray[np.float64]) -> list[list[int]]:
+    """Readings with which it fires on a daily rhythm, by room. noise: float64[rooms, n]."""
+    rhythm = 26 + 3 * np.sin(np.arange(noise.shape[1]) / PER_DAY * 2 * np.pi)
+    metric = KINDS["environment"].metrics["temperature_c"]
+    fired = fired_on([metric] * ROOMS, list(rhythm + noise), step_s=300)
+    return [[k for k, finding in own if finding.rule == "noise"] for own in fired]
+
+
+def test_more_noise_is_found_on_a_level_that_moves_faster_than_it() -> None:
+    """A pump fills five centimetres a minute; a sensor that trembles by two is still found."""
+    feed = Feed("water-level", "level_m")
+    rng = np.random.default_rng(5)
+    filling = np.where(np.arange(6 * DAY) % 360 < 60, 0.05, -0.01)
+    level = 2 + np.cumsum(filling)
+    assert steps(feed.say(level + 0.002 * rng.standard_normal(len(level))), "noise") == []
+    assert steps(feed.say(level[:90] + 0.02 * rng.standard_normal(90)), "noise") == ["firing"]
+
+
+def test_four_times_the_noise_is_not_learned_while_it_lasts() -> None:
+    """Two hours of it at a reading in five minutes; most are found, healthy days are silent."""
+    days = 6 * PER_DAY
+    noise = 0.3 * np.random.default_rng(1).standard_normal((ROOMS, days + 24))
+    noise[:, days:] *= 4
+    told = told_of_rooms(noise)
+    assert all(k >= days for own in told for k in own)
+    assert sum(map(bool, told)) >= 18
+
+
+def test_six_times_the_noise_is_found_on_the_second_day() -> None:
+    """A young series widens its ranges by what leaves them, but not by what lasts for hours."""
+    start, end = PER_DAY * 3 // 2, PER_DAY * 7 // 4
+    noise = 0.1 * np.random.default_rng(2).standard_normal((ROOMS, end))
+    for k in range(1, end):
+        noise[:, k] += 0.9 * noise[:, k - 1]
+    noise[:, start:] += 0.6 * np.random.default_rng(3).standard_normal((ROOMS, end - start))
+    told = told_of_rooms(noise)
+    assert all(k >= start for own in told for k in own)
+    assert sum(map(bool, told)) >= 21
+
+
+def test_more_noise_is_found_in_a_restless_series() -> None:
+    """Outliers make its limits wide, but seven times its noise is told all the same."""
+    feed = Feed("cold-chain", "ambient_c")
+    rng = np.random.default_rng(5)
+    outliers = rng.choice([0.0, 0.4, -0.4], 6 * DAY, p=[0.96, 0.02, 0.02])
+    assert steps(feed.say(24 + 0.1 * rng.standard_normal(6 * DAY) + outliers), "noise") == []
+    assert steps(feed.say(24 + 0.7 * rng.standard_normal(60)), "noise") == ["firing"]
