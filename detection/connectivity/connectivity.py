@@ -109,7 +109,7 @@ class Connectivity:
 
     def take_outages(self) -> list[Outage]:
         """Outages that changed by the ticks since the last call, each as it is now."""
-        return self._book.take()
+        return self._book.telling.take()
 
     def take_bins(self) -> list[Bin]:
         """Bins that were published or revised by the ticks since the last call."""
@@ -201,11 +201,11 @@ class Connectivity:
             if backup >= 0:
                 row["backup_rounds"] = row["backup_rounds"] + 1 if backup else 0
         case_number = int(row["case"])
-        case = self._book.cases.get(case_number)
+        case = self._book.roster.cases.get(case_number)
         if case is None:
             return
         case.learn(number, event_ms, marks, received_ms, late=late)
-        self._book.changed.add(case_number)
+        self._book.roster.changed.add(case_number)
         if not late:
             if not row["silent"] and case.phase == "live" and number not in case.silent:
                 self._book.spoke(case_number, received_ms)
@@ -241,7 +241,7 @@ class Connectivity:
             self._heard_again(row, at_ms, 0)
         if row["received"] >= 0:
             row["received"] = max(int(row["received"]), at_ms)
-        case = self._book.cases.get(int(row["case"]))
+        case = self._book.roster.cases.get(int(row["case"]))
         if case is not None:
             uptime_s = float("nan") if status.uptime_s is None else status.uptime_s
             self._learn_return(case, number, status.boot, uptime_s)

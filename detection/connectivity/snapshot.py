@@ -141,34 +141,36 @@ class State:
         bins.changed = [Bin(*one) for one in tree["changed"]]
 
     def _pack_book(self) -> dict[str, Any]:
-        book = self.book
+        book, roster, telling = self.book, self.book.roster, self.book.telling
         return {
-            "cases": [(number, self._pack_case(case)) for number, case in book.cases.items()],
-            "following": book.following,
+            "cases": [(number, self._pack_case(case)) for number, case in roster.cases.items()],
+            "following": roster.following,
             "waiting": [(self._name(n), due) for n, due in book.waiting.items()],
             "doubts": list(book.doubts.items()),
-            "settled": list(book.settled.items()),
-            "changed": sorted(book.changed),
-            "outages": [asdict(outage) for outage in book.outages],
+            "settled": list(telling.settled.items()),
+            "changed": sorted(roster.changed),
+            "outages": [asdict(outage) for outage in telling.outages],
         }
 
     def _unpack_book(
         self, tree: dict[str, Any], number_of: NumberOf, sites: list[int | None]
     ) -> None:
-        book = self.book
+        book, roster, telling = self.book, self.book.roster, self.book.telling
         for number, packed in tree["cases"]:
             case = _case(packed, number_of, sites)
             if case is not None:
-                book.cases[number] = case
-        book.following = tree["following"]
+                roster.cases[number] = case
+        roster.following = tree["following"]
         due = [(number_of(name), at) for name, at in tree["waiting"]]
         book.waiting.update({number: at for number, at in due if number is not None})
-        book.doubts.update({number: at for number, at in tree["doubts"] if number in book.cases})
-        settled = [(sites[site], dark) for site, dark in tree["settled"]]
-        book.settled.update({s: [Dark(*d) for d in dark] for s, dark in settled if s is not None})
-        book.changed.update(number for number in tree["changed"] if number in book.cases)
-        book.outages = [_outage(one) for one in tree["outages"]]
-        lost = ~np.isin(self.sessions.rows["case"], list(book.cases))
+        book.doubts.update({number: at for number, at in tree["doubts"] if number in roster.cases})
+        for old, dark in tree["settled"]:
+            site = sites[old]
+            if site is not None:
+                telling.settled[site] = [Dark(*one) for one in dark]
+        roster.changed.update(number for number in tree["changed"] if number in roster.cases)
+        telling.outages = [_outage(one) for one in tree["outages"]]
+        lost = ~np.isin(self.sessions.rows["case"], list(roster.cases))
         self.sessions.rows["case"][lost] = -1
 
     def _pack_case(self, case: Case) -> dict[str, Any]:
