@@ -68,7 +68,7 @@ class CaseBook:
             return
         member = self._witnesses.of(number)
         verdict = self._witnesses.verdict_of_measurement(member)
-        self.roster.open(member, verdict, now_ms, measured=True)
+        self.roster.begin(member, verdict, now_ms, measured=True)
 
     def measured_up(self, number: int, now_ms: int) -> None:
         """A probe reaches the network, over its own uplink, as of its newest good measurement."""
@@ -97,7 +97,7 @@ class CaseBook:
             return
         member = self._witnesses.of(number)
         verdict = Verdict("uplink", member.uplink, others_alive=False, other_uplink_alive=True)
-        case = self.roster.open(member, verdict, now_ms, measured=True)
+        case = self.roster.begin(member, verdict, now_ms, measured=True)
         case.by_attribute = True
 
     def flapped(self, number: int, now_ms: int) -> None:
@@ -109,7 +109,7 @@ class CaseBook:
             member = self._witnesses.of(number)
             verdict = self._witnesses.verdict_of_flapping(member)
             member = member._replace(good_ms=turns[0] - member.interval_ms // 2)
-            case = self.roster.open(member, verdict, now_ms)
+            case = self.roster.begin(member, verdict, now_ms)
             case_number = int(self._sessions.rows["case"][number])
         case.flapping, case.phase = True, "live"
         case.transitions = max(case.transitions, len(turns))
@@ -170,7 +170,7 @@ class CaseBook:
         verdict = judge_silence(member, self._witnesses.of_site(site), now_ms)
         if verdict.scope != "device" and self._promote(member, verdict):
             return
-        self.roster.open(member, verdict, now_ms)
+        self.roster.begin(member, verdict, now_ms)
 
     def _promote(self, member: Member, verdict: Verdict) -> bool:
         """A device thought to have failed alone fell together with this one: widen its case."""
@@ -243,7 +243,7 @@ class CaseBook:
             return
         member = self._witnesses.of(number)
         verdict = Verdict("device", member.uplink, others_alive=True, other_uplink_alive=False)
-        self.roster.open(member, verdict, now_ms)
+        self.roster.begin(member, verdict, now_ms)
 
     def _judge_steadiness(self, number: int, case: Case, now_ms: int) -> None:
         """Flapping is over when nothing of it has changed for half an hour."""

@@ -38,7 +38,7 @@ class Roster:
                 return number
         return None
 
-    def open(
+    def begin(
         self, member: Member, verdict: Verdict, now_ms: int, *, measured: bool = False
     ) -> Case:
         """The case of what befell a device: a new one, or the one that it goes on from."""
