@@ -24,11 +24,11 @@ def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> No
     A statistic that moves slowly would otherwise carry its range along and never leave it.
     """
     age = at_ms - rows["first"]
-    young = np.where(age < SEASON_MS, 0.1, 0.0)[:, None]
-    share = np.where(rows["bar"] > 0, 1.0, young)
-    share[:, :STEP] = young
+    young = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], stat.shape[1], axis=1)
     restless = (age >= DAY_MS) & (stat[:, NOISE] > RESTLESS * rows["high"][:, NOISE])
-    share[restless & (rows["bar"][:, NOISE] == 0), NOISE] = 0
+    young[restless, NOISE] = 0
+    share = np.where(rows["bar"] > 0, 1.0, young)
+    share[:, :STEP] = young[:, :STEP]
     burn_in = rows["n"] < SURE_N
     kept = stat
     if np.count_nonzero(burn_in):

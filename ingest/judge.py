@@ -274,7 +274,8 @@ class Judge:
         self._time_ms, self._next_tick_ms = known.time_ms, known.next_tick_ms
         self._unplaced = known.unplaced
         self._cadence.episodes.restore(known.said)
-        self._apply_said()
+        if self._cadence.episodes.open:
+            self._apply_said()
         return True
 
     def _site_of(self, device: str) -> str:

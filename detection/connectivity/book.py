@@ -181,10 +181,7 @@ class CaseBook:
             first = self._witnesses.of(case.devices[0])
             same_way = verdict.uplink in (WHOLE_SITE, first.uplink)
             if first.silent and same_way and fell_together(first, member):
-                case.scope, case.uplink = verdict.scope, verdict.uplink
-                case.dark = [one._replace(uplink=verdict.uplink) for one in case.dark]
-                case.others_alive = verdict.others_alive
-                case.other_uplink_alive = verdict.other_uplink_alive
+                case.judge(verdict)
                 self.roster.adopt(number, case)
                 self.roster.join(number, member.device)
                 return True
@@ -222,18 +219,13 @@ class CaseBook:
         verdict = judge_silence(member, self._witnesses.of_site(case.site), now_ms)
         if verdict.scope == "site":
             return
-        rows = self._sessions.rows
-        for device in (rows["case"] == number).nonzero()[0].tolist():
-            rows["case"][device] = -1
-        case.scope, case.uplink, case.devices = verdict.scope, verdict.uplink, []
-        case.dark = [one._replace(uplink=verdict.uplink) for one in case.dark]
-        case.silent = set()
-        case.others_alive = verdict.others_alive
-        case.other_uplink_alive = verdict.other_uplink_alive
+        self.roster.release(number)
+        case.judge(verdict)
+        case.devices, case.silent = [], set()
         self.roster.adopt(number, case)
         self.roster.join(number, first)
         for device in others:
-            if rows["silent"][device]:
+            if self._sessions.rows["silent"][device]:
                 self._place(device, now_ms)
 
     def _judge_alone(self, number: int, now_ms: int) -> None:
@@ -270,7 +262,5 @@ class CaseBook:
             case.scope = "device"  # its program stood still; of the link nothing is known
             case.uplink = int(self._fleet.rows["uplink"][case.devices[0]]) + 1
         case.phase = "settled"
-        rows = self._sessions.rows
-        for device in (rows["case"] == number).nonzero()[0].tolist():
-            rows["case"][device] = -1
+        self.roster.release(number)
         self.roster.changed.add(number)

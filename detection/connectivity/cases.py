@@ -15,6 +15,7 @@ from detection.connectivity.rounds import (
     NO_MAINS,
     TIER_MARKS,
 )
+from detection.connectivity.verdict import Verdict
 from detection.outages import WHOLE_SITE, Evidence, Outage, OutagePhase, Scope
 
 MERGE_MS = 600_000  # two outages of one scope closer than two bins are one
@@ -85,6 +86,13 @@ class Case:
     def spans(self) -> list[Dark]:
         """The times without a good measurement, as corrected by what was measured in them."""
         return self.best or self.dark
+
+    def judge(self, verdict: Verdict) -> None:
+        """It is of another scope than was thought."""
+        self.scope, self.uplink = verdict.scope, verdict.uplink
+        self.dark = [one._replace(uplink=verdict.uplink) for one in self.dark]
+        self.others_alive = verdict.others_alive
+        self.other_uplink_alive = verdict.other_uplink_alive
 
     def close(self, end_ms: int, now_ms: int) -> None:
         """It is over: good again at end_ms, which the platform knew at now_ms."""

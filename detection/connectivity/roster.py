@@ -52,7 +52,8 @@ class Roster:
             downs = sum(1 for one in case.dark if one.onset_ms > now_ms - HOUR_MS)
             case.flapping |= 2 * downs >= FLAPS and not case.by_attribute
         else:
-            number, case = self.following, self._case(member, verdict, now_ms)
+            number = self.following
+            case = self._case(member, verdict, site, onset_ms, now_ms)
             case.measured = measured
             self.following += 1
             self.cases[number] = case
@@ -85,16 +86,20 @@ class Roster:
             if covers(case, member.uplink) and (own is None or own.phase != "live"):
                 self._sessions.rows["case"][member.device] = number
                 self._recall(case, member.device)
-        case.site_devices = max(case.site_devices, len(self._witnesses.of_site(case.site)))
+
+    def release(self, number: int) -> None:
+        """No device belongs to a case any more."""
+        case_of = self._sessions.rows["case"]
+        case_of[case_of == number] = -1
 
     def count_boots(self, case: Case, device: int) -> None:
         """The most often that one of its devices has started again."""
         case.boots = max(case.boots, len(self._sessions.came_back[device]))
         case.restarts = max(case.restarts, self._sessions.restarts(device))
 
-    def _case(self, member: Member, verdict: Verdict, now_ms: int) -> Case:
-        site = int(self._fleet.rows["site"][member.device])
-        onset_ms = member.good_ms + member.interval_ms // 2
+    def _case(
+        self, member: Member, verdict: Verdict, site: int, onset_ms: int, now_ms: int
+    ) -> Case:
         lone = self._fleet.device(member.device).device if verdict.scope == "device" else ""
         name = self._fleet.sites[site]
         return Case(
