@@ -18,6 +18,7 @@ from detection.findings import Finding
 from detection.periods import Periods
 from detection.quality_clock import Clocks
 from detection.quality_devices import DeviceEpisodes
+from detection.quality_dropout import Dropouts
 from detection.quality_fridge import ProbesOutside
 from detection.quality_impossible import Impossible
 from detection.quality_pairs import Pairs
@@ -53,6 +54,7 @@ class Rules:
         self._catalogue, self._clock = catalogue, clock
         self._context = Context(catalogue, clock)
         self._rates, self._zeros, self._pairs = Rates(), Zeros(), Pairs()
+        self._dropouts = Dropouts()
         self._outside, self._conditions = ProbesOutside(), Conditions()
         self._probes = Probes(catalogue, clock, self._context)
         self._impossible = Impossible(catalogue, clock)
@@ -125,11 +127,11 @@ class Rules:
         for name, rule in self._all().items():
             numbered = [
                 (number, key, fields)
-                for device, metric, key, fields in notes[name]
+                for device, metric, key, fields in notes.get(name, [])  # older versions have fewer
                 if (number := self._catalogue.find(device, metric)) is not None
             ]
             rule.restore(numbered)
-            if name in ("rates", "zeros", "pairs", "outside", "conditions"):
+            if name in ("rates", "zeros", "dropouts", "pairs", "outside", "conditions"):
                 self._screens["open"][[number for number, _, _ in numbered]] = True
 
     def _of_devices(self) -> dict[str, DeviceEpisodes[Any]]:
@@ -139,6 +141,7 @@ class Rules:
         return {
             "rates": self._rates,
             "zeros": self._zeros,
+            "dropouts": self._dropouts,
             "pairs": self._pairs,
             "outside": self._outside,
             "conditions": self._conditions,
@@ -169,7 +172,7 @@ class Rules:
 
     def _read(self, told: Told) -> Iterator[Step]:
         context = self._context
-        for rule in (self._rates, self._zeros, self._pairs, self._outside):
+        for rule in (self._rates, self._zeros, self._dropouts, self._pairs, self._outside):
             yield from rule.read(told, context)
         series, row = told.series, told.row
         doubted = (
@@ -183,6 +186,7 @@ class Rules:
             doubted
             or self._rates.holds(series, row)
             or self._conditions.holds(series, row)
+            or self._dropouts.holds(series, row)
             or self._pairs.holds(series, row)
             or self._outside.watches(series)
         )
@@ -191,7 +195,7 @@ class Rules:
         """What screens a series at first."""
         row = self._catalogue[number].metric.row
         low, high = self._conditions.range_of(number, self._context)
-        if row in self._zeros.rules:
+        if row in self._zeros.rules or row in self._dropouts.rules:
             low = max(low, np.nextafter(0, 1))
         rate = self._rates.rules.get(row)
         if rate is None:

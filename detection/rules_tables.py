@@ -1,4 +1,4 @@
-"""The tables of the deterministic rules: conditions, rates, zeros, pairs and causes."""
+"""The tables of the deterministic rules: conditions, rates, zeros, dropouts, pairs, causes."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ class ZeroRule(NamedTuple):
 
     row: int
     readings: int
+    least: float
+    unless_off: str
+
+
+class DropoutRule(NamedTuple):
+    """A single zero between two values of at least `least` is a lost one. unless_off: not while
+    the named metric of the device says no."""
+
+    row: int
     least: float
     unless_off: str
 
@@ -103,6 +112,14 @@ def read_zeros() -> dict[int, ZeroRule]:
             metric.row, int(cells["readings"]), float(cells["least"]), cells["unless_off"]
         )
         for metric, cells in rows_of("zero.csv")
+    }
+
+
+def read_dropouts() -> dict[int, DropoutRule]:
+    """The table of dropouts, by row of the metric."""
+    return {
+        metric.row: DropoutRule(metric.row, float(cells["least"]), cells["unless_off"])
+        for metric, cells in rows_of("dropout.csv")
     }
 
 

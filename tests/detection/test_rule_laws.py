@@ -35,7 +35,13 @@ HEALTHY: dict[str, dict[str, float]] = {
         "content_ok": 1,
     },
     "air-quality": {"pm2_5_ugm3": 30, "pm10_ugm3": 45},
-    "power": {"mains_v": 230, "mains_on": 1, "energy_kwh": 100, "frequency_hz": 50},
+    "power": {
+        "mains_v": 230,
+        "mains_on": 1,
+        "current_a": 12,
+        "energy_kwh": 100,
+        "frequency_hz": 50,
+    },
     "water-level": {"level_m": 2, "flow_m3h": 5},
 }
 Round = tuple[int, int, dict[str, float]]  # device, event time, values

@@ -16,7 +16,8 @@ from devices.kinds import KINDS, METRICS, TIERS
 from tests.project.documents import rows_of, section, text_of
 
 PROBE_ROWS = [KINDS["connectivity-probe"].metrics[name].row for name in COLUMNS]
-RULE_TABLES = ("conditions", "rate", "zero", "pairs", "periods", "metric_causes", "rule_causes")
+SENSOR_TABLES = ("rate", "zero", "dropout", "pairs")
+RULE_TABLES = ("conditions", *SENSOR_TABLES, "periods", "metric_causes", "rule_causes")
 TABLES = (
     "limits",
     "shift",
@@ -54,7 +55,7 @@ def test_the_page_of_rules_prints_the_table(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["limits", "shift", "slow_trips", "stuck", "chatter", "rate", "zero", "pairs"]
+    "name", ["limits", "shift", "slow_trips", "stuck", "chatter", *SENSOR_TABLES]
 )
 def test_each_row_is_of_a_known_metric_once(name: str) -> None:
     """No row names a metric that its kind lacks, and none stands twice."""

@@ -9,7 +9,7 @@ from detection.texts import explain
 from tests.detection.feed import Feed, Talk, noisy, steps
 
 FRIDGE = {"door_open": 0.0, "compressor_on": 1.0, "mains_on": 1.0}
-OURS = {"impossible", "rate", "unit", "counter", "zero", "pair", "probe-outside"}
+OURS = {"impossible", "rate", "unit", "counter", "zero", "dropout", "pair", "probe-outside"}
 
 
 def fired(found: list[Finding]) -> list[Finding]:
@@ -125,6 +125,59 @@ def test_no_voltage_is_a_power_cut_where_the_mains_are_off() -> None:
     assert "mains-off" in {f.rule for f in cut if f.phase == "firing"}
     feed.say(5, mains_on=1, mains_v=230)
     assert [f.rule for f in fired(feed.say(5, mains_on=1, mains_v=0))] == ["zero"]
+
+
+def loads(feed: Talk, *currents: float, mains_on: int = 1) -> list[Finding]:
+    """Rounds of a power meter with these currents, in A."""
+    return [f for amps in currents for f in feed.say(mains_on=mains_on, current_a=amps)]
+
+
+def test_a_single_zero_of_a_load_is_a_dropout() -> None:
+    """12 A, 0 A once, 12 A: the reading is a lost one, which the next one shows."""
+    feed = Talk("power")
+    assert steps(loads(feed, 12, 12, 0), "dropout") == ["pending"]
+    lost_ms = feed.at_ms
+    found = loads(feed, 12)
+    assert steps(found, "dropout") == ["firing"]
+    (alert,) = fired(found)
+    assert (alert.onset_ms, alert.value, alert.nature) == (lost_ms, 0, "data_quality")
+    assert "12" in explain(alert).en
+    assert steps(loads(feed, 12, 12), "dropout") == ["clear"]
+
+
+@pytest.mark.parametrize(
+    ("currents", "mains_on"),
+    [
+        ((12, 0, 0, 12), 1),  # off for two readings
+        ((12, 0, 1.5, 12), 1),  # comes back slowly
+        ((1.5, 0, 12), 1),  # hardly anything was on
+        ((12, 0, 12), 0),  # there is no mains
+    ],
+)
+def test_a_load_that_is_switched_off_is_no_dropout(
+    currents: tuple[float, ...], mains_on: int
+) -> None:
+    """More than one zero, small loads and mains that are off say nothing about the sensor."""
+    feed = Talk("power")
+    loads(feed, 12, 12)
+    assert fired(loads(feed, *currents, 12, 12, mains_on=mains_on)) == []
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(23, 1), (25, 2)])
+def test_a_load_that_was_off_within_the_day_before_goes_off(hours: int, expected: int) -> None:
+    """The second zero of a day is a habit, whatever the first one was."""
+    feed = Talk("power")
+    found = loads(feed, 12, 0, 12, 12, 12)
+    found += loads(feed, *[12] * (hours * 60), 0, 12)
+    assert len(fired(found)) == expected
+
+
+def test_a_zero_beside_a_gap_is_no_dropout() -> None:
+    """What was lost around it may have been zero as well."""
+    feed = Talk("power")
+    loads(feed, 12, 12)
+    feed.pause(600)
+    assert fired(loads(feed, 0, 12)) == []
 
 
 @pytest.mark.parametrize(

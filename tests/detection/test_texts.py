@@ -27,6 +27,7 @@ from detection.rules_probe import RULES as PROBE_RULES
 from detection.rules_tables import (
     read_causes,
     read_conditions,
+    read_dropouts,
     read_pairs,
     read_rates,
     read_zeros,
@@ -69,6 +70,7 @@ JUDGED |= {
     "unit": [METRICS[r.row] for r in read_rates().values() if not r.counter],
     "counter": [METRICS[r.row] for r in read_rates().values() if r.counter],
     "zero": [METRICS[row] for row in read_zeros()],
+    "dropout": [METRICS[row] for row in read_dropouts()],
     "pair": [METRICS[row] for row in read_pairs()],
     "leak": [KINDS["water-level"].metrics["flow_m3h"]],
     "smoke": [KINDS["air-quality"].metrics["pm2_5_ugm3"]],

@@ -98,11 +98,7 @@ class Deployment(Platform):
         for name in self.ingest:
             assert self.stop(name) == 0, self.log(name)
         self.start(*self.ingest)
-        self.wait_ready()
-
-    def wait_ready(self) -> None:
-        """Wait until the API says that all is well."""
-        wait_for(self._is_ready, f"ready: {self.log('api')} {self.log('processor')}", 60)
+        self.wait_ready("api", "processor")
 
     def kill(self, name: str) -> None:
         """kill -9 of a part and of all that it started."""
@@ -210,7 +206,7 @@ def deployed(kind: str, directory: Path, *, seed: int = 0) -> Iterator[Deploymen
             deployment.proxies[part] = stack.enter_context(proxy.running())
         stack.enter_context(deployment.kept_running())
         deployment.start("broker", *deployment.loops)
-        deployment.wait_ready()
+        deployment.wait_ready("api", "processor")
         yield deployment
 
 

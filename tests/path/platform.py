@@ -24,6 +24,7 @@ from storage.ledger.registry import add_registry
 from tests.project.broker import free_port, program, wait_for
 
 UNLIMITED = ", ".join(f"{role}=1000000" for role in ("viewer", "operator", "admin", "auditor"))
+READY_WITHIN_S = 120.0  # a start takes seconds; beside another suite on a busy machine, many
 LOOPS = ("receiver", "processor", "drainer")
 BROKER = """listener {port} 127.0.0.1
 allow_anonymous true
@@ -91,7 +92,15 @@ class Platform:
         if "broker" in names:
             wait_for(self._broker_answers, "the broker listens")
         if "api" in names:
-            wait_for(self._is_ready, f"ready: {self.log('api')} {self.log('ingest')}", 30)
+            self.wait_ready("api", "ingest")
+
+    def wait_ready(self, *names: str) -> None:
+        """Wait until the API says that all is well; a failure shows the logs of these processes."""
+        wait_for(
+            self._is_ready,
+            lambda: "ready: " + " ".join(self.log(name) for name in names),
+            READY_WITHIN_S,
+        )
 
     def _launch(self, name: str) -> None:
         command = self._broker() if name == "broker" else self.command(*_arguments(name))

@@ -34,12 +34,15 @@ def program(name: str) -> str:
     pytest.skip(f"{name} is not installed")
 
 
-def wait_for(condition: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
-    """Wait until a condition holds; fails the test after the deadline."""
+def wait_for(
+    condition: Callable[[], bool], what: str | Callable[[], str], within_s: float = WITHIN_S
+) -> None:
+    """Wait until a condition holds; fails the test after the deadline, and says then what for."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {within_s} s: {what}")
+            said = what if isinstance(what, str) else what()
+            pytest.fail(f"not within {within_s} s: {said}")
         time.sleep(0.01)
 
 
