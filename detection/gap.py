@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detection.bank import Bank
 from detection.episodes import CLOSED, FIRING
@@ -75,7 +76,7 @@ class Gap:
         rows, clock = self.bank.take(series), self._clock.take(series)
         device = self._catalogue.device_number[series]
         said = np.maximum(clock["at"], rows["refused"])
-        newest = np.full(len(self._catalogue.devices), NEVER)
+        newest = self._newest_of_any()
         np.maximum.at(newest, device, np.maximum(said, rows["bare"]))
         newest = newest[device]
         interval = np.array([one.interval_s * 1000 for one in self._catalogue.devices])[device]
@@ -94,6 +95,13 @@ class Gap:
             phase: Phase = "firing" if fires[n] else "clear"
             held_s = (now_ms - int(said[n])) / 1000
             yield self._finding(int(series[n]), phase, int(onset[n]), now_ms, held_s)
+
+    def _newest_of_any(self) -> NDArray[np.int64]:
+        """By device, event time of its newest reading of any metric, of the table or not."""
+        newest = np.full(len(self._catalogue.devices), NEVER, np.int64)
+        every = np.arange(len(self._catalogue))
+        np.maximum.at(newest, self._catalogue.device_number, self._clock.take(every)["at"])
+        return newest
 
     def _finding(
         self, number: int, phase: Phase, onset_ms: int, now_ms: int, held_s: float

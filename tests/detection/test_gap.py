@@ -59,6 +59,15 @@ def test_a_device_that_says_nothing_in_its_rounds_has_gaps() -> None:
     assert steps(say(gauge, 1, {"level_m": 2.0})) == ["clear"]
 
 
+def test_a_metric_outside_the_table_shows_that_rounds_go_on() -> None:
+    """A river gauge whose battery is all that it still says has a gap in its level."""
+    gauge = Talk("water-level", interval_s=300)
+    assert say(gauge, 12, {"level_m": 2.0, "battery_v": 3.6}) == []
+    found = say(gauge, 3, {"battery_v": 3.6})
+    assert [(f.metric, f.phase) for f in found] == [("level_m", "firing")]
+    assert steps(say(gauge, 1, {"level_m": 2.0, "battery_v": 3.6})) == ["clear"]
+
+
 def test_a_silent_device_has_no_gaps() -> None:
     """After hours unheard the first round without a metric is one, not the whole silence."""
     talk = room()
