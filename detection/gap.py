@@ -77,7 +77,7 @@ class Gap:
         device = self._catalogue.device_number[series]
         said = np.maximum(clock["at"], rows["refused"])
         newest = self._newest_of_any()
-        np.maximum.at(newest, device, np.maximum(said, rows["bare"]))
+        np.maximum.at(newest, device, np.maximum(rows["refused"], rows["bare"]))
         newest = newest[device]
         interval = np.array([one.interval_s * 1000 for one in self._catalogue.devices])[device]
         usual = (said >= 0) & (clock["spacing"] <= USUAL * interval)

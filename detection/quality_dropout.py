@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from detection.episodes import CLOSED, FIRING, PENDING
 from detection.findings import Phase
 from detection.rules_tables import DropoutRule, read_dropouts
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say
 from detection.waves import Step
 from devices.kinds import METRICS
@@ -23,16 +23,15 @@ class Dropout:
 
     phase: int
     onset_ms: int
-    zero_ms: int
     base: float
     good: int = 0
 
 
-class Dropouts:
+class Dropouts(SeriesEpisodes[Dropout]):
     """Fires with the reading after a single zero; several in a row are a load that is off."""
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Dropout] = {}
+        super().__init__(Dropout)
         self.rules = read_dropouts()
 
     def read(self, told: Told, context: Context) -> Iterator[Step]:
@@ -58,11 +57,11 @@ class Dropouts:
         """A zero begins one where it is alone, and is remembered in any case."""
         if drop is not None and drop.phase != CLOSED:
             yield _end(drop, told)
-        habit = drop is not None and told.at_ms - drop.zero_ms <= HABIT_MS
+        habit = drop is not None and told.at_ms - drop.onset_ms <= HABIT_MS
         fell = told.before >= rule.least and not told.gap
-        alone = fell and not habit and context.beside(told.series, rule.unless_off, told.at_ms) == 1
+        alone = fell and not habit and context.is_on(told, rule.unless_off)
         phase = PENDING if alone else CLOSED
-        begun = Dropout(phase, told.at_ms, told.at_ms, told.before)
+        begun = Dropout(phase, told.at_ms, told.before)
         self.open[told.series, "dropout"] = begun
         if alone:
             yield _step(begun, told, "pending")
@@ -71,16 +70,6 @@ class Dropouts:
         """Whether the next reading of that series matters."""
         drop = self.open.get((series, "dropout"))
         return drop is not None and drop.phase != CLOSED
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of the last zero of every series."""
-        return [
-            (s, name, [getattr(d, f) for f in d.__slots__]) for (s, name), d in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Dropout(*fields) for s, name, fields in state}
 
 
 def _end(drop: Dropout, told: Told) -> Step:

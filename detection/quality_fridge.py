@@ -8,6 +8,7 @@ from typing import Any
 
 from detection.episodes import FIRING, PENDING
 from detection.findings import Phase
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say
 from detection.waves import Step
 from devices.kinds import KINDS
@@ -33,11 +34,11 @@ class Outside:
     slow: bool = False  # it took longer than a probe does
 
 
-class ProbesOutside:
+class ProbesOutside(SeriesEpisodes[Outside]):
     """Tells a probe that was taken out from a fridge that warms: by how fast it meets the room."""
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Outside] = {}
+        super().__init__(Outside)
 
     def read(self, told: Told, context: Context) -> Iterator[Step]:
         """What begins, fires or ends with this reading."""
@@ -85,16 +86,6 @@ class ProbesOutside:
     def watches(self, series: int) -> bool:
         """Whether the next reading of that series matters."""
         return (series, "probe-outside") in self.open
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every fridge above its limit."""
-        return [
-            (s, name, [getattr(o, f) for f in o.__slots__]) for (s, name), o in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Outside(*fields) for s, name, fields in state}
 
 
 def _unlikely(told: Told, context: Context) -> bool:

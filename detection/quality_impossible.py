@@ -13,6 +13,7 @@ from detection.bank import Bank
 from detection.episodes import FIRING, PENDING
 from detection.findings import Finding, Phase
 from detection.quality_rates import other_unit
+from detection.series_episodes import SeriesEpisodes
 from devices.catalogue import Catalogue
 from devices.readings import Readings
 
@@ -59,15 +60,15 @@ class Refused:
         return GOOD if self.phase == FIRING and not self.seldom else SELDOM_GOOD
 
 
-class Impossible:
+class Impossible(SeriesEpisodes[Refused]):
     """Fires with the second refused reading in a row and is over after three good ones.
 
     What comes and goes fires with the third refused reading and is over after twelve good ones.
     """
 
     def __init__(self, catalogue: Catalogue, clock: Bank) -> None:
+        super().__init__(Refused)
         self._catalogue, self._clock = catalogue, clock
-        self.open: dict[tuple[int, str], Refused] = {}
         self._watched = np.zeros(0, np.bool_)
         self._batch = NONE
 
@@ -93,15 +94,9 @@ class Impossible:
         self._batch = NONE
         return found
 
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every series that was refused last."""
-        return [
-            (s, name, [getattr(r, f) for f in r.__slots__]) for (s, name), r in self.open.items()
-        ]
-
     def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Refused(*fields) for s, name, fields in state}
+        """Keep exactly these, and watch their series."""
+        super().restore(state)
         self._watch()
 
     def _watch(self) -> None:

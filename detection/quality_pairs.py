@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from detection.episodes import FIRING, PENDING
 from detection.findings import Phase
 from detection.rules_tables import PairRule, read_pairs
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say
 from detection.waves import Step
 
@@ -25,11 +25,11 @@ class Pair:
     good: int = 0
 
 
-class Pairs:
+class Pairs(SeriesEpisodes[Pair]):
     """A metric that exceeds one which it never can (PM2.5 above PM10), by the table."""
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Pair] = {}
+        super().__init__(Pair)
         self.rules = read_pairs()
 
     def read(self, told: Told, context: Context) -> Iterator[Step]:
@@ -60,16 +60,6 @@ class Pairs:
     def holds(self, series: int, row: int) -> bool:
         """Whether a contradiction is open on that series."""
         return (series, "pair") in self.open
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every contradiction."""
-        return [
-            (s, name, [getattr(p, f) for f in p.__slots__]) for (s, name), p in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Pair(*fields) for s, name, fields in state}
 
 
 def _step(pair: Pair, told: Told, rule: PairRule, most: float, phase: Phase) -> Step:

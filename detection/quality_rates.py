@@ -8,6 +8,7 @@ from typing import Any
 
 from detection.findings import Phase
 from detection.rules_tables import RateRule, read_rates
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say
 from detection.waves import Step
 from devices.kinds import METRICS
@@ -55,11 +56,11 @@ class Jump:
     good: int = 0
 
 
-class Rates:
+class Rates(SeriesEpisodes[Jump]):
     """Judges the change between two readings."""
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Jump] = {}
+        super().__init__(Jump)
         self.rules = read_rates()
 
     def read(self, told: Told, context: Context) -> Iterator[Step]:
@@ -91,16 +92,6 @@ class Rates:
     def holds(self, series: int, row: int) -> bool:
         """Whether a jump is open on that series."""
         return (series, "rate") in self.open
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every open jump."""
-        return [
-            (s, name, [getattr(j, f) for f in j.__slots__]) for (s, name), j in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Jump(*fields) for s, name, fields in state}
 
 
 def _allowed(rule: RateRule, over_ms: float) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from detection.episodes import FIRING, PENDING
 from detection.findings import Phase
-from detection.rules_tables import ZeroRule, read_zeros
+from detection.rules_tables import read_zeros
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say
 from detection.waves import Step
 from devices.kinds import METRICS
@@ -26,11 +26,11 @@ class Zero:
     good: int = 0
 
 
-class Zeros:
+class Zeros(SeriesEpisodes[Zero]):
     """Fires with the second zero in a row, by the table; what it doubts, no condition judges."""
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Zero] = {}
+        super().__init__(Zero)
         self.rules = read_zeros()
 
     def read(self, told: Told, context: Context) -> Iterator[Step]:
@@ -40,12 +40,13 @@ class Zeros:
             return
         key = told.series, "zero"
         zero = self.open.get(key)
+        is_zero = told.value == 0 and context.is_on(told, rule.unless_off)
         if zero is None:
-            if told.value == 0 and told.before >= rule.least and _is_on(told, rule, context):
+            if is_zero and told.before >= rule.least:
                 zero = self.open[key] = Zero(PENDING, told.at_ms)
                 yield _step(zero, told, "pending")
             return
-        if told.value == 0 and _is_on(told, rule, context):
+        if is_zero:
             zero.readings, zero.good = zero.readings + 1, 0
             if zero.phase == PENDING and zero.readings >= rule.readings:
                 zero.phase = FIRING
@@ -59,23 +60,6 @@ class Zeros:
     def holds(self, series: int, row: int) -> bool:
         """Whether the values of that series are doubted."""
         return (series, "zero") in self.open
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every run of zeros."""
-        return [
-            (s, name, [getattr(z, f) for f in z.__slots__]) for (s, name), z in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Zero(*fields) for s, name, fields in state}
-
-
-def _is_on(told: Told, rule: ZeroRule, context: Context) -> bool:
-    """Whether nothing else of the device explains the zero."""
-    if not rule.unless_off:
-        return True
-    return context.beside(told.series, rule.unless_off, told.at_ms) == 1
 
 
 def _step(zero: Zero, told: Told, phase: Phase) -> Step:

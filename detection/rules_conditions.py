@@ -11,6 +11,7 @@ from detection.findings import Phase
 from detection.rules import HIGH
 from detection.rules_facts import FACTS
 from detection.rules_tables import ConditionRule, read_conditions
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say
 from detection.waves import Step
 
@@ -32,7 +33,7 @@ class Episode:
     window: list[list[float]] = field(default_factory=list)  # [at, value] of the last dwell
 
 
-class Conditions:
+class Conditions(SeriesEpisodes[Episode]):
     """Judges readings by the table of conditions. A gap neither resets a timer nor satisfies it.
 
     consecutive: any reading inside ends a timer that has not run out. cumulative: the time
@@ -40,7 +41,7 @@ class Conditions:
     """
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Episode] = {}
+        super().__init__(Episode)
         self._rules: dict[int, list[ConditionRule]] = {}
         for rule in read_conditions():
             self._rules.setdefault(rule.row, []).append(rule)
@@ -85,16 +86,6 @@ class Conditions:
     def holds(self, series: int, row: int) -> bool:
         """Whether an episode is open on that series."""
         return any((series, rule.name) in self.open for rule in self._rules.get(row, ()))
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every open episode."""
-        return [
-            (s, name, [getattr(e, f) for f in e.__slots__]) for (s, name), e in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these episodes."""
-        self.open = {(s, name): Episode(*fields) for s, name, fields in state}
 
     def _step(
         self, told: Told, rule: ConditionRule, phase: Phase, episode: Episode, context: Context

@@ -7,10 +7,10 @@ the shortest one. Congestion moves the median and leaves the shortest where it w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from detection.periods import Period
 from detection.rules_periods import Memory, Rule, step_of
+from detection.series_episodes import SeriesEpisodes
 from detection.waves import Step
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS, METRICS
@@ -37,12 +37,12 @@ BUSY = Rule("congestion", "connectivity", "warning")
 PROBE = KINDS["connectivity-probe"].metrics
 
 
-class LinkRules:
+class LinkRules(SeriesEpisodes[Memory]):
     """Follows the ways of each probe to the national and the international tier."""
 
     def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__(Memory)
         self._catalogue = catalogue
-        self.open: dict[tuple[int, str], Memory] = {}
 
     def read(self, period: Period) -> Iterator[Step]:
         """What fires or ends with this period."""
@@ -56,16 +56,6 @@ class LinkRules:
             yield from self._way(period, tier, numbers)
         if name == "nat_rtt_p50_ms" and floor is not None:
             yield from self._busy(period, floor)
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every series that has a past."""
-        return [
-            (s, name, [getattr(m, f) for f in m.__slots__]) for (s, name), m in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Memory(*fields) for s, name, fields in state}
 
     def _way(self, period: Period, tier: str, numbers: dict[str, int]) -> Iterator[Step]:
         way = self.open.setdefault((period.series, "way"), Memory())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from detection.findings import Nature, Phase, Severity
 from detection.periods import Period, median
+from detection.series_episodes import SeriesEpisodes
 from detection.waves import Step
 from devices.kinds import KINDS
 
@@ -62,11 +63,11 @@ def _row(kind: str, metric: str) -> int:
 PV_W = _row("solar", "pv_w")
 
 
-class PeriodRules:
+class PeriodRules(SeriesEpisodes[Memory]):
     """Each rule of one metric is a method; it is given every finished hour of that metric."""
 
     def __init__(self) -> None:
-        self.open: dict[tuple[int, str], Memory] = {}
+        super().__init__(Memory)
         self._by_row = {
             _row("water-level", "flow_m3h"): (self._leak,),
             _row("air-quality", "pm2_5_ugm3"): (self._smoke,),
@@ -79,16 +80,6 @@ class PeriodRules:
         """What fires or ends with this period."""
         for rule in self._by_row.get(period.row, ()):
             yield from rule(period)
-
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every series that has a past."""
-        return [
-            (s, name, [getattr(m, f) for f in m.__slots__]) for (s, name), m in self.open.items()
-        ]
-
-    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Memory(*fields) for s, name, fields in state}
 
     def _memory(self, period: Period, rule: str) -> Memory:
         return self.open.setdefault((period.series, rule), Memory())

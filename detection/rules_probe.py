@@ -16,6 +16,7 @@ from detection.bank import Bank
 from detection.clear_sky import ClearSky
 from detection.episodes import FIRING, PENDING
 from detection.findings import Phase, Severity
+from detection.series_episodes import SeriesEpisodes
 from detection.told import Context, Told, say, told_at
 from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
@@ -75,13 +76,13 @@ class Signature:
     missed: int = 0
 
 
-class Probes:
+class Probes(SeriesEpisodes[Signature]):
     """Looks at each live round of a probe; only rounds with something odd cost more."""
 
     def __init__(self, catalogue: Catalogue, clock: Bank, context: Context) -> None:
+        super().__init__(Signature)
         self._catalogue, self._clock, self._context = catalogue, clock, context
         self.sky = ClearSky()
-        self.open: dict[tuple[int, str], Signature] = {}
         self._known = 0
         self._anchor_of: dict[str, int] = {}
         self._anchor = np.zeros(0, np.bool_)
@@ -113,15 +114,9 @@ class Probes:
         for n in odd.nonzero()[0].tolist():
             yield from self._read(told_at(wave, int(places[n])))
 
-    def state(self) -> list[tuple[int, str, list[Any]]]:
-        """(series, rule, fields) of every signature."""
-        return [
-            (s, name, [getattr(g, f) for f in g.__slots__]) for (s, name), g in self.open.items()
-        ]
-
     def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
-        """Hold exactly these."""
-        self.open = {(s, name): Signature(*fields) for s, name, fields in state}
+        """Keep exactly these, and watch their series."""
+        super().restore(state)
         self._watched[:] = False
         for series, _ in self.open:
             self._watched[series] = True

@@ -51,6 +51,10 @@ class Context:
             return None
         return float(row["value"])
 
+    def is_on(self, told: Told, metric: str) -> bool:
+        """Whether the device said yes of a metric in the same round; with "" nothing is asked."""
+        return not metric or self.beside(told.series, metric, told.at_ms) == 1
+
     def credit_ms(self, told: Told) -> float:
         """The time since the reading before that counts for a dwell: none over a gap."""
         usual = max(

@@ -105,7 +105,9 @@ def fill_and_free(platform: Platform, disk: SmallDisk, while_full: Callable[[], 
             assert head.position == stopped_at
             disk.free()
             freed = time.monotonic()
-            wait_for(lambda: head.position > stopped_at, lambda: platform.log("ingest"), 30)
+            wait_for(
+                lambda: head.position > stopped_at, lambda: f"intake: {platform.log('ingest')}", 30
+            )
             back_s = time.monotonic() - freed
             wait_for(lambda: flow.sent > 12 * RATE, "the flow goes on", 60)
         finally:
