@@ -128,14 +128,18 @@ def test_a_silent_device_is_cut_so_that_its_will_is_sent(tmp_path: Path) -> None
     port = free_port()
     silence = {"type": "silence", "device": PROBE, "start": "90s", "duration": "3m"}
     run = run_of(silence, minutes=8)
+    minute = 1  # the clock goes on when the broker has told what was said until then
+    clock = Timebase(lambda: START_MS + minute * 60_000, 1.0)
     with mosquitto(tmp_path, port), Client().connected(port) as listener:
         listener.subscribe("gov/v1/#")
-        with playing(fleet_of(run, port, speed=300), run):
-            wait_for(
-                lambda: states(listener.received, PROBE)[:3] == ["online", "offline", "online"],
-                "birth, Will, birth",
-            )
-        births = [decode_status(p) for t, p in listener.received if t.endswith(f"{PROBE}/status")]
+        fleet = Fleet(Broker("127.0.0.1", port), run.identities, Access(), timebase=clock)
+        with playing(fleet, run):
+            wait_for(lambda: states(listener.received, PROBE) == ["online"], "birth")
+            minute = 3
+            wait_for(lambda: states(listener.received, PROBE)[1:] == ["offline"], "Will")
+            minute = 7
+            wait_for(lambda: states(listener.received, PROBE)[2:] == ["online"], "birth again")
+    births = [decode_status(p) for t, p in listener.received if t.endswith(f"{PROBE}/status")]
     assert births[0].kind == "connectivity-probe"
     assert births[0].interval_s == 60
     assert births[0].boot == births[1].boot == births[2].boot
