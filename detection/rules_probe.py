@@ -59,6 +59,7 @@ RULES = {
     "international-down": Rule(3, 0, "warning", ("int_loss_pct", "int_rtt_p50_ms")),
     "dns-failing": Rule(3, 0, "warning", ("dns_ms", "dns_rcode")),
     "content-blocked": Rule(3, 0, "warning", ("content_ok", "http_status")),
+    "page-error": Rule(6, 1, "warning", ("http_status",)),
     "mtu-hole": Rule(3, 0, "warning", ("tls_ms", "http_total_ms")),
     "rain-fade": Rule(3, 2, "warning", ("esno_db",)),
     "radio-weak": Rule(3, 4, "warning", ("rsrp_dbm", "sinr_db")),
@@ -196,6 +197,8 @@ class Probes(SeriesEpisodes[Signature]):
         broken = status is not None and status >= 400 and status != 511
         if redirected or (self._now("content_ok", told) == 0 and not broken):
             return "content-blocked"
+        if broken:
+            return "page-error"
         if self._now("tcp_ms", told) is not None and (
             self._lacks("tls_ms", told) or self._lacks("http_total_ms", told)
         ):

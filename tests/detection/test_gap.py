@@ -68,6 +68,15 @@ def test_a_metric_outside_the_table_shows_that_rounds_go_on() -> None:
     assert steps(say(gauge, 1, {"level_m": 2.0, "battery_v": 3.6})) == ["clear"]
 
 
+def test_a_probe_that_no_longer_measures_a_tier_has_a_gap() -> None:
+    """What cannot be reached is said as packets sent; who stops sending has a broken agent."""
+    tiers = {f"{tier}_sent": 10.0 for tier in ("gw", "isp", "nat", "int")}
+    probe = Talk("connectivity-probe", interval_s=60)
+    assert say(probe, 12, tiers) == []
+    found = say(probe, 3, {name: 10.0 for name in tiers if name != "nat_sent"})
+    assert [(f.metric, f.phase) for f in found] == [("nat_sent", "firing")]
+
+
 def test_a_silent_device_has_no_gaps() -> None:
     """After hours unheard the first round without a metric is one, not the whole silence."""
     talk = room()

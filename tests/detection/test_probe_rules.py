@@ -29,6 +29,7 @@ ABROAD_AWAY = {"int_rcvd": 0.0, "int_loss_pct": 100.0}
 FAULTS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "dns-failing": (("dns_ms", "tcp_ms", "tls_ms", "http_total_ms"), {"dns_rcode": 2.0}),
     "content-blocked": ((), {"http_status": 302.0, "content_ok": 0.0}),
+    "page-error": ((), {"http_status": 503.0, "content_ok": 0.0}),
     "mtu-hole": (("tls_ms", "http_total_ms", "http_status", "content_ok"), {}),
     "international-down": (("int_rtt_p50_ms", "tls_ms", "http_total_ms"), ABROAD_AWAY),
     "rain-fade": ((), {"esno_db": 4.0, "nat_loss_pct": 20.0}),
@@ -49,14 +50,15 @@ def fired(found: list[Finding]) -> list[Finding]:
 
 @pytest.mark.parametrize("rule", FAULTS)
 def test_a_signature_fires_with_its_third_round(rule: str) -> None:
-    """Two such rounds are bad luck, three are the fault; three good ones end it."""
+    """Two such rounds are bad luck, three the fault (of a server six); three good ones end it."""
     good, bad = round_of((), {}), round_of(*FAULTS[rule])
+    enough = 6 if rule == "page-error" else 3
     probe = Talk("connectivity-probe")
     probe.say(20, **good)
-    assert fired(probe.say(2, **bad) + probe.say(20, **good)) == []
-    (alert,) = fired(probe.say(3, **bad))
+    assert fired(probe.say(enough - 1, **bad) + probe.say(20, **good)) == []
+    (alert,) = fired(probe.say(enough, **bad))
     assert (alert.rule, alert.nature) == (rule, "connectivity")
-    assert alert.onset_ms == probe.at_ms - 2 * 60_000
+    assert alert.onset_ms == probe.at_ms - (enough - 1) * 60_000
     assert "{" not in explain(alert).en + explain(alert).lo
     assert steps(probe.say(2, **good), rule) == []
     assert steps(probe.say(1, **good), rule) == ["clear"]
@@ -113,10 +115,16 @@ def test_a_dead_link_is_none_of_these() -> None:
 
 
 def test_a_server_error_is_not_a_block() -> None:
-    """Status 503 without the known page is the server's trouble."""
-    probe = Talk("connectivity-probe")
-    probe.say(20, **GOOD)
-    assert fired(probe.say(10, **(GOOD | {"http_status": 503.0, "content_ok": 0.0}))) == []
+    """Status 503 without the known page is the server's trouble, 511 is a page to log in."""
+    for status, rules in (
+        (503.0, ["page-error"]),
+        (404.0, ["page-error"]),
+        (511.0, ["content-blocked"]),
+    ):
+        probe = Talk("connectivity-probe")
+        probe.say(20, **GOOD)
+        said = fired(probe.say(10, **(GOOD | {"http_status": status, "content_ok": 0.0})))
+        assert [f.rule for f in said] == rules
 
 
 def test_bad_radio_without_loss_is_silent() -> None:
