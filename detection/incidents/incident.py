@@ -77,7 +77,7 @@ def main_of(incident: Incident, signs: Sequence[Sign]) -> list[Sign]:
     outages = outages_of(signs)
     if incident.key is None:
         return outages or list(signs)
-    if not outages:
+    if not outages or incident.family != "down":
         alike = (incident.family, incident.topic)
         return [s for s in signs if (s.family, s.topic) == alike] or list(signs)
     dark = {sign.site for sign in outages}
@@ -148,12 +148,11 @@ def _is_of_site(sign: Sign) -> bool:
 
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
     """The cause by what is known now."""
-    main = outages_of(signs)
     if incident.key is not None and incident.family == "down":
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
-    outages = [sign.outage for sign in main if sign.outage]
-    if outages:
+    outages = [sign.outage for sign in outages_of(signs) if sign.outage]
+    if outages and incident.key is None:
         # A line that comes and goes often begins with an outage that does not show it yet.
         outage = next((one for one in outages if one.flapping), outages[0])
         verdict = cause_of_outage(case_of(outage, world))

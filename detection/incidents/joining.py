@@ -40,8 +40,13 @@ def belongs(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World)
 
 
 def is_older_trouble(signs: Sequence[Sign], start_ms: int) -> bool:
-    """Whether an incident is about a link that was in trouble long before something began."""
-    return signs[0].is_of_link and min(s.onset_ms for s in signs) < start_ms - AROUND_MS
+    """Whether an incident is about a link that was in trouble long before something began, or about
+    an outage that was over by then."""
+    if min(s.onset_ms for s in signs) >= start_ms - AROUND_MS:
+        return False
+    ends = [s.ended_ms for s in signs if s.outage]
+    over = [end for end in ends if end is not None and end < start_ms - REOPEN_MS]
+    return signs[0].is_of_link or 0 < len(ends) == len(over)
 
 
 def is_silence(sign: Sign) -> bool:

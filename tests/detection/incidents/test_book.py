@@ -390,3 +390,38 @@ def test_a_link_in_trouble_for_hours_is_not_the_outage_of_its_provider() -> None
     assert group.started_ms > START_MS + 190 * 60_000
     (old,) = [c for c in told if c is not group]
     assert (old.cause, old.sites, old.state) == ("last-mile", (down[0].site,), "updated")
+
+
+def test_a_site_that_was_out_hours_ago_takes_its_group_nowhere() -> None:
+    """Its trips are slow since then, so that its incident is not done with. When the names of its
+    provider fail, and look odd at this site besides, that is no part of the old outage."""
+    play = names_fail(300)
+    play.outage("f2", -200, -140, evidence=CUT)
+    for metric in ("isp_rtt_p50_ms", "nat_rtt_p50_ms"):
+        play.alert("probe-f2", -138, 200, nature="connectivity", rule="shift", metric=metric)
+    play.alert("probe-f2", 7, 300, nature="connectivity", rule="limits", metric="dns_ms", onset=5)
+    play.until(250)
+    old, group = sorted(play.latest().values(), key=lambda c: c.started_ms)
+    assert (group.scope, group.cause) == (Scope("provider", "Unitel"), "dns")
+    assert group.sites == tuple(f"f{i}" for i in range(6))
+    assert (old.sites, old.cause, old.state) == (("f2",), "last-mile", "resolved")
+    play.until(600)
+    assert {c.state for c in play.latest().values()} == {"resolved"}
+
+
+def test_a_member_of_a_group_that_goes_dark_does_not_become_the_group() -> None:
+    """Bills are unpaid at six sites and the provider switches one of them off."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(6)]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(6):
+        play.alert(
+            f"probe-f{i}", 5, 200, nature="connectivity", rule="content-blocked",
+            metric="content_ok",
+        )  # fmt: skip
+    play.outage("f2", 40, 100, evidence=CUT)
+    play.until(300)
+    group = min(play.latest().values(), key=lambda c: c.started_ms)
+    assert (group.scope, group.cause) == (Scope("provider", "Unitel"), "blocked")
+    assert group.sites == tuple(f"f{i}" for i in range(6))
+    assert group.ended_ms == START_MS + 200 * 60_000
