@@ -113,7 +113,7 @@ def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
 
 def _range(expected: tuple[float, float], side: str, metric: Metric) -> Words:
     low, high = (_quantity(end, metric) for end in expected)
-    if expected[0] == expected[1]:
+    if low == high:
         return low
     template = TEXTS[{"low": "at_least", "high": "at_most"}.get(side, "between")]
     return Words(*(t.format(low=low[n], high=high[n]) for n, t in enumerate(template)))

@@ -222,6 +222,13 @@ def test_advice_follows_the_nature() -> None:
     assert "sensor" in explain(faulty).en
 
 
+def test_a_range_without_width_is_one_value() -> None:
+    """A coarse sensor's range may be narrower than what its metric is told with."""
+    humidity = next(m for m in METRICS if m.name == "humidity_pct")
+    said = explain(finding(humidity, "shift", "firing")._replace(expected=(29.999, 30.001)))
+    assert "Expected: 30 %, judged by" in said.en
+
+
 def test_yes_and_no() -> None:
     """A switch is told as yes or no."""
     mains = next(m for m in METRICS if m.name == "mains_on")
