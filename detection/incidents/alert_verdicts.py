@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from detection.alerts import AlertChange
@@ -53,20 +54,41 @@ class Hint(NamedTuple):
         return self.rule == LONGER_WAY or (self.rule == "shift" and self.metric.endswith(SHORTEST))
 
 
-def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint], *, group: bool) -> Verdict:
-    """The cause that alerts of one site, or of one kind at the sites of a group, speak for."""
+def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint]) -> Verdict:
+    """The cause that alerts of one site speak for."""
     alerts = [sign for sign in signs if sign.alert is not None]
     first = alerts[0]
     assert first.alert is not None
     reason = reason_of_alerts(len(alerts), first.alert)
-    if group:
-        return Verdict(first.cause, SURE, (reason,))
     if _is_connectivity(first):
         cause = _connectivity(alerts, hints)
         return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
     cause, why = _of_device(alerts)
     reasons = (reason,) if why is None else (reason, Reason(why, {}))
     return Verdict(cause, UNSURE.get(cause, SURE), reasons)
+
+
+def verdict_of_group(
+    main: Sequence[Sign], signs: Sequence[Sign], hints: Mapping[str, Mapping[str, Hint]]
+) -> Verdict:
+    """The cause that alerts of one kind at the sites of a group speak for: what brought them
+    together, unless most of the sites, by all that they say (`signs`), speak for one other."""
+    alerts = [sign for sign in main if sign.alert is not None]
+    first = alerts[0]
+    assert first.alert is not None
+    reason = reason_of_alerts(len(alerts), first.alert)
+    if not _is_connectivity(first):
+        return Verdict(first.cause, SURE, (reason,))
+    sites = {sign.site for sign in alerts}
+    votes = Counter(
+        _connectivity(own, hints.get(site, {}).values())
+        for site in sites
+        if (own := [s for s in signs if s.site == site and _is_connectivity(s)])
+    )
+    cause, n = votes.most_common(1)[0]
+    if cause in ("unknown", first.cause) or 2 * n <= len(sites):
+        return Verdict(first.cause, SURE, (reason,))
+    return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
 
 
 def reason_of_alerts(n: int, first: AlertChange) -> Reason:

@@ -231,8 +231,14 @@ class Incidents:
         assert one.closed_ms is not None
         for sign in self._shelf.of(one):
             if is_straggler(sign, one.closed_ms, now_ms):
-                self._shelf.release(sign)
-                self._open_for(sign, now_ms)
+                self._part(sign, one, now_ms)
+
+    def _part(self, sign: Sign, one: Incident, now_ms: int) -> None:
+        """A sign leaves an incident: for the group that it failed with, or for one of its own."""
+        self._shelf.release(sign)
+        if not self._shelf.join_group(sign, self._world, other_than=one):
+            sign.alone = True
+            self._open_for(sign, now_ms)
 
     def _publish(self, now_ms: int) -> None:
         while self._shelf.touched:
@@ -276,8 +282,7 @@ class Incidents:
     def _resolve(self, one: Incident, now_ms: int) -> None:
         for sign in self._shelf.of(one):
             if sign.ended_ms is None:
-                self._shelf.release(sign)
-                self._open_for(sign, now_ms)
+                self._part(sign, one, now_ms)
         if one.incident not in self._shelf.open:
             return  # merged into what was opened for its last sign
         signs = self._shelf.of(one)

@@ -160,15 +160,26 @@ class Gathering:
         return before <= after and (told_alike or len(after) >= WIDER * len(before))
 
     def _move(self, signs: Iterable[Sign], one: Incident, now_ms: int) -> None:
-        """Move signs into an incident; what they leave is merged into it, but for old trouble."""
+        """Move signs into an incident; what they leave is merged into it, but for old trouble.
+
+        A sign that a group explains which reaches further than this one stays there.
+        """
         for sign in signs:
             before = self._shelf.open.get(sign.incident)
             if before is None:
                 self._shelf.assign(sign, one)
-            elif before is not one and is_older_trouble(self._shelf.of(before), sign.onset_ms):
+            elif before is one or self._reaches_further(before, one):
+                continue
+            elif is_older_trouble(self._shelf.of(before), sign.onset_ms):
                 self._shelf.transfer(sign, one)
-            elif before is not one:
+            else:
                 self._shelf.merge(before, one, now_ms)
+
+    def _reaches_further(self, other: Incident, one: Incident) -> bool:
+        """Whether another group has sites that are none of this one's."""
+        assert one.key is not None
+        members = self.world.groups.members[one.key]
+        return other.key is not None and not self._shelf.sites(other) <= members
 
 
 def _onset(sign: Sign) -> Onset:

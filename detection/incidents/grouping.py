@@ -8,6 +8,7 @@ its sites that failed times share of the failures that it covers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import comb, expm1
 from typing import NamedTuple
@@ -88,12 +89,14 @@ class Grouping:
     ) -> list[Explanation]:
         """Groups that explain onsets of one time, the best first, each onset in at most one.
 
-        sites: which could have such a failure at all; None for every one.
+        sites: which could have such a failure at all; None for every one. What another group
+        explains counts in none of the others: the two left of a feeder's three are all of it.
         """
         left = list(onsets)
-        found = []
+        found: list[Explanation] = []
         while len(left) >= 2:
-            best = self.best(left, sites)
+            taken = frozenset(o.site for o in onsets) - {o.site for o in left}
+            best = self.best(left, sites, taken=taken)
             if best is None:
                 break
             found.append(best)
@@ -114,6 +117,7 @@ class Grouping:
         onsets: Sequence[Onset],
         sites: frozenset[str] | None = None,
         types: Sequence[GroupType] = ORDER,
+        taken: frozenset[str] = frozenset(),
     ) -> Explanation | None:
         """The group of these types that says most about the onsets; None where none passes.
 
@@ -127,7 +131,7 @@ class Grouping:
         total = len({onset.site for onset in onsets})
         ranked: list[tuple[tuple[float, int, int, str], Explanation]] = []
         for key, members in by_key.items():
-            one = self._test(key, members, sites)
+            one = self._test(key, members, sites, taken)
             if one is None:
                 continue
             if key.type == "platform":
@@ -142,16 +146,20 @@ class Grouping:
         return round(found.failed / found.sites * found.failed / total, 9)
 
     def _test(
-        self, key: Key, members: Sequence[Onset], sites: frozenset[str] | None
+        self,
+        key: Key,
+        members: Sequence[Onset],
+        sites: frozenset[str] | None,
+        taken: frozenset[str],
     ) -> Explanation | None:
         failed = {onset.site for onset in members}
-        everyone = self._groups.members[key]
+        everyone = self._groups.members[key] - (taken - failed)
         if sites is not None:
             everyone &= sites | failed
         start_ms = min(onset.at_ms for onset in members)
         heard = {s for s in everyone if s in failed or self._audible(s, start_ms)}
         x, n = len(failed), len(heard)
-        if key.type == "platform" and not self._everything(failed, n, len(everyone)):
+        if key.type == "platform" and not self._everything(failed, heard, len(everyone)):
             return None
         if x / n < LEAST_SHARE or (
             x < LEAST_SITES and not (self._pairs and x == len(everyone) == 2)
@@ -165,9 +173,16 @@ class Grouping:
             return None
         return Explanation(key, tuple(onset.sign for onset in members), x, n, expected)
 
-    def _everything(self, failed: set[str], heard: int, everyone: int) -> bool:
-        """Nearly all sites, of several provinces and providers: nothing else could do that."""
-        return 2 * heard >= everyone and self._nearly_all(failed, heard)
+    def _everything(self, failed: set[str], heard: set[str], everyone: int) -> bool:
+        """Nearly all sites, of several provinces and providers: nothing else could do that.
+
+        Where all that is heard of a province goes on, the country is cut, not the platform.
+        """
+        if 2 * len(heard) < everyone or not self._nearly_all(failed, len(heard)):
+            return False
+        province = {site: self._groups.sites[site].province for site in heard}
+        alive = Counter(province[site] for site in heard - failed)
+        return not any(n >= 2 and n == list(province.values()).count(p) for p, n in alive.items())
 
     def _nearly_all(self, failed: set[str], heard: int) -> bool:
         if len(failed) < max(4, EVERYTHING * heard):

@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from detection.incidents.alert_verdicts import Hint, reason_of_alerts, verdict_of_alerts
+from detection.incidents.alert_verdicts import (
+    Hint,
+    reason_of_alerts,
+    verdict_of_alerts,
+    verdict_of_group,
+)
 from detection.incidents.causes import Case, Reason, Verdict, cause_of_outage
 from detection.incidents.changes import Cause, IncidentChange, IncidentPhase, IncidentState, Scope
 from detection.incidents.group_causes import FITTING, cause_of_group, votes_of, winner_of
@@ -157,8 +162,9 @@ def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdi
         outage = next((one for one in outages if one.flapping), outages[0])
         verdict = cause_of_outage(case_of(outage, world))
         return _with_alerts(verdict, outage, signs)
-    hints = world.hints.get(signs[0].site, {}).values()
-    return verdict_of_alerts(main_of(incident, signs), hints, group=incident.key is not None)
+    if incident.key is not None:
+        return verdict_of_group(main_of(incident, signs), signs, world.hints)
+    return verdict_of_alerts(list(signs), world.hints.get(signs[0].site, {}).values())
 
 
 def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:

@@ -25,7 +25,7 @@ def belongs(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World)
         return _of_platform(sign, signs)
     mine = signs
     if incident.key is not None:
-        if _of_group(sign, incident, signs, world):
+        if failed_with(sign, incident, signs, world):
             return True
         mine = [other for other in signs if other.site == sign.site]
         if _shows_group(sign, incident, mine):
@@ -49,6 +49,20 @@ def is_older_trouble(signs: Sequence[Sign], start_ms: int) -> bool:
     return signs[0].is_of_link or 0 < len(ends) == len(over)
 
 
+def failed_with(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World) -> bool:
+    """Whether it failed with the others (`signs`) of an incident that is a group's."""
+    key = incident.key
+    if key is None or sign.alone or not _is_alike(sign, incident):
+        return False
+    uplink = sign.outage.uplink if sign.outage else 0
+    if key not in world.groups.keys_of(sign.site, uplink):
+        return False
+    return any(
+        abs(other.onset_ms - sign.onset_ms) <= reach_ms(other.error_ms + sign.error_ms)
+        for other in signs
+    )
+
+
 def is_silence(sign: Sign) -> bool:
     """Whether it says no more than that nothing is heard of a device."""
     return sign.alert is not None and sign.alert.rule == "silence"
@@ -65,6 +79,8 @@ def hangs_below(sign: Sign, outage: Sign, world: World) -> bool:
     end_ms = outage.ended_ms
     if sign.onset_ms < start_ms or (end_ms is not None and sign.onset_ms > end_ms):
         return False
+    if sign.cause == "power" and sign.onset_ms > outage.onset_ms + AROUND_MS:
+        return False  # the line was away long before the mains were
     return sign.alert.nature == "connectivity" or sign.cause == "power"
 
 
@@ -75,20 +91,6 @@ def _of_platform(sign: Sign, signs: Sequence[Sign]) -> bool:
     start_ms = min(s.onset_ms for s in signs)
     silent = sign.outage is not None or is_silence(sign)
     return silent and sign.onset_ms >= start_ms - reach_ms(sign.error_ms)
-
-
-def _of_group(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World) -> bool:
-    """Whether it failed with the others of the group."""
-    key = incident.key
-    if key is None or sign.alone or not _is_alike(sign, incident):
-        return False
-    uplink = sign.outage.uplink if sign.outage else 0
-    if key not in world.groups.keys_of(sign.site, uplink):
-        return False
-    return any(
-        abs(other.onset_ms - sign.onset_ms) <= reach_ms(other.error_ms + sign.error_ms)
-        for other in signs
-    )
 
 
 def _is_alike(sign: Sign, incident: Incident) -> bool:
@@ -123,7 +125,8 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
     """An alert hangs below an outage of its site, or stands beside alerts on the same trouble."""
     if any(other.outage and hangs_below(sign, other, world) for other in signs):
         return True
-    if sign.is_of_habits and any(_is_aftermath(sign, other) for other in signs):
+    lags = sign.is_of_habits or sign.is_of_battery
+    if lags and any(_is_aftermath(sign, other) for other in signs):
         return True
     if any(_on_one_metric(sign, other) for other in signs):
         return True
@@ -226,7 +229,7 @@ def _took_with_it(alert: Sign, outage: Sign) -> bool:
 def _is_of_power(sign: Sign) -> bool:
     if sign.outage:
         return bool(sign.outage.evidence.mains_lost)
-    return sign.cause == "power" and not sign.is_of_habits
+    return sign.cause == "power" and not (sign.is_of_habits or sign.is_of_battery)
 
 
 def _soon_after(sign: Sign, other: Sign) -> bool:

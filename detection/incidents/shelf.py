@@ -12,7 +12,7 @@ from detection.incidents.causes import Reason
 from detection.incidents.changes import IncidentChange
 from detection.incidents.groups import Key
 from detection.incidents.incident import Incident, World
-from detection.incidents.joining import belongs, is_older_trouble
+from detection.incidents.joining import belongs, failed_with, is_older_trouble
 from detection.incidents.rates import DAY_MS
 from detection.incidents.signs import Family, Sign
 from detection.incidents.wording import say
@@ -97,9 +97,9 @@ class Shelf:
         self.assign(sign, one)
 
     def release(self, sign: Sign) -> None:
-        """The sign belongs to no incident and will not be grouped again."""
+        """The sign belongs to no incident."""
         self._leave(sign)
-        sign.incident, sign.alone = "", True
+        sign.incident = ""
         if sign.alert:
             self.parent_of.pop(sign.alert.alert, None)
 
@@ -117,6 +117,14 @@ class Shelf:
                 self.assign(sign, one)
                 if sign.outage:
                     self.absorb(one, world, now_ms)
+                return True
+        return False
+
+    def join_group(self, sign: Sign, world: World, *, other_than: Incident) -> bool:
+        """Put a sign into another open group that failed when it did, if there is one."""
+        for one in self.open.values():
+            if one is not other_than and failed_with(sign, one, self.of(one), world):
+                self.assign(sign, one)
                 return True
         return False
 

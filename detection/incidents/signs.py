@@ -67,6 +67,11 @@ class Sign:
         return self.alert is not None and self.alert.rule in HABITS
 
     @property
+    def is_of_battery(self) -> bool:
+        """It says how full a backup battery is, which it is slow to show: no loss of power."""
+        return self.alert is not None and _is_of_battery(self.alert)
+
+    @property
     def is_of_link(self) -> bool:
         """An alert about the link of its site, not about silence."""
         known = self.alert
@@ -136,7 +141,7 @@ def sign_of_alert(
     """
     cause = cause_of_alert(alert, kind, link)
     family = GROUPED.get(cause, "")
-    if family in ("facility", "power") and alert.rule in HABITS:
+    if family in ("facility", "power") and (alert.rule in HABITS or _is_of_battery(alert)):
         family = ""  # the weather, or a day of generator tests, moves the habits of many at once
     if alert.rule in GRADUAL:
         error_ms = max(error_ms, GRADUAL_MS)
@@ -169,6 +174,10 @@ def end_alert(sign: Sign, change: AlertChange) -> None:
     fleeting = change.rule == "shift" and change.event_ms - sign.onset_ms <= FLEETING_MS
     if fleeting and sign.cause in ("facility", "unknown") and _is_slow(change):
         sign.cause = "sensor"
+
+
+def _is_of_battery(alert: AlertChange) -> bool:
+    return alert.metric.startswith("ups_")
 
 
 def _is_slow(alert: AlertChange) -> bool:

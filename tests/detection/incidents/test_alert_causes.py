@@ -284,7 +284,7 @@ def test_a_shorter_trip_is_no_full_queue(expected: tuple[float, float], cause: C
         alert._replace(expected=expected), "connectivity-probe", "fibre",
         error_ms=0, due_ms=0, group_ms=0,
     )  # fmt: skip
-    assert verdict_of_alerts([sign], (), group=False).cause == cause
+    assert verdict_of_alerts([sign], ()).cause == cause
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_only_the_same_reading_is_in_doubt(found: list[tuple[str, str, str]], ca
         nature = "data_quality" if rule == "zero" else "condition"
         alert = play.alert(device, 5, 60, rule=rule, nature=nature, metric=metric)
         signs.append(sign_of_alert(alert, "", "", error_ms=0, due_ms=0, group_ms=0))
-    assert verdict_of_alerts(signs, (), group=False).cause == cause
+    assert verdict_of_alerts(signs, ()).cause == cause
 
 
 @pytest.mark.parametrize(

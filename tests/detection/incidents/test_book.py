@@ -113,6 +113,80 @@ def test_two_causes_at_once_are_two_incidents() -> None:
     assert final == {Scope("feeder", "F-LA-SV-0"): "power", Scope("province", "LA-CH"): "backbone"}
 
 
+@pytest.mark.parametrize("interval_s", [60, 300])
+@pytest.mark.parametrize("minute", [1.5, 3, 5])
+def test_a_site_of_two_groups_that_fail_takes_neither_into_the_other(
+    minute: float, interval_s: float
+) -> None:
+    """A feeder loses its mains, and minutes later the provider of one of its four sites fails:
+    two incidents, and the site is in the one that it comes back with."""
+    sites = country()
+    play = Play(registry(sites, interval_s))
+    dark = [s.site for s in sites if s.feeder == "F-LA-SV-0"]
+    others = [s.site for s in sites if s.uplinks[0].provider == "LTC" and s.site not in dark]
+    for name in dark:
+        play.outage(name, 0, 90, evidence=BLACKOUT)
+    for n, name in enumerate(others):
+        play.outage(name, minute + n % 3 / 3, 60, evidence=CUT)
+    play.until(200)
+    told = {c.scope: (c.cause, c.sites) for c in play.latest().values()}
+    assert told == {
+        Scope("feeder", "F-LA-SV-0"): ("power", tuple(sorted(dark))),
+        Scope("provider", "LTC"): ("provider", tuple(sorted(others))),
+    }
+
+
+def test_a_group_is_not_merged_into_one_that_has_some_of_its_sites() -> None:
+    """A province is cut, and two minutes later a provider that has two sites there."""
+    cut = [site(f"c{i}", "LA-CH", place=i % 3, provider=("Unitel", "LTC", "ETL")[i % 3])
+           for i in range(5)]  # fmt: skip
+    away = [site(f"u{i}", PROVINCES[i % 2], place=i // 2) for i in range(6)]
+    others = [site(f"o{i}", PROVINCES[i % 2], place=i // 2 % 3, provider="LTC") for i in range(12)]
+    play = Play(registry([*cut, *away, *others]))
+    for n, one in enumerate(cut):
+        play.outage(one.site, n % 3 / 2, 60, evidence=DARK_COUNTRY)
+    for n, one in enumerate(away):
+        play.outage(one.site, 2 + n / 2, 90, evidence=CUT)
+    play.until(200)
+    told = {c.scope: (c.cause, c.sites) for c in play.latest().values()}
+    assert told == {
+        Scope("province", "LA-CH"): ("backbone", tuple(one.site for one in cut)),
+        Scope("provider", "Unitel"): ("provider", tuple(one.site for one in away)),
+    }
+
+
+def test_what_a_provider_leaves_of_a_feeder_is_still_the_feeder() -> None:
+    """Three sites on a feeder, one of a provider that fails in the same minute: the two others
+    are all that the feeder has left."""
+    feeder = [site("f0", feeder="F"), site("f1", feeder="F", place=1)]
+    feeder += [site("f2", feeder="F", provider="LTC")]
+    ltc = [site(f"o{i}", PROVINCES[1 + i % 3], place=i // 3, provider="LTC") for i in range(9)]
+    others = [site(f"u{i}", PROVINCES[i % 4], place=2) for i in range(8)]
+    play = Play(registry([*feeder, *ltc, *others]))
+    for one in feeder:
+        play.outage(one.site, 0.2, 90, evidence=BLACKOUT)
+    for one in ltc:
+        play.outage(one.site, 0, 60, evidence=CUT)
+    play.until(200)
+    told = {c.scope: c.cause for c in play.latest().values()}
+    assert told == {Scope("feeder", "F"): "power", Scope("provider", "LTC"): "provider"}
+
+
+def test_a_country_of_which_a_province_goes_on_is_not_the_platform() -> None:
+    """Three of four provinces are cut, and with them more than four fifths of all sites; in the
+    fourth all is well."""
+    sites = [site(f"s{i:02d}", PROVINCES[i % 3], place=i // 3 % 3, provider="ABCDE"[i % 5])
+             for i in range(17)]  # fmt: skip
+    sites += [site(f"w{i}", "LA-XA", provider="ABC"[i]) for i in range(3)]
+    play = Play(registry(sites))
+    for n, one in enumerate(sites[:17]):
+        play.outage(one.site, n % 3 / 3, 120, evidence=CUT)
+    play.until(200)
+    assert {c.scope for c in play.latest().values()} == {
+        Scope("province", name) for name in PROVINCES[:3]
+    }
+
+
 def test_when_everything_is_gone_it_is_the_platform() -> None:
     """All sites of all provinces at once: no cable does that."""
     sites = country()
@@ -174,6 +248,37 @@ def test_alerts_below_an_outage_hang_below_its_incident() -> None:
     play.until(70)
     (incident,) = play.latest()
     assert play.parents == {silent.alert: incident, dns.alert: incident}
+
+
+def test_batteries_that_are_empty_after_a_power_cut_are_part_of_it() -> None:
+    """Two sites lost their mains at different times and say half an hour after both are back how
+    empty their batteries are: two incidents, not a third one of both."""
+    away = [site(f"o{i}", PROVINCES[1 + i % 3]) for i in range(8)]
+    play = Play(registry([site("a"), site("b"), *away], interval_s=300))
+    play.outage("a", 0, 120, evidence=BLACKOUT)
+    play.outage("b", 40, 120, evidence=BLACKOUT)
+    for name in "ab":
+        play.alert(f"probe-{name}", 150, 240, metric="ups_pct", rule="limits")
+    play.until(400)
+    assert {(c.sites, c.cause) for c in play.latest().values()} == {
+        (("a",), "power"),
+        (("b",), "power"),
+    }
+
+
+def test_a_power_cut_at_a_site_whose_line_is_away_for_long_is_told() -> None:
+    """Its provider failed two hours ago; its other uplink tells that the mains are gone."""
+    play = Play(registry(country()))
+    for one in play.registry.sites.values():
+        if one.uplinks[0].provider == "LTC":
+            play.outage(one.site, 0, 300, evidence=CUT)
+    play.alert(
+        "probe-s12", 120, 200, metric="power_mains", rule="on-battery", nature="connectivity"
+    )
+    play.until(180)
+    told = {c.scope: c.cause for c in play.latest().values()}
+    assert told[Scope("site", "s12")] == "power"
+    assert len(told) == 2
 
 
 def test_an_alert_of_a_sensor_has_its_own_incident_at_once() -> None:
@@ -310,6 +415,26 @@ def names_fail(until: float) -> Play:
             f"probe-f{i}", 5, until, nature="connectivity", rule="dns-failing", metric="dns_ms"
         )
     return play
+
+
+@pytest.mark.parametrize(
+    ("slow", "cause"), [(0, "international"), (3, "international"), (5, "congestion")]
+)
+def test_a_provider_that_is_slow_near_and_abroad_is_not_the_way_abroad(
+    slow: int, cause: Cause
+) -> None:
+    """Abroad is slow at its six sites; where most are slow at home too, it is a queue."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(6)]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    link = {"nature": "connectivity"}
+    for i in range(6):
+        play.alert(f"probe-f{i}", 5, 120, rule="limits", metric="int_rtt_p50_ms", **link)
+        if i < slow:
+            play.alert(f"probe-f{i}", 6, 120, rule="congestion", metric="nat_rtt_p50_ms", **link)
+    play.until(100)
+    (group,) = play.latest().values()
+    assert (group.scope, group.cause) == (Scope("provider", "Unitel"), cause)
 
 
 @pytest.mark.parametrize(
