@@ -14,6 +14,7 @@ from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
 from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
 from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics
+from detection.statistics_limit import ChannelLimits
 from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
 from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
@@ -41,7 +42,7 @@ class _Turn(NamedTuple):
 class _Busy(NamedTuple):
     """The k readings of a wave that are out, or whose series has an episode.
 
-    which: intp[k], places in the wave. limit: float64[k, channels], see `Statistics.limit`.
+    which: intp[k], places in the wave. limit: float64[k, channels], see `ChannelLimits`.
     beyond: bool[k, channels], what is out.
     """
 
@@ -67,7 +68,7 @@ class Shift:
     def __init__(self, catalogue: Catalogue) -> None:
         self._rules = read_shift()
         self._slow_trips = SlowTrips(catalogue, self._rules.offset)
-        self._statistics = Statistics(self._rules)
+        self._statistics, self._limits = Statistics(self._rules), ChannelLimits(self._rules)
         self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
         self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
 
@@ -101,7 +102,7 @@ class Shift:
     def _busy(self, rows: Rows, wave: Wave, look: Look, alone: NDArray[np.bool_]) -> _Busy | None:
         """None where nothing is. alone: bool[n], what a tier says alone is not out.
 
-        Nothing is out within its range, where nearly every reading is: no limit is asked of those.
+        Nothing is out within its range or just beyond it: no limit is asked of nearly every one.
         """
         opened = np.bitwise_or(rows["shift"]["phase"], rows["noise"]["phase"])
         which = look.beyond
@@ -109,12 +110,12 @@ class Shift:
             which = np.union1d(which, opened.nonzero()[0])
         if not len(which):
             return None
-        over = look.over[:, which] > rows["bar"][which].T
+        over = look.over[:, which] > self._limits.sure(rows, wave.row, look.past, which)
         which = which[np.logical_or.reduce(over, axis=0) | (opened[which] != CLOSED)]
         if not len(which):
             return None
         rows, row, scored = some_of(rows, which), wave.row[which], look.scored(which)
-        limit = self._statistics.limit(rows, row, scored.unit)
+        limit = self._limits.limit(rows, row, scored.unit)
         beyond = (scored.over > np.maximum(limit, rows["bar"])) & self._is_worse(row, rows, scored)
         beyond &= ~alone[which][:, None]
         some = (beyond.any(axis=1) | (opened[which] != CLOSED)).nonzero()[0]
@@ -163,11 +164,7 @@ class Shift:
             )
 
     def _follow(
-        self,
-        places: NDArray[np.intp],
-        wave: Wave,
-        rows: Rows,
-        busy: _Busy,
+        self, places: NDArray[np.intp], wave: Wave, rows: Rows, busy: _Busy
     ) -> Iterator[Step]:
         scored, beyond = busy.scored, busy.beyond
         closed = (rows["shift"]["phase"] == CLOSED) & (rows["noise"]["phase"] == CLOSED)

@@ -10,7 +10,7 @@ from detection.episodes import CLOSED, lapses
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, YOUNG_MS, forget, widen
 from detection.rules import NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
-from detection.statistics_limit import limit, trust
+from detection.statistics_limit import trust
 from detection.statistics_rows import (
     BENDS,
     BLANK,
@@ -62,9 +62,9 @@ class Statistics:
         self.bank = Bank(BLANK)
         self.cells = Cells(CELLS, 4)
         self._rules = rules
-        self._tau, self._least = rules.tau.T.copy(), rules.least.T.copy()
         self._calendar = Calendar()
         self._flat = np.where(rules.any_hour, ANY_HOUR_SHARE, FLAT_SHARE)
+        self._noisier = np.where(rules.spiky, 0.0, NOISIER)
 
     def score(self, rows: Rows, wave: Wave, y: NDArray[np.float64]) -> Look:
         """rows: of the series, changed in place where time has passed; y: on the metric's scale."""
@@ -73,14 +73,14 @@ class Statistics:
         at = self.cells.at(wave.series, seasons.cells)
         cells = self.cells.pick(at)
         turned = self._let_pass(rows, wave, seasons, cells, y)
-        before, after = cells
+        before, after = cells[0], cells[1]  # `before, after = cells` takes five times as long
         blend = before + seasons.share * (after - before)
         past = columns(rows, "ready", "high").copy()
         means, usual = past[MEANS], past[USUAL]
         season = past[READY] * blend[MEAN]
         residual = y - season
         short, level = means[SHORT], means[LEVEL]
-        old, older = past[PAST]
+        old, older = past[PAST.start], past[PAST.start + 1]
         middle = np.maximum(np.minimum(old, older), np.minimum(np.maximum(old, older), residual))
         sizes = np.maximum(blend[JUMPS : STEPS + 1], self._flat[row] * usual[:2])
         floor = rules.floor[row]
@@ -95,8 +95,7 @@ class Statistics:
         per_jump = np.minimum(usual[BENDS] / np.maximum(usual[0], 1e-12), BEND)
         ordinary = np.maximum(per_jump * jumps, BEND * floor)
         spiky = rules.spiky[row]
-        grows = NOISIER * (~spiky & (wave.at_ms - rows["first"] < YOUNG_MS))
-        np.minimum(bends / ordinary, NOISY + grows * means[SPREAD], out=said[SPREAD])
+        np.minimum(bends / ordinary, self._noisiest(rows, wave, means[SPREAD]), out=said[SPREAD])
         dt = wave.dt_ms
         weight = np.maximum(np.minimum(dt / (dt + MEMORY_MS), MOST_WEIGHT), LEAST_WEIGHT)
         moved = means + weight * (said - means)
@@ -128,16 +127,15 @@ class Statistics:
             turned=turned,
         )
 
-    def limit(
-        self, rows: Rows, row: NDArray[np.intp], unit: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """How far beyond its range each channel of some readings must be: see `limit`.
-
-        rows: as `score` left them. row: of their metrics. unit: what `score` said of them.
-        """
-        tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
-        rules = self._rules
-        return limit(rows, tau, least, unit, rules.side[row] > 0, rules.spike_side[row])
+    def _noisiest(
+        self, rows: Rows, wave: Wave, spread: NDArray[np.float64]
+    ) -> NDArray[np.float64] | float:
+        """Where the noise of one reading is cut: float64[n] while some series is young."""
+        young = wave.at_ms - rows["first"] < YOUNG_MS
+        if not np.count_nonzero(young):
+            return NOISY
+        noisiest: NDArray[np.float64] = NOISY + self._noisier[wave.row] * young * spread
+        return noisiest
 
     def learn(self, rows: Rows, wave: Wave, look: Look, out: NDArray[np.intp]) -> None:
         """Take readings into everything that is learned, those at `out` into fast and spread.
@@ -158,8 +156,9 @@ class Statistics:
         seen = np.empty((4, len(n)))
         seen[:2] = look.moves
         np.divide(np.maximum(far, 0), TAIL, out=seen[2])
-        seen[2, young] = 1.5
         seen[BENDS] = look.bends
+        if youths := np.count_nonzero(young):
+            seen[2, young] = 1.5
         weight = np.maximum(wave.dt_ms / (wave.dt_ms + SCALE_MEMORY_MS), 1 / (n + 1))
         dt = np.minimum(wave.dt_ms / 1000, 3600)
         known = np.minimum(cell[TIME] + PRIOR_S, CELL_MEMORY_S)
@@ -178,12 +177,13 @@ class Statistics:
                 look.means[mean, out] = past[MEANS][mean, out]
         rows["total"] += look.tame
         past[MEANS] = look.means
-        past[PAST][1], past[PAST][0] = past[PAST][0], look.residual
+        past[PAST.start + 1] = past[PAST.start]
+        past[PAST.start] = look.residual
         usual += weight * (seen - usual)
         columns(rows, "means", "usual")[...] = past[1 : USUAL.stop]
         cell[:TIME] += share * change
         cell[TIME] += dt
-        if np.count_nonzero(young):
+        if youths:
             cell *= n > SURE_N  # what a young series has seen is not kept for the hour
         self.cells.place(look.near, cell)
         self._widen(rows, wave, look, out)
@@ -196,7 +196,7 @@ class Statistics:
         which = away.nonzero()[0]
         if len(which):
             some = some_of(rows, which)
-            widen(some, look.stat[:, which].T, wave.at_ms[which])
+            widen(some, look.stat[:, which], wave.at_ms[which])
             replace_some(rows, which, some)
 
     def _let_pass(

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from detection.bank import Rows
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, YOUNG_MS
-from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP
+from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import HOUR_MS
-from detection.statistics_rows import LEVELS, N
+from detection.statistics_rows import HIGH, LEVELS, LOW, N
 from detection.waves import Wave
 
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
@@ -23,7 +23,47 @@ ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has h
 MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
 
 
-def limit(
+class ChannelLimits:
+    """How far beyond its range each channel must be, in units; never less than 0."""
+
+    def __init__(self, rules: ShiftRules) -> None:
+        self._rules = rules
+        self._tau, self._least = rules.tau.T.copy(), rules.least.T.copy()
+        self._off = np.where(np.isinf(self._least), np.inf, 0.0)
+
+    def limit(
+        self, rows: Rows, row: NDArray[np.intp], unit: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """float64[n, channels], as unit, which is what a channel counts in.
+
+        rows: n series, as `Statistics.score` left them. row: of their metrics.
+        """
+        rules = self._rules
+        tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
+        return _limit(rows, tau, least, unit, rules.side[row] > 0, rules.spike_side[row])
+
+    def sure(
+        self,
+        rows: Rows,
+        row: NDArray[np.intp],
+        past: NDArray[np.float64],
+        which: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """float64[channels, k]: what a reading at these places is beyond its range if it is out.
+
+        Neither `limit` nor the bar is lower, and it takes a third of the time of `limit`. rows,
+        row: of every place, as for `limit`. past: `Look.past`.
+        """
+        past, row = past[:, which], row[which]
+        low, high, least = past[LOW], past[HIGH], self._off.take(row, axis=1)
+        least[SUDDEN] += OUTLIER - np.minimum(high[SUDDEN], -low[SUDDEN])
+        width = high[RECORD:] - low[RECORD:]
+        least[RECORD:] += self._tau.take(row, axis=1)[RECORD:] * width
+        needed: NDArray[np.float64] = np.maximum(least, rows["bar"][which].T)
+        return needed
+
+
+def _limit(
     rows: Rows,
     tau: NDArray[np.float64],
     least: NDArray[np.float64],
@@ -31,12 +71,10 @@ def limit(
     slower: NDArray[np.bool_],
     spike_side: NDArray[np.int8],
 ) -> NDArray[np.float64]:
-    """How far beyond its range each channel must be, in units; never less than 0.
+    """See `ChannelLimits`; tau and least are the table's, float64[n, channels] as unit.
 
-    float64[n, channels], as tau and least, which are the table's, and unit, which is what a channel
-    counts in. rows: n series, as `Statistics.score` left them. slower: bool[n], of times in which
-    only a rise counts. spike_side: int8[n], the one side to which single readings count, or 0:
-    what is normal to the other side says nothing of it.
+    slower: bool[n], of times in which only a rise counts. spike_side: int8[n], the one side to
+    which single readings count, or 0: what is normal to the other side says nothing of it.
     """
     low, high, caution = rows["low"], rows["high"], rows["caution"]
     width = high - low
