@@ -101,6 +101,7 @@ class Cells(Bank):
         """Every cell starts as zeros."""
         super().__init__(np.zeros(1, [("cells", "f4", (k, columns))]))
         self._k, self._columns = k, columns
+        self._cell = np.dtype((np.void, 4 * columns))
         self._flat = self._cells()
 
     def grow(self, n: int) -> None:
@@ -118,7 +119,8 @@ class Cells(Bank):
 
     def place(self, at: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Replace n cells by float64[columns, n]."""
-        self._flat[at] = values.T
+        cells = values.T.astype(np.float32, order="C")
+        self._blocks.view(self._cell)[at] = cells.view(self._cell)[:, 0]
 
     def _cells(self) -> NDArray[np.float32]:
         return self._blocks.view(np.float32).reshape(-1, self._columns)

@@ -70,7 +70,7 @@ class Chatter:
         places = self._rules.applies[wave.row].nonzero()[0]
         if not len(places):
             return
-        places = places[~(wave.gap | wave.apart)[places]]
+        places = places[~wave.apart[places]]
         series, changed = wave.series[places], (wave.value != wave.before)[places]
         rows = self.bank.take(series)
         block = self._calendar.cells(wave.at_ms[places]) // BLOCK
@@ -150,8 +150,10 @@ def _learn(
     """Take readings into the usual share of their block, in place."""
     n = calm.nonzero()[0]
     at = n, block[n]
-    rows["seen"][at] = np.minimum(rows["seen"][at] + 1, MOST_SEEN)
-    rows["share"][at] += (changed[n] - rows["share"][at]) / rows["seen"][at]
+    seen = np.minimum(rows["seen"][at] + 1, MOST_SEEN)
+    share = rows["share"][at]
+    rows["seen"][at] = seen
+    rows["share"][at] = share + (changed[n] - share) / seen
 
 
 def _facts(row: np.void, *, accepted: bool) -> dict[str, Any]:

@@ -43,20 +43,23 @@ class Calendar:
         self._first_hour = (FIRST - EPOCH).days * HOURS
         cells = _cells()
         self._hours, self._cells = cells.shape[1], cells.ravel()
+        self._starts = np.array([0, self._hours])  # of the cells that tell no days of rest or do
 
     def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
         """Event times in milliseconds; week: whether days of rest are told from working days."""
-        place = at_ms.astype(np.float64) * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
+        place = at_ms.astype(np.float64)
+        place *= 1 / HOUR_MS
+        place += UTC_OFFSET_MS / HOUR_MS - 0.5
         whole = np.trunc(place)
         hour = whole.astype(np.int64)
-        n = np.maximum(np.minimum(hour - self._first_hour, self._hours - 2), 0)
-        n += week * self._hours
+        n = _within(hour - self._first_hour, self._hours - 2)
+        n += self._starts.take(week)
         return Seasons(hour, place - whole, self._cells.take(n + BOTH))
 
     def cells(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """The cell of the hour that each event time is in, days of rest told apart; int64[n]."""
         n = (at_ms + UTC_OFFSET_MS) // HOUR_MS - self._first_hour
-        cells: NDArray[np.int64] = self._cells.take(n.clip(0, self._hours - 1) + self._hours)
+        cells: NDArray[np.int64] = self._cells.take(_within(n, self._hours - 1) + self._hours)
         return cells
 
 
@@ -84,6 +87,11 @@ def _cells() -> NDArray[np.int64]:
     cells = np.stack([daily, daily + HOURS * rest[hours // HOURS]])
     cells.setflags(write=False)
     return cells
+
+
+def _within(n: NDArray[np.int64], last: int) -> NDArray[np.int64]:
+    """What of n lies outside 0 to last becomes the nearer end; `clip` takes three times as long."""
+    return np.maximum(np.minimum(n, last), 0)
 
 
 def _weekend(day: date) -> bool:

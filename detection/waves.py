@@ -16,9 +16,9 @@ class Wave(NamedTuple):
 
     series: intp[n]. row: intp[n], the metric's index in METRICS. at_ms: int64[n], event time.
     gap: bool[n], the first reading of its series or the first after a gap. apart: bool[n], a round
-    or more is missing before it. dt_ms: float64[n], time since the reading before, 0 where gap.
-    value: float64[n]; the voltage of a battery bank is that of the 12 V bank which the tables speak
-    of. before: float64[n], of the reading before.
+    or more is missing before it: true where gap is. dt_ms: float64[n], time since the reading
+    before, 0 where gap. value: float64[n]; the voltage of a battery bank is that of the 12 V bank
+    which the tables speak of. before: float64[n], of the reading before.
     """
 
     series: NDArray[np.intp]
