@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class Bank:
         self._packed = blank.dtype
         self._blank = np.zeros(1, np.dtype(blank.dtype.descr, align=True))
         self._blank[:] = blank
-        self._block = np.dtype((np.void, self._blank.dtype.itemsize))
+        self._block = _block_of(self._blank.dtype.itemsize)
         self._blocks = self._blank[:0].view(self._block)
 
     def take(self, series: NDArray[np.intp]) -> Rows:
@@ -36,7 +37,7 @@ class Bank:
 
     def put(self, series: NDArray[np.intp], rows: Rows) -> None:
         """Replace the rows of these series, each of which may be named once."""
-        self._blocks[series] = rows.view(self._block)
+        self._blocks[series] = _blocks(rows, self._block)
 
     def grow(self, n: int) -> None:
         """Have rows for the series 0 to n - 1, with room for more."""
@@ -61,12 +62,13 @@ class Bank:
 
 def some_of(rows: Rows, which: NDArray[np.intp]) -> Rows:
     """A copy of these rows of a structured array, each moved as one block of bytes."""
-    return _rows(_blocks(rows).take(which), rows.dtype)
+    return _rows(_blocks(rows, _block_of(rows.itemsize)).take(which), rows.dtype)
 
 
 def replace_some(rows: Rows, which: NDArray[np.intp], others: Rows) -> None:
     """Put others, of the same layout, in the place of these rows, likewise."""
-    _blocks(rows)[which] = _blocks(others)
+    block = _block_of(rows.itemsize)
+    _blocks(rows, block)[which] = _blocks(others, block)
 
 
 def columns(rows: Rows, first: str, last: str) -> NDArray[np.float64]:
@@ -86,9 +88,14 @@ def _rows(blocks: NDArray[np.void], layout: np.dtype[Any]) -> Rows:
     return np.ndarray(len(blocks), layout, blocks)
 
 
-def _blocks(rows: Rows) -> NDArray[np.void]:
+def _blocks(rows: Rows, block: np.dtype[np.void]) -> NDArray[np.void]:
     """Rows as blocks of bytes, likewise."""
-    return np.ndarray(len(rows), f"V{rows.itemsize}", rows)
+    return np.ndarray(len(rows), block, rows)
+
+
+@cache
+def _block_of(size: int) -> np.dtype[np.void]:
+    return np.dtype((np.void, size))
 
 
 class Cells(Bank):

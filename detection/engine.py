@@ -194,6 +194,7 @@ class Engine:
         if len(young):
             gap[young] = apart[young] = rows["at"][young] < 0
             moved[young] = np.where(gap[young], 0, dt[young])
+        dt[gap] = 0
         value, before = readings.value / self._scale[series], rows["value"].copy()
         rows["at"], rows["spacing"], rows["value"] = readings.at_ms, moved, value
         self._clock.put(series, rows)
@@ -203,7 +204,7 @@ class Engine:
             at_ms=readings.at_ms,
             gap=gap,
             apart=apart,
-            dt_ms=dt * ~gap,
+            dt_ms=dt,
             value=value,
             before=before,
         )

@@ -92,18 +92,20 @@ class Stuck:
         rows["changes"][ended] += 1
         ended = ended[~self._saturated(rows, ended, wave)]
         run, longest = rows["run"][ended], rows["longest"][ended]
-        fired, normal = rows["phase"][ended] == FIRING, run
+        fired, normal, repeats = rows["phase"][ended] == FIRING, run, run - 1
         if np.count_nonzero(fired):
             bound = np.maximum(self._rules.least_run[wave.row[ended]], 2 * longest + 1)
             normal = np.where(fired, np.minimum(run, bound), run)
-        rows["repeats"][ended] += (run - 1) * ~fired
+            repeats[fired] = 0
+        rows["repeats"][ended] += repeats
         rows["longest"][ended] = np.maximum(longest, normal)
 
     def _fires(self, rows: Rows, wave: Wave) -> NDArray[np.intp]:
-        which: NDArray[np.intp] = (rows["run"] >= self._rules.least_run[wave.row]).nonzero()[0]
+        run = rows["run"]
+        long = (run > 2 * rows["longest"]) & (run >= self._rules.least_run[wave.row])
+        which: NDArray[np.intp] = long.nonzero()[0]
         if len(which):
-            run, longest, phase = (rows[name][which] for name in ("run", "longest", "phase"))
-            which = which[(run > 2 * longest) & (phase == CLOSED)]
+            which = which[rows["phase"][which] == CLOSED]
         if not len(which):
             return which
         saturated = self._saturated(rows, which, wave)
