@@ -65,8 +65,10 @@ class Stuck:
         rows = self.bank.take(wave.series)
         same = np.abs(wave.value - rows["value"]) < self._half[wave.row]
         other, began = (~same).nonzero()[0], rows["since"].copy()
-        ends = other[rows["phase"][other] == FIRING]
-        self._learn(rows, wave, other)
+        ends = other[:0]
+        if np.count_nonzero(rows["phase"]):
+            ends = other[rows["phase"][other] == FIRING]
+        self._learn(rows, wave, other, any_fired=len(ends) > 0)
         rows["phase"][ends] = CLOSED
         rows["run"] += 1
         rows["run"][other] = 1
@@ -80,9 +82,10 @@ class Stuck:
         for n in fires.tolist():
             yield _step("firing", int(places[n]), int(began[n]), wave, rows, n)
 
-    def _learn(self, rows: Rows, wave: Wave, other: NDArray[np.intp]) -> None:
+    def _learn(self, rows: Rows, wave: Wave, other: NDArray[np.intp], *, any_fired: bool) -> None:
         """Take the runs that ended into what is normal; other: where a value is another one.
 
+        any_fired: whether one of these runs had fired.
         A run at an end of what it can say says nothing about the others. A run that fired counts
         as no longer than what it took to fire: a quantised sensor that stands still every night
         is then called stuck a few times at most.
@@ -92,8 +95,9 @@ class Stuck:
         rows["changes"][ended] += 1
         ended = ended[~self._saturated(rows, ended, wave)]
         run, longest = rows["run"][ended], rows["longest"][ended]
-        fired, normal, repeats = rows["phase"][ended] == FIRING, run, run - 1
-        if np.count_nonzero(fired):
+        normal, repeats = run, run - 1
+        if any_fired:
+            fired = rows["phase"][ended] == FIRING
             bound = np.maximum(self._rules.least_run[wave.row[ended]], 2 * longest + 1)
             normal = np.where(fired, np.minimum(run, bound), run)
             repeats[fired] = 0
@@ -127,8 +131,9 @@ class Stuck:
 
     def _saturated(self, rows: Rows, which: NDArray[np.intp], wave: Wave) -> NDArray[np.bool_]:
         """Which of these runs are of the highest value so far of a sensor that saturates."""
-        at_top = rows["value"][which] == rows["highest"][which]
-        saturated: NDArray[np.bool_] = self._rules.saturates[wave.row[which]] & at_top
+        saturated: NDArray[np.bool_] = self._rules.saturates[wave.row[which]]
+        if np.count_nonzero(saturated):
+            saturated &= rows["value"][which] == rows["highest"][which]
         return saturated
 
 
