@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Rows, columns
+from detection.bank import Rows
 from detection.rules import NOISE, RECORD, STEP
 from detection.seasons import HOUR_MS
 
@@ -15,7 +15,6 @@ SEASON_MS = 2 * DAY_MS  # age from which on the season counts
 YOUNG_MS = 3 * DAY_MS  # age up to which more caution is taken
 BLOCK_H = 6  # what is slow is looked at every six hours
 RESTLESS = 1.5  # times the noise of its first day: no young series takes this for its own
-BURN_IN = np.array([[0.0], [0], [0], [1], [0]])  # share of the first readings, by channel
 FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
 
 
@@ -23,36 +22,25 @@ def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> No
     """Take what lies beyond the ranges into them once it is back inside, or at once in youth.
 
     A statistic that moves slowly would otherwise carry its range along and never leave it.
-    stat: float64[channels, n].
     """
-    fields = columns(rows, "low", "most_seen")
-    low, high, least, most = ends = fields.reshape(4, *stat.shape).copy()
-    up, down = stat > high, stat < low
-    share, kept = _share(rows, stat, at_ms, high), stat
+    age = at_ms - rows["first"]
+    young = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], stat.shape[1], axis=1)
+    restless = (age >= DAY_MS) & (stat[:, NOISE] > RESTLESS * rows["high"][:, NOISE])
+    young[restless, NOISE] = 0
+    share = np.where(rows["bar"] > 0, 1.0, young)
+    share[:, :STEP] = young[:, :STEP]
     burn_in = rows["n"] < SURE_N
+    kept = stat
     if np.count_nonzero(burn_in):
-        share[:, burn_in] = BURN_IN
-        kept = np.where(burn_in, np.nan, stat)
+        share[burn_in] = [0, 0, 0, 1, 0]
+        kept = np.where(burn_in[:, None], np.nan, stat)
+    low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
+    up, down = stat > high, stat < low
     high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
     low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
     most[:] = np.where(up, np.fmax(most, kept), np.nan)
     least[:] = np.where(down, np.fmin(least, kept), np.nan)
-    fields[...] = ends.reshape(fields.shape)
-    rows["away"] = np.logical_or.reduce(up | down, axis=0)
-
-
-def _share(
-    rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64], high: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """float64[channels, n]: of what lies beyond a range, what is taken into it at once."""
-    age = at_ms - rows["first"]
-    young, unjudged = np.where(age < SEASON_MS, 0.1, 0.0), rows["bar"].T > 0
-    share = np.where(unjudged, 1.0, young)
-    share[:STEP] = young
-    restless = (age >= DAY_MS) & (stat[NOISE] > RESTLESS * high[NOISE])
-    if np.count_nonzero(restless):
-        share[NOISE, restless & ~unjudged[NOISE]] = 0
-    return share
+    rows["away"] = np.logical_or.reduce(up | down, axis=1)
 
 
 def forget(rows: Rows, y: NDArray[np.float64]) -> None:

@@ -43,17 +43,14 @@ class Calendar:
         self._first_hour = (FIRST - EPOCH).days * HOURS
         cells = _cells()
         self._hours, self._cells = cells.shape[1], cells.ravel()
-        self._starts = np.array([0, self._hours])  # of the cells that tell no days of rest or do
 
     def seasons(self, at_ms: NDArray[np.int64], week: NDArray[np.bool_]) -> Seasons:
         """Event times in milliseconds; week: whether days of rest are told from working days."""
-        place = at_ms.astype(np.float64)
-        place *= 1 / HOUR_MS
-        place += UTC_OFFSET_MS / HOUR_MS - 0.5
+        place = at_ms.astype(np.float64) * (1 / HOUR_MS) + (UTC_OFFSET_MS / HOUR_MS - 0.5)
         whole = np.trunc(place)
         hour = whole.astype(np.int64)
         n = _within(hour - self._first_hour, self._hours - 2)
-        n += self._starts.take(week)
+        n += week * self._hours
         return Seasons(hour, place - whole, self._cells.take(n + BOTH))
 
     def cells(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:

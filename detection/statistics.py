@@ -196,7 +196,7 @@ class Statistics:
         which = away.nonzero()[0]
         if len(which):
             some = some_of(rows, which)
-            widen(some, look.stat[:, which], wave.at_ms[which])
+            widen(some, look.stat[:, which].T, wave.at_ms[which])
             replace_some(rows, which, some)
 
     def _let_pass(
