@@ -146,6 +146,8 @@ def _on_one_link(sign: Sign, other: Sign) -> bool:
     natures = {s.alert.nature for s in (sign, other) if s.alert}
     if natures != {"connectivity"}:
         return False
+    if sign.cause == "power" != other.cause:  # a slow line does not take the mains away
+        return abs(sign.onset_ms - other.onset_ms) <= BEFORE_MS
     if abs(sign.onset_ms - other.onset_ms) <= AROUND_MS:
         return True
     same = sign.cause == other.cause or "unknown" in (sign.cause, other.cause)

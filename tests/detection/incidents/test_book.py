@@ -281,6 +281,21 @@ def test_a_power_cut_at_a_site_whose_line_is_away_for_long_is_told() -> None:
     assert len(told) == 2
 
 
+def test_a_power_cut_on_a_slow_line_is_told() -> None:
+    """The line is slow all morning, and two hours into it the mains go: both meters of it are one
+    incident of their own."""
+    play = Play(registry(country()))
+    play.alert("probe-s00", 0, 200, metric="nat_rtt_p95_ms", rule="limits", nature="connectivity")
+    mains = {"rule": "on-battery", "metric": "power_mains", "nature": "connectivity"}
+    cut = play.alert("probe-s00", 120, 140, **mains)
+    volts = play.alert("probe-s00", 130, 140, rule="mains-low", metric="mains_v")
+    play.until(190)
+    told = play.latest()
+    assert len(told) == 2
+    assert play.parents[cut.alert] == play.parents[volts.alert]
+    assert told[play.parents[cut.alert]].cause == "power"
+
+
 def test_an_alert_of_a_sensor_has_its_own_incident_at_once() -> None:
     """It is opened with the alert and resolved with it."""
     play = Play(registry(country()))
