@@ -100,6 +100,11 @@ def _period(wave: Wave, place: int, row: np.void, length_ms: int) -> Period:
     )
 
 
+def heard_share(period: Period, interval_ms: int) -> float:
+    """How much of an hour its readings stand for, 0 to 1, by the device's interval."""
+    return min(1.0, period.n * interval_ms / HOUR_MS)
+
+
 def median(values: list[float]) -> float:
     """The middle one, the lower of two."""
     return sorted(values)[(len(values) - 1) // 2]

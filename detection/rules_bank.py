@@ -27,7 +27,9 @@ from detection.quality_unreadable import Unreadable
 from detection.quality_zero import Zeros
 from detection.rules_conditions import Conditions
 from detection.rules_links import LinkRules
+from detection.rules_meters import MeterRules
 from detection.rules_periods import PeriodRules
+from detection.rules_presence import PresenceRules
 from detection.rules_probe import Probes
 from detection.told import Context, Told, told_at
 from detection.waves import Step, Wave
@@ -60,6 +62,7 @@ class Rules:
         self._impossible = Impossible(catalogue, clock)
         self.periods = Periods()
         self._nights, self._links = PeriodRules(), LinkRules(catalogue)
+        self._meters, self._presence = MeterRules(catalogue), PresenceRules(catalogue)
         self._clocks, self._unreadable = Clocks(catalogue), Unreadable(catalogue)
         self._screens = np.zeros(0, SCREEN)
         self._unlinked: dict[tuple[str, str], int] = {}
@@ -81,9 +84,12 @@ class Rules:
         for place in self._screen(wave).nonzero()[0].tolist():
             yield from self._read(told_at(wave, place))
         yield from self._probes.judge(wave)
-        for period in self.periods.close(wave):
+        ended = list(self.periods.close(wave))
+        for period in ended:
             yield from self._nights.read(period)
             yield from self._links.read(period)
+            yield from self._presence.read(period)
+        yield from self._meters.read(ended)
 
     def refused(self, readings: Readings, refused: Readings | None) -> list[Finding]:
         """Findings on values that intake refused as impossible; call it before `judge`."""
@@ -149,6 +155,9 @@ class Rules:
             "impossible": self._impossible,
             "nights": self._nights,
             "links": self._links,
+            "presence": self._presence,
+            "meters": self._meters.meters,
+            "meter-runs": self._meters.runs,
         }
 
     def _screen(self, wave: Wave) -> NDArray[np.bool_]:
