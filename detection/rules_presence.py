@@ -19,7 +19,7 @@ from devices.kinds import KINDS
 DUSK, NIGHT_HOURS = 22, 7  # local: from 22:00 to 05:00
 DAY = -1  # no night
 NIGHT_HEARD = 0.5  # of its usual rounds
-STILL_HOURS = 12
+STILL_HOURS = 24  # a watchman is alone for a night
 CLOSED = 0.5  # of a night's readings say that the door is open: fewer, and it was closed
 
 STILL = Rule("occupancy-still", "data_quality", "warning")
@@ -65,7 +65,7 @@ class PresenceRules(SeriesEpisodes[Watch]):
         return self.open.setdefault((period.series, rule.name), Watch())
 
     def _still(self, period: Period, heard: float) -> Iterator[Step]:
-        """The same people, half a day and all of a night long."""
+        """The same people, a day and all of a night long."""
         held = self._watch(period, STILL)
         if period.low < period.high or period.high != held.value:
             if held.firing:
