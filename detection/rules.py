@@ -85,12 +85,13 @@ class ShiftRules(NamedTuple):
 class SlowTripsRules(NamedTuple):
     """Arrays over METRICS. tier: which of `tiers` tiers a median or shortest trip leads to, -1 for
     other metrics. shortest: it is the shortest one. counts: a full line lengthens the median. told:
-    it is the median that is told of."""
+    it is the median that is told of. least_ms: that it must be longer than usual."""
 
     tier: NDArray[np.intp]
     shortest: NDArray[np.bool_]
     counts: NDArray[np.bool_]
     told: NDArray[np.bool_]
+    least_ms: NDArray[np.float64]
     tiers: int
 
 
@@ -220,6 +221,7 @@ def read_slow_trips() -> SlowTripsRules:
         shortest=np.zeros(len(METRICS), np.bool_),
         counts=np.zeros(len(METRICS), np.bool_),
         told=np.zeros(len(METRICS), np.bool_),
+        least_ms=np.zeros(len(METRICS)),
         tiers=len(table),
     )
     for tier, (median, cells) in enumerate(table):
@@ -228,6 +230,7 @@ def read_slow_trips() -> SlowTripsRules:
         rules.shortest[shortest.row] = True
         rules.counts[median.row] = cells["counts"] == "yes"
         rules.told[median.row] = cells["told"] == "yes"
+        rules.least_ms[median.row] = float(cells["least_ms"] or 0)
     return rules
 
 

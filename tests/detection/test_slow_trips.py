@@ -9,6 +9,7 @@ import pytest
 
 from detection.engine import Engine
 from detection.findings import Finding
+from detection.periods import DAY_MS, LOCAL_MS
 from devices.readings import Readings
 from tests.detection.feed import Talk, split, steps
 from tests.detection.test_period_rules import STEP_S, Shape, days, talk
@@ -163,3 +164,55 @@ def test_rounds_of_many_probes_in_one_batch_are_told_apart() -> None:
     assert keys == [
         (f.device, f.rule, f.phase, f.onset_ms) for f in found if f.rule == "slow-trips"
     ]
+
+
+def full(**more_ms: float) -> Shape:
+    """Packets wait so long more on the way to a tier."""
+
+    def shape(hour: float, rng: np.random.Generator) -> dict[str, float]:
+        said = trips()(hour, rng)
+        for tier, more in more_ms.items():
+            said[f"{tier}_rtt_p50_ms"] += more
+        return said
+
+    return shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "rounds", "told"),
+    [
+        (full(isp=8, nat=2.5, int=25), 12, []),
+        (full(isp=14, nat=14, int=14), 5, ["firing"]),
+        (full(isp=40, nat=40, int=40), 2, ["firing"]),
+    ],
+    ids=["too little", "doubled", "much"],
+)
+def test_what_nobody_notices_is_silent(
+    shape: Shape, rounds: int, told: list[str], lived: tuple[Talk, np.random.Generator]
+) -> None:
+    """Some milliseconds more are not told; a doubling is, by a value above what is expected."""
+    probe, rng = lived
+    found = days(probe, rounds * HOUR / 12, shape, rng)
+    assert slow(found) == told
+    for fired in found:
+        if fired.rule == "slow-trips":
+            assert fired.value is not None
+            assert fired.expected is not None
+            assert fired.value > fired.expected[1]
+
+
+def test_a_rush_of_some_minutes_is_silent() -> None:
+    """However slow four rounds of a minute each are; the fifth is told."""
+    rng, probe = np.random.default_rng(6), Talk("connectivity-probe", interval_s=60)
+
+    def rounds(n: int, shape: Shape) -> list[Finding]:
+        found = []
+        for _ in range(n):
+            hour = (probe.at_ms + 60_000 + LOCAL_MS) % DAY_MS / 3_600_000
+            found += probe.say(**shape(hour, rng))
+        return found
+
+    rush = full(isp=40, nat=40, int=40)
+    rounds(4 * 1440, trips())
+    assert slow(rounds(4, rush)) == []
+    assert slow(rounds(1, rush)) == ["firing"]
