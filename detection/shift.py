@@ -21,6 +21,7 @@ from devices.catalogue import Catalogue
 from devices.kinds import METRICS
 
 SURE_N = 50  # readings before what is found is more than information
+MOVED_N = 8  # readings that differed from the one before, until what a change is like is known
 CLEAR_SHARE = 0.3  # back inside is within the range and this share of the way to firing
 GOOD = 3  # readings back inside that end an episode
 ACCEPT_MS = 6 * 3_600_000  # a level that has lasted this long, gaps aside, is the new normal
@@ -70,6 +71,7 @@ class Shift:
         self._slow_trips = SlowTrips(catalogue, self._rules.offset)
         self._statistics, self._limits = Statistics(self._rules), ChannelLimits(self._rules)
         self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
+        self._half = np.array([metric.resolution / 2 for metric in METRICS])
         self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
 
     @property
@@ -89,6 +91,7 @@ class Shift:
         slow, alone = self._slow_trips.judge(wave, look, rows["seasoned"] > 0)
         found = [step._replace(place=int(places[step.place])) for step in slow]
         busy = self._busy(rows, wave, look, alone)
+        rows["changes"] += np.abs(wave.value - wave.before) >= self._half[wave.row]
         self._statistics.learn(rows, wave, look, busy.which if busy else NOWHERE)
         if len(look.turned):
             found += self._drift(places, wave, rows, look)
@@ -102,10 +105,13 @@ class Shift:
     def _busy(self, rows: Rows, wave: Wave, look: Look, alone: NDArray[np.bool_]) -> _Busy | None:
         """None where nothing is. alone: bool[n], what a tier says alone is not out.
 
+        What has hardly moved yet is learned from: a pump that was off since it was first heard.
         Nothing is out within its range or just beyond it: no limit is asked of nearly every one.
         """
         opened = np.bitwise_or(rows["shift"]["phase"], rows["noise"]["phase"])
         which = look.beyond
+        if len(which):
+            which = which[rows["changes"][which] >= MOVED_N]
         if np.count_nonzero(opened):
             which = np.union1d(which, opened.nonzero()[0])
         if not len(which):

@@ -21,6 +21,7 @@ BLANK = np.zeros(
         ("noise", FIELDS),
         ("drift", FIELDS),
         ("n", "i4"),  # readings learned from
+        ("changes", "i4"),  # readings that differed from the one before
         ("since", "i4"),  # readings since the last gap
         ("first", "i8"),  # event time of the first reading
         ("fresh", "i8"),  # event time of the first reading after the last gap

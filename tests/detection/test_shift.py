@@ -47,6 +47,23 @@ def test_no_judgement_before_twenty_readings_and_low_confidence_before_fifty() -
     assert fired.severity == "info"
 
 
+@pytest.mark.parametrize("interval_s", [60, 300])
+def test_the_first_start_of_a_pump_is_no_shift(interval_s: int) -> None:
+    """What has only ever shown one value has not shown what its changes are like."""
+    feed, hour = Feed("water-level", "flow_m3h", interval_s=interval_s), 3600 // interval_s
+    off, on = [0.0] * 6 * hour, np.round(noisy(11.3, 0.1, 3 * hour), 2).tolist()
+    found = feed.say([*off, *on, *off])
+    assert [(f.rule, f.phase) for f in found if f.phase == "firing"] == []
+
+
+def test_what_has_moved_is_judged() -> None:
+    """A sensor that stood still for hours and then moved a little is judged a minute later."""
+    feed = Feed("environment", "temperature_c")
+    assert shifts(feed.say([24.0] * 300)) == []
+    feed.say(noisy(24, 0.1, 60))
+    assert shifts(feed.say([38.0])) == ["firing"]
+
+
 def test_mains_that_goes_and_comes_back_is_no_shift() -> None:
     """No voltage is no level of the voltage: neither it nor the return is a break with the past."""
     feed = Feed("power", "mains_v")
