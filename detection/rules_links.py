@@ -91,7 +91,7 @@ class LinkRules(SeriesEpisodes[Memory]):
             way.onset_ms = period.start_ms
         if len(way.today) >= CONFIRM:
             way.firing, way.today = True, []
-            yield step_of(way, period, ROUTE, "firing", period.low, expected)
+            yield _rerouted(way, period, expected)
             way.mean, way.count = period.low, LEARN
             if abroad is not None and not abroad.firing:
                 abroad.count, abroad.today = 0, []
@@ -155,6 +155,13 @@ class LinkRules(SeriesEpisodes[Memory]):
         held.count = 0
         if not held.firing:
             _busiest(held, period, waiting)
+
+
+def _rerouted(way: Memory, period: Period, expected: tuple[float, float]) -> Step:
+    """Says which way the way changed, and what it was."""
+    step = step_of(way, period, ROUTE, "firing", period.low, expected)
+    side, why = ("low", "shorter") if period.low < way.mean else ("high", "longer")
+    return step._replace(facts={**step.facts, "side": side, "why": why, "base": way.mean})
 
 
 def _learn(way: Memory, low: float) -> None:

@@ -108,7 +108,28 @@ def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
     if finding.value is not None:
         yield "value", _quantity(finding.value, metric)
     if finding.expected is not None:
-        yield "expected", _range(finding.expected, str(facts.get("side", "")), metric)
+        yield (
+            "expected",
+            _range(
+                _apart(finding.expected, finding.value, metric), str(facts.get("side", "")), metric
+            ),
+        )
+
+
+def _apart(
+    expected: tuple[float, float], value: float | None, metric: Metric
+) -> tuple[float, float]:
+    """The range with its ends so far inside that a value beyond one is not printed as that end."""
+    low, high = expected
+    if value is None or metric.is_bool or low <= value <= high:
+        return expected
+    decimals = _decimals(metric.resolution)
+    shown, unit = round(value, decimals), 10.0**-decimals
+    if value > high and shown <= round(high, decimals):
+        high = shown - unit
+    elif value < low and shown >= round(low, decimals):
+        low = shown + unit
+    return (min(low, high), high) if value > high else (low, max(low, high))
 
 
 def _range(expected: tuple[float, float], side: str, metric: Metric) -> Words:
@@ -129,9 +150,12 @@ def _quantity(value: float, metric: Metric) -> Words:
 
 def _number(value: float, resolution: float) -> str:
     """With as many decimals as the metric's resolution has, without trailing zeros."""
-    decimals = max(0, len(f"{resolution:.6f}".rstrip("0").split(".")[1]))
-    text = f"{value:.{decimals}f}"
+    text = f"{value:.{_decimals(resolution)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _decimals(resolution: float) -> int:
+    return len(f"{resolution:.6f}".rstrip("0").split(".")[1])
 
 
 def _duration(seconds: float) -> Words:

@@ -9,6 +9,7 @@ import pytest
 
 from detection.findings import Finding
 from detection.periods import DAY_MS, LOCAL_MS
+from detection.texts import explain
 from tests.detection.feed import START_MS, Talk, steps
 
 STEP_S = 300.0
@@ -138,6 +139,18 @@ LINKS = {"route-change", "international-slow", "congestion"}
 def links(found: list[Finding]) -> list[tuple[str, str]]:
     """Rule and phase of the findings on links."""
     return [(f.rule, f.phase) for f in found if f.rule in LINKS]
+
+
+@pytest.mark.parametrize(("before_ms", "now_ms", "why"), [(55, 25, "shorter"), (25, 55, "longer")])
+def test_another_route_says_what_the_way_was(before_ms: float, now_ms: float, why: str) -> None:
+    """The value lies beyond the end that is told, and the text says which way the way changed."""
+    rng, probe = np.random.default_rng(7), talk("connectivity-probe")
+    days(probe, 2, trips(nat_ms=before_ms), rng)
+    found = days(probe, 0.1, trips(nat_ms=now_ms), rng)
+    (fired,) = [f for f in found if (f.rule, f.phase) == ("route-change", "firing")]
+    said = explain(fired).en
+    assert f"The way became {why}: before it was {before_ms}" in said
+    assert ("Expected: at least" in said) == (why == "shorter")
 
 
 def test_another_route_is_told_once() -> None:

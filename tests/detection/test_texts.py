@@ -95,7 +95,7 @@ PLATFORM_FACTS = {
     "setting": "influx.url",
     "command": "govsense check",
 }
-WITH_REASONS = {"impossible", "fridge-warm", "fridge-heat", "tank-low", "tank-dry"}
+WITH_REASONS = {"impossible", "fridge-warm", "fridge-heat", "tank-low", "tank-dry", "route-change"}
 ALL = [(rule, metric) for rule, metrics in JUDGED.items() for metric in metrics]
 LATIN_WORDS = {"TCP", "TLS", "DNS", "HTTP", "UPS", "MTU", "RSRP", "RSRQ", "SINR"}
 LATIN_WORDS |= {"MQTT", "InfluxDB"}
@@ -231,6 +231,31 @@ def test_a_range_without_width_is_one_value() -> None:
     humidity = next(m for m in METRICS if m.name == "humidity_pct")
     said = explain(finding(humidity, "shift", "firing")._replace(expected=(29.999, 30.001)))
     assert "Expected: 30 %, judged by" in said.en
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "said"),
+    [
+        (2.7881, (2.257, 2.78796), "2.257 m to 2.787 m"),
+        (2.2569, (2.2571, 2.788), "2.258 m to 2.788 m"),
+        (2.95, (2.257, 2.78796), "2.257 m to 2.788 m"),
+        (2.7881, (2.7879, 2.788), "2.787 m"),
+    ],
+)
+def test_a_value_beyond_its_range_is_not_printed_as_its_end(
+    value: float, expected: tuple[float, float], said: str
+) -> None:
+    """An end that rounds to the value is told rounded to the inside."""
+    level = next(m for m in METRICS if m.name == "level_m")
+    told = explain(finding(level, "shift", "firing")._replace(value=value, expected=expected))
+    assert f"Expected: {said}, judged by" in told.en
+
+
+def test_the_end_of_loss_shows_no_bad_share() -> None:
+    """What was lost in the last two hours is not what is lost now."""
+    loss = next(m for m in METRICS if m.name == "nat_loss_pct")
+    over = explain(finding(loss, "loss", "clear")._replace(value=9.8))
+    assert "9.8" not in over.en + over.lo
 
 
 def test_yes_and_no() -> None:
