@@ -81,15 +81,15 @@ def test_what_is_owed_follows_the_voltage(volts: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "amps", "at_first"), [(1.0, 0.5, []), (10.0, 5.0, ["firing", "clear"])]
+    ("step", "amps", "at_first"), [(1.0, 1.0, []), (10.0, 10.0, ["firing", "clear"])]
 )
 def test_a_coarse_counter_stands_between_its_steps(
     step: float, amps: float, at_first: list[str]
 ) -> None:
     """One that counts whole kWh must owe five, one of ten kWh fifty, once it has made a step."""
     site = Site(amps, step)
-    assert steps(site.run(200), "counter-still") == at_first
-    assert told(site.run(200)) == []
+    assert steps(site.run(30), "counter-still") == at_first
+    assert told(site.run(20)) == []
     still = frozen(site)
     hours = (still + 5 * step - site.kwh) / (amps * 0.23)
     assert told(site.run(hours - 1, energy_kwh=still)) == []
@@ -164,9 +164,33 @@ def test_a_little_that_is_counted_is_no_current() -> None:
 def test_two_steps_of_a_coarse_counter_are_a_lost_current() -> None:
     """One kWh may have been owed from before; the second one was made meanwhile."""
     site = Site(0.5 / 0.23, step=1.0)
+    site.kwh += 0.25
     site.run(24)
     assert told(site.run(3, current_a=0)) == []
-    assert told(site.run(3, current_a=0)) == [("current-lost", "firing")]
+    assert told(site.run(2, current_a=0)) == [("current-lost", "firing")]
+
+
+def test_a_small_current_is_lost_after_two_hours() -> None:
+    """0.07 kWh an hour make a tenth in the second hour."""
+    site = Site(0.3)
+    site.run(6)
+    assert told(site.run(2, current_a=0)) == []
+    assert told(site.run(1, current_a=0)) == [("current-lost", "firing")]
+
+
+def test_hours_without_current_count_in_a_row() -> None:
+    """What was counted while the meter was silent, or said of the current too little, is none."""
+    site = Site(0.3)
+    site.run(6)
+    for _ in range(6):
+        site.run(0, rounds=4, current_a=0)
+        site.talk.pause(40 * 60)
+        site.kwh += 0.05
+    assert told(site.run(1)) == []
+    site.run(1, current_a=0)
+    site.talk.pause(5 * 3600)
+    site.kwh += 5
+    assert told(site.run(1, current_a=0) + site.run(1)) == []
 
 
 def test_nothing_is_lost_in_a_power_cut() -> None:
