@@ -80,6 +80,24 @@ def test_what_is_owed_follows_the_voltage(volts: float | None) -> None:
     assert told(site.run(1, energy_kwh=still)) == ([("counter-still", "firing")] if volts else [])
 
 
+def test_a_voltage_that_is_none_is_not_believed() -> None:
+    """0 V with 5 A is a lost voltage: it owes as before."""
+    site = Site(5)
+    site.run(6)
+    still = frozen(site)
+    found = site.run(5, energy_kwh=still, mains_v=0)
+    assert told(found) == [("counter-still", "firing")]
+
+
+def test_a_counter_that_falls_for_a_moment_made_no_current() -> None:
+    """One wrong reading of it is no kWh that was counted."""
+    site = Site(5)
+    site.run(6)
+    site.amps = 0
+    found = site.run(2) + site.run(0, rounds=1, energy_kwh=0) + site.run(5)
+    assert told(found) == []
+
+
 @pytest.mark.parametrize(
     ("step", "amps", "at_first"), [(1.0, 1.0, []), (10.0, 10.0, ["firing", "clear"])]
 )
@@ -183,7 +201,7 @@ def test_hours_without_current_count_in_a_row() -> None:
     site = Site(0.3)
     site.run(6)
     for _ in range(6):
-        site.run(0, rounds=4, current_a=0)
+        assert told(site.run(0, rounds=4, current_a=0)) == []
         site.talk.pause(40 * 60)
         site.kwh += 0.05
     assert told(site.run(1)) == []
