@@ -142,8 +142,8 @@ class SlowTrips:
         total = np.bincount(medians.place, np.minimum(slower, MOST) * (counts & same), n)
         heard = np.bincount(medians.place, counts, n)
         mean = np.where(heard >= FEWEST, total / np.maximum(heard, 1), 0.0)
-        longer = self._rules.told[medians.row] & (took > self._expected(usual, medians.row))
-        return mean, np.bincount(medians.place, longer, n) > 0
+        beyond = self._rules.told[medians.row] & (took > self._expected(usual, medians.row))
+        return mean, np.bincount(medians.place, beyond, n) > 0
 
     def _expected(self, usual: NDArray[np.float64], row: NDArray[np.intp]) -> NDArray[np.float64]:
         """ms: the most that is expected of medians. usual: the logarithm that is, with offset."""
