@@ -103,7 +103,8 @@ class Statistics:
         np.subtract(np.where(spiky, middle, residual), short, out=moves[0])
         np.subtract(moved[FAST], level, out=moves[1])
         stat = np.empty((N, len(y)))
-        np.divide(old - middle, jumps, out=stat[SPIKE])
+        spikes = np.where(rules.any_hour[row], np.minimum(jumps, ordinary / BEND), jumps)
+        np.divide(old - middle, spikes, out=stat[SPIKE])
         np.divide(moves, sizes, out=stat[LEVELS])
         stat[RECORD], stat[NOISE] = y, moved[SPREAD]
         over = np.maximum(stat - past[HIGH], past[LOW] - stat)
@@ -115,7 +116,7 @@ class Statistics:
             residual=residual,
             middle=middle,
             tame=tame,
-            sizes=sizes,
+            sizes=np.vstack((spikes, sizes)),
             moves=np.minimum(np.abs(moves), wild),
             bends=np.minimum(bends, WILD * ordinary),
             means=moved,
@@ -151,7 +152,7 @@ class Statistics:
             rows["count"][out] -= 1
         young = n <= 2 * SURE_N
         usual = past[USUAL]
-        size = np.maximum(np.maximum(look.sizes[0], usual[0]), 1e-12)
+        size = np.maximum(np.maximum(look.sizes[1], usual[0]), 1e-12)
         far = np.minimum(look.moves[0] / size, TAIL_TO) - TAIL_FROM
         seen = np.empty((4, len(n)))
         seen[:2] = look.moves

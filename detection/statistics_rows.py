@@ -102,7 +102,7 @@ class Look(NamedTuple):
     residual: NDArray[np.float64]
     middle: NDArray[np.float64]  # residual of the last three
     tame: NDArray[np.float64]  # residual, cut where it is wild
-    sizes: NDArray[np.float64]  # [2, n]: usual ones of jumps and steps
+    sizes: NDArray[np.float64]  # [3, n]: usual ones of spikes, jumps and steps
     moves: NDArray[np.float64]  # [2, n]: of this reading and of the fast mean, cut where wild
     bends: NDArray[np.float64]  # how far this reading lies off the line through the two before it
     means: NDArray[np.float64]  # [4, n]: as they are after this reading
@@ -116,7 +116,7 @@ class Look(NamedTuple):
     def scored(self, which: NDArray[np.intp]) -> Scored:
         """Some of the readings, by rows."""
         unit = np.ones((len(which), N))
-        unit[:, [SPIKE, JUMP, STEP]] = self.sizes[:, which][[0, 0, 1]].T
+        unit[:, [SPIKE, JUMP, STEP]] = self.sizes[:, which].T
         short, level = self.past[MEANS][[SHORT, LEVEL]][:, which]
         return Scored(
             self.stat[:, which].T,

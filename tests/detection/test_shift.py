@@ -294,3 +294,14 @@ def test_the_first_monday_is_no_step() -> None:
     share = np.clip((minutes % DAY - 420) / 60, 0, 1) * np.clip((1050 - minutes % DAY) / 60, 0, 1)
     noise = np.random.default_rng(6).normal(0, 0.2, len(minutes))
     assert shifts(feed.say(4 + load * share + noise)) == []
+
+
+@pytest.mark.parametrize("off_m", [0.15, -0.15])
+def test_a_single_wrong_echo_of_a_tank_that_fills_fast_is_a_spike(off_m: float) -> None:
+    """The level rises by 3 cm a reading for half an hour, and never goes up and down by as much."""
+    level = tank([day * DAY + hour * 60 for day in range(8) for hour in (6, 17)], 8 * DAY)
+    feed = Feed("water-level", "level_m")
+    feed.say(level[: 7 * DAY])
+    level[7 * DAY + 720] += off_m
+    fired = [f for f in feed.say(level[7 * DAY :]) if f.phase == "firing"]
+    assert [(f.rule, f.facts["channel"]) for f in fired] == [("shift", "spike")]
