@@ -9,6 +9,7 @@ import numpy as np
 
 from detection.bank import Bank
 from detection.rules import rows_of
+from detection.seasons import is_day_of_rest
 from detection.waves import Wave
 from devices.kinds import METRICS
 
@@ -42,13 +43,13 @@ class Period(NamedTuple):
 
     @property
     def day(self) -> int:
-        """The local day in which it began, counted from 1970; day 4 was a Monday."""
+        """The local day in which it began, counted from 1970."""
         return (self.start_ms + LOCAL_MS) // DAY_MS
 
     @property
     def working(self) -> bool:
-        """Whether that day was Monday to Friday."""
-        return (self.day + 3) % 7 < 5
+        """Whether that day was Monday to Friday and no public holiday."""
+        return not is_day_of_rest(self.day)
 
 
 class Periods:

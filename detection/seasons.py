@@ -72,14 +72,28 @@ def holidays() -> list[date]:
     return found
 
 
+def is_day_of_rest(day: int) -> bool:
+    """Whether a local day, counted from 1970, is a Saturday, a Sunday or a public holiday."""
+    rest = _days_of_rest()
+    return bool(rest[min(max(day - (FIRST - EPOCH).days, 0), len(rest) - 1)])
+
+
 @cache
-def _cells() -> NDArray[np.int64]:
-    """The cell of every hour from FIRST to LAST, days of rest as others and told apart."""
+def _days_of_rest() -> NDArray[np.bool_]:
+    """Whether each day from FIRST to LAST is one."""
     days = (LAST - FIRST).days
     rest = np.array([_weekend(FIRST + timedelta(n)) for n in range(days)])
     for day in holidays():
         rest[(day - FIRST).days] = True
-    hours = np.arange(days * HOURS)
+    rest.setflags(write=False)
+    return rest
+
+
+@cache
+def _cells() -> NDArray[np.int64]:
+    """The cell of every hour from FIRST to LAST, days of rest as others and told apart."""
+    rest = _days_of_rest()
+    hours = np.arange(len(rest) * HOURS)
     daily = hours % HOURS
     cells = np.stack([daily, daily + HOURS * rest[hours // HOURS]])
     cells.setflags(write=False)

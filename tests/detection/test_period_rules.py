@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import numpy as np
 import pytest
@@ -186,6 +187,20 @@ def test_congestion_moves_the_median_alone() -> None:
     assert links(days(probe, 3.3, trips(), rng)) == []
     assert links(days(probe, 0.3, trips(wait_ms=60), rng)) == [("congestion", "firing")]
     assert links(days(probe, 1, trips(), rng)) == [("congestion", "clear")]
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [(date(2026, 12, 2), []), (date(2026, 12, 9), [("congestion", "firing")])],
+)
+def test_a_holiday_is_no_working_day_to_learn_from(
+    first: date, told: list[tuple[str, str]]
+) -> None:
+    """The day after National Day is the first busy one that is heard; a week later one is known."""
+    rng, probe = np.random.default_rng(9), talk("connectivity-probe")
+    probe.at_ms = (first - date(1970, 1, 1)).days * DAY_MS - LOCAL_MS
+    assert links(days(probe, 1, trips(), rng)) == []
+    assert links(days(probe, 0.6, trips(wait_ms=60), rng)) == told
 
 
 def test_waiting_counts_on_a_long_way() -> None:
