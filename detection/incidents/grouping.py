@@ -180,9 +180,9 @@ class Grouping:
         """
         if 2 * len(heard) < everyone or not self._nearly_all(failed, len(heard)):
             return False
-        province = {site: self._groups.sites[site].province for site in heard}
-        alive = Counter(province[site] for site in heard - failed)
-        return not any(n >= 2 and n == list(province.values()).count(p) for p, n in alive.items())
+        known = Counter(self._groups.sites[site].province for site in heard)
+        alive = Counter(self._groups.sites[site].province for site in heard - failed)
+        return not any(n >= 2 and n == known[province] for province, n in alive.items())
 
     def _nearly_all(self, failed: set[str], heard: int) -> bool:
         if len(failed) < max(4, EVERYTHING * heard):

@@ -17,6 +17,9 @@ START_MS = 1_790_000_000_000
 MINUTE_MS = 60_000
 TICK_MS = 10_000
 PROVINCES = ("LA-LP", "LA-SV", "LA-CH", "LA-XA")
+CUT = Evidence(rounds=20, failed={"isp": 20, "nat": 20, "int": 20}, booted=False)
+DARK_COUNTRY = Evidence(rounds=20, failed={"nat": 20, "int": 20}, booted=False)
+BLACKOUT = Evidence(booted=True, silent_devices=2, site_devices=2)
 
 
 def district(province: str, n: int = 0) -> str:
@@ -187,3 +190,8 @@ class Play:
     def latest(self) -> dict[str, IncidentChange]:
         """The last change of every incident that there ever was, by id, in order of opening."""
         return {change.incident: change for change in self.changes}
+
+
+def of_state(play: Play, state: str) -> list[str]:
+    """Ids of the incidents with a change to that state, in order."""
+    return [change.incident for change in play.changes if change.state == state]

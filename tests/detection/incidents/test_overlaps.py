@@ -1,0 +1,213 @@
+"""Groups and what else their sites have: other groups, older trouble, trouble of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from detection.incidents.changes import Scope
+from tests.detection.incidents.world import (
+    BLACKOUT,
+    CUT,
+    DARK_COUNTRY,
+    PROVINCES,
+    START_MS,
+    Play,
+    country,
+    of_state,
+    registry,
+    site,
+)
+
+
+def test_two_causes_at_once_are_two_incidents() -> None:
+    """A blackout of one feeder and a cut of another province's do not become one."""
+    sites = country()
+    play = Play(registry(sites))
+    dark = [s.site for s in sites if s.feeder == "F-LA-SV-0"]
+    cut = [s.site for s in sites if s.province == "LA-CH"]
+    for name in dark:
+        play.outage(name, 0, 60, evidence=BLACKOUT)
+    for n, name in enumerate(cut):
+        play.outage(name, n % 3 / 2, 50, evidence=CUT)
+    play.until(120)
+    final = {c.scope: c.cause for c in play.latest().values()}
+    assert final == {Scope("feeder", "F-LA-SV-0"): "power", Scope("province", "LA-CH"): "backbone"}
+
+
+@pytest.mark.parametrize("interval_s", [60, 300])
+@pytest.mark.parametrize("minute", [1.5, 3, 5])
+def test_a_site_of_two_groups_that_fail_takes_neither_into_the_other(
+    minute: float, interval_s: float
+) -> None:
+    """A feeder loses its mains, and minutes later the provider of one of its four sites fails:
+    two incidents, and the site is in the one that it comes back with."""
+    sites = country()
+    play = Play(registry(sites, interval_s))
+    dark = [s.site for s in sites if s.feeder == "F-LA-SV-0"]
+    others = [s.site for s in sites if s.uplinks[0].provider == "LTC" and s.site not in dark]
+    for name in dark:
+        play.outage(name, 0, 90, evidence=BLACKOUT)
+    for n, name in enumerate(others):
+        play.outage(name, minute + n % 3 / 3, 60, evidence=CUT)
+    play.until(200)
+    told = {c.scope: (c.cause, c.sites) for c in play.latest().values()}
+    assert told == {
+        Scope("feeder", "F-LA-SV-0"): ("power", tuple(sorted(dark))),
+        Scope("provider", "LTC"): ("provider", tuple(sorted(others))),
+    }
+
+
+def test_a_group_is_not_merged_into_one_that_has_some_of_its_sites() -> None:
+    """A province is cut, and two minutes later a provider that has two sites there."""
+    cut = [site(f"c{i}", "LA-CH", place=i % 3, provider=("Unitel", "LTC", "ETL")[i % 3])
+           for i in range(5)]  # fmt: skip
+    away = [site(f"u{i}", PROVINCES[i % 2], place=i // 2) for i in range(6)]
+    others = [site(f"o{i}", PROVINCES[i % 2], place=i // 2 % 3, provider="LTC") for i in range(12)]
+    play = Play(registry([*cut, *away, *others]))
+    for n, one in enumerate(cut):
+        play.outage(one.site, n % 3 / 2, 60, evidence=DARK_COUNTRY)
+    for n, one in enumerate(away):
+        play.outage(one.site, 2 + n / 2, 90, evidence=CUT)
+    play.until(200)
+    told = {c.scope: (c.cause, c.sites) for c in play.latest().values()}
+    assert told == {
+        Scope("province", "LA-CH"): ("backbone", tuple(one.site for one in cut)),
+        Scope("provider", "Unitel"): ("provider", tuple(one.site for one in away)),
+    }
+
+
+def test_what_a_provider_leaves_of_a_feeder_is_still_the_feeder() -> None:
+    """Three sites on a feeder, one of a provider that fails in the same minute: the two others
+    are all that the feeder has left."""
+    feeder = [site("f0", feeder="F"), site("f1", feeder="F", place=1)]
+    feeder += [site("f2", feeder="F", provider="LTC")]
+    ltc = [site(f"o{i}", PROVINCES[1 + i % 3], place=i // 3, provider="LTC") for i in range(9)]
+    others = [site(f"u{i}", PROVINCES[i % 4], place=2) for i in range(8)]
+    play = Play(registry([*feeder, *ltc, *others]))
+    for one in feeder:
+        play.outage(one.site, 0.2, 90, evidence=BLACKOUT)
+    for one in ltc:
+        play.outage(one.site, 0, 60, evidence=CUT)
+    play.until(200)
+    told = {c.scope: c.cause for c in play.latest().values()}
+    assert told == {Scope("feeder", "F"): "power", Scope("provider", "LTC"): "provider"}
+
+
+def test_a_straggler_gets_an_incident_of_its_own() -> None:
+    """Ten minutes after the others are back, who is still down is another trouble."""
+    sites = country()
+    play = Play(registry(sites))
+    hit = [s.site for s in sites if s.province == "LA-LP"]
+    for name in hit[:-1]:
+        play.outage(name, 0, 40, evidence=CUT)
+    play.outage(hit[-1], 0, 300, evidence=CUT)
+    play.until(400)
+    assert len(play.latest()) == 2
+    group, alone = play.latest().values()
+    assert group.scope == ("province", "LA-LP")
+    assert alone.scope == ("site", hit[-1])
+    opened = next(c for c in play.changes if c.incident == alone.incident)
+    assert 50 <= (opened.at_ms - START_MS) / 60_000 <= 51
+    assert sorted(of_state(play, "resolved")) == sorted([group.incident, alone.incident])
+
+
+def names_fail(until: float) -> Play:
+    """No names for the six sites of a provider from minute 5 on; those of another are well."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(6)]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(6):
+        play.alert(
+            f"probe-f{i}", 5, until, nature="connectivity", rule="dns-failing", metric="dns_ms"
+        )
+    return play
+
+
+@pytest.mark.parametrize(
+    ("fact", "own"),
+    [
+        ({"rule": "limits", "metric": "int_jitter_ms"}, False),
+        ({"rule": "slow-trips", "metric": "nat_rtt_p50_ms"}, False),
+        ({"rule": "content-blocked", "metric": "content_ok"}, True),
+        ({"rule": "rain-fade", "metric": "esno_db"}, True),
+    ],
+)
+def test_a_link_that_suffers_while_its_group_does_is_no_second_incident(
+    fact: dict[str, str], own: bool
+) -> None:
+    """Two hours into a failure of names at a provider, one of its sites shows more than that."""
+    play = names_fail(260)
+    more = play.alert("probe-f2", 125, 200, nature="connectivity", **fact)
+    play.until(150)
+    (group,) = [c for c in play.latest().values() if c.scope.type == "provider"]
+    assert (play.parents[more.alert] == group.incident) != own
+    play.until(400)
+    told = play.latest()
+    assert len(told) == 1 + own
+    ended = told[group.incident]
+    assert (ended.cause, ended.ended_ms) == ("dns", START_MS + 260 * 60_000)
+
+
+def test_a_link_that_suffers_beyond_its_group_is_told_then() -> None:
+    """The group is over and the site's own trouble is not."""
+    play = names_fail(160)
+    play.alert("probe-f2", 125, nature="connectivity", rule="limits", metric="int_jitter_ms")
+    play.until(400)
+    (group, own) = sorted(play.latest().values(), key=lambda c: c.started_ms)
+    assert (group.state, group.ended_ms) == ("resolved", START_MS + 160 * 60_000)
+    assert (own.sites, own.state) == (("f2",), "open")
+
+
+def test_a_link_in_trouble_for_hours_is_not_the_outage_of_its_provider() -> None:
+    """It lost packets all morning; when the provider fails, that is another incident."""
+    play = Play(registry(country()))
+    down = [s for s in play.registry.sites.values() if s.uplinks[0].provider == "LTC"]
+    play.alert(
+        "probe-" + down[0].site, 5, nature="connectivity", rule="loss", metric="isp_loss_pct"
+    )
+    env = "env0-" + down[0].site
+    play.outage(down[0].site, 200, 260, scope="device", devices=[env])
+    play.alert(env, 202.5, 260, nature="connectivity", rule="silence", metric="")
+    for one in down:
+        play.outage(one.site, 201, 260, evidence=CUT)
+    play.until(400)
+    told = play.latest().values()
+    (group,) = [c for c in told if c.scope == Scope("provider", "LTC")]
+    assert group.started_ms > START_MS + 190 * 60_000
+    (old,) = [c for c in told if c is not group]
+    assert (old.cause, old.sites, old.state) == ("last-mile", (down[0].site,), "updated")
+
+
+def test_a_site_that_was_out_hours_ago_takes_its_group_nowhere() -> None:
+    """Its trips are slow since then, so that its incident is not done with. When the names of its
+    provider fail, and look odd at this site besides, that is no part of the old outage."""
+    play = names_fail(300)
+    play.outage("f2", -200, -140, evidence=CUT)
+    for metric in ("isp_rtt_p50_ms", "nat_rtt_p50_ms"):
+        play.alert("probe-f2", -138, 200, nature="connectivity", rule="shift", metric=metric)
+    play.alert("probe-f2", 7, 300, nature="connectivity", rule="limits", metric="dns_ms", onset=5)
+    play.until(250)
+    old, group = sorted(play.latest().values(), key=lambda c: c.started_ms)
+    assert (group.scope, group.cause) == (Scope("provider", "Unitel"), "dns")
+    assert group.sites == tuple(f"f{i}" for i in range(6))
+    assert (old.sites, old.cause, old.state) == (("f2",), "last-mile", "resolved")
+    play.until(600)
+    assert {c.state for c in play.latest().values()} == {"resolved"}
+
+
+def test_a_member_of_a_group_that_goes_dark_does_not_become_the_group() -> None:
+    """Bills are unpaid at six sites and the provider switches one of them off."""
+    sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(6)]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(6):
+        play.alert(
+            f"probe-f{i}", 5, 200, nature="connectivity", rule="content-blocked",
+            metric="content_ok",
+        )  # fmt: skip
+    play.outage("f2", 40, 100, evidence=CUT)
+    play.until(300)
+    group = min(play.latest().values(), key=lambda c: c.started_ms)
+    assert (group.scope, group.cause) == (Scope("provider", "Unitel"), "blocked")
+    assert group.sites == tuple(f"f{i}" for i in range(6))
+    assert group.ended_ms == START_MS + 200 * 60_000
