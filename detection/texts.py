@@ -74,8 +74,9 @@ def name_of(metric: str) -> Words:
 
 
 def _advice(finding: Finding) -> Words:
-    if by_rule := TEXTS.get(f"next.{finding.rule}"):
-        return by_rule
+    for name in (f"{finding.rule}.{finding.metric}", finding.rule):
+        if by_rule := TEXTS.get(f"next.{name}"):
+            return by_rule
     by_kind = TEXTS.get(f"next.{finding.facts['kind']}")
     return by_kind if by_kind and finding.nature == "condition" else TEXTS[f"next.{finding.nature}"]
 

@@ -226,6 +226,15 @@ def test_advice_follows_the_nature() -> None:
     assert "sensor" in explain(faulty).en
 
 
+def test_water_that_stands_unusually_is_asked_about_first() -> None:
+    """A river in flood is not told as a broken sensor."""
+    level = next(m for m in METRICS if m.name == "level_m")
+    said = explain(finding(level, "shift", "firing"))
+    assert "Next: ask the site whether the water really stands there" in said.en
+    assert "do not rely" not in said.en
+    assert said.lo != explain(finding(level, "stuck", "firing")).lo
+
+
 def test_a_range_without_width_is_one_value() -> None:
     """A coarse sensor's range may be narrower than what its metric is told with."""
     humidity = next(m for m in METRICS if m.name == "humidity_pct")
