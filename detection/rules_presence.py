@@ -20,6 +20,7 @@ DUSK, NIGHT_HOURS = 22, 7  # local: from 22:00 to 05:00
 DAY = -1  # no night
 NIGHT_HEARD = 0.5  # of its usual rounds
 STILL_HOURS = 24  # a watchman is alone for a night
+FEW_CHANGES = 3  # hours with another number than before, until it is known that it changes
 CLOSED = 0.5  # of a night's readings say that the door is open: fewer, and it was closed
 
 STILL = Rule("occupancy-still", "data_quality", "warning")
@@ -30,13 +31,17 @@ PEOPLE, OPEN = (KINDS["presence"].metrics[name].row for name in ("occupancy", "d
 
 @dataclass(slots=True)
 class Watch:
-    """What is remembered of one series. value, since_ms: what it stands at, and since when; night,
-    heard, open: the number of the night, and hours of it that were heard, and were open; past: the
-    open share of the nights before."""
+    """What is remembered of one series.
+
+    value, since_ms: what it stands at, and since when. changes: hours in which it did not. night,
+    heard, open: the number of the night, and hours of it that were heard, and were open. past: the
+    open share of the nights before.
+    """
 
     firing: bool = False
     since_ms: int = 0
     value: float = 0.0
+    changes: int = 0
     night: int = DAY
     heard: float = 0.0
     open: float = 0.0
@@ -65,19 +70,20 @@ class PresenceRules(SeriesEpisodes[Watch]):
         return self.open.setdefault((period.series, rule.name), Watch())
 
     def _still(self, period: Period, heard: float) -> Iterator[Step]:
-        """The same people, a day and all of a night long."""
+        """The same people, a day and all of a night long, where they came and went before."""
         held = self._watch(period, STILL)
         if period.low < period.high or period.high != held.value:
             if held.firing:
                 held.firing = False
                 yield _step(held, period, STILL, period.high)
+            held.changes += 1
             held.value = period.high if period.low == period.high else 0.0
             held.since_ms, held.night, held.heard = period.start_ms, DAY, 0.0
         night = _night(period)
         if night != DAY:
             held.heard = heard + (held.heard if night == held.night else 0.0)
             held.night = night
-        if held.value == 0 or held.firing:
+        if held.value == 0 or held.firing or held.changes < FEW_CHANGES:
             return
         end_ms = period.start_ms + HOUR_MS
         through = held.since_ms <= _dusk_ms(held.night) and end_ms >= _dawn_ms(held.night)

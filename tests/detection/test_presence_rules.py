@@ -55,6 +55,7 @@ def test_people_who_never_move_are_found_after_a_night() -> None:
 def test_a_day_without_a_whole_night_may_be_people() -> None:
     """From 23:00 to 23:00 is no whole night; the next one is."""
     sensor = room()
+    days(sensor, 1)
     until(sensor, 23, occupancy=0)
     assert steps(until(sensor, 23, occupancy=3), "occupancy-still") == []
     assert steps(until(sensor, 5, occupancy=3), "occupancy-still") == []
@@ -67,9 +68,19 @@ def test_nobody_may_be_there_for_days() -> None:
     assert steps(sensor.say(1000, occupancy=0), "occupancy-still") == []
 
 
+@pytest.mark.parametrize(("before", "told"), [([3], []), ([0, 1, 0, 3], ["firing"])])
+def test_a_number_that_hardly_changed_yet_may_stay(before: list[int], told: list[str]) -> None:
+    """A ward with as many beds as patients is full; who is counted at a door comes and goes."""
+    sensor = room()
+    for hour, number in enumerate(before, 9):
+        until(sensor, hour, occupancy=number)
+    assert steps(sensor.say(2 * 144, occupancy=3), "occupancy-still") == told
+
+
 def test_somebody_who_goes_for_a_moment_was_there() -> None:
     """One reading that differs ends the run."""
     sensor = room()
+    days(sensor, 1)
     until(sensor, 20, occupancy=2)
     until(sensor, 1, occupancy=2)
     sensor.say(occupancy=1)
@@ -80,6 +91,7 @@ def test_a_night_that_was_hardly_heard_proves_nothing() -> None:
     """Two hours of a night are too few, four are enough."""
     for pause_h, expected in ((5, []), (3, ["firing"])):
         sensor = room()
+        days(sensor, 1)
         until(sensor, 19, occupancy=0)
         until(sensor, 23, occupancy=3)
         sensor.pause(pause_h * 3600)
