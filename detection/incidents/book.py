@@ -234,11 +234,21 @@ class Incidents:
                 self._part(sign, one, now_ms)
 
     def _part(self, sign: Sign, one: Incident, now_ms: int) -> None:
-        """A sign leaves an incident: for the group that it failed with, or for one of its own."""
+        """A sign leaves an incident: for the group that it failed with, or for one of its own.
+
+        The alerts that hang below an outage go with it; they have left already when it is their
+        turn.
+        """
+        if sign.incident != one.incident:
+            return
         self._shelf.release(sign)
         if not self._shelf.join_group(sign, self._world, other_than=one):
             sign.alone = True
             self._open_for(sign, now_ms)
+        for other in self._shelf.of(one) if sign.outage else ():
+            below = other.alert and other.site == sign.site
+            if below and hangs_below(other, sign, self._world):
+                self._shelf.transfer(other, self._shelf.open[sign.incident])
 
     def _publish(self, now_ms: int) -> None:
         while self._shelf.touched:

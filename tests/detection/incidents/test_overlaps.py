@@ -49,12 +49,20 @@ def test_a_site_of_two_groups_that_fail_takes_neither_into_the_other(
         play.outage(name, 0, 90, evidence=BLACKOUT)
     for n, name in enumerate(others):
         play.outage(name, minute + n % 3 / 3, 60, evidence=CUT)
+    silence = [
+        play.alert(
+            f"probe-{name}", interval_s / 20, 90, rule="silence", metric="", nature="connectivity"
+        )
+        for name in dark
+    ]
     play.until(200)
     told = {c.scope: (c.cause, c.sites) for c in play.latest().values()}
     assert told == {
         Scope("feeder", "F-LA-SV-0"): ("power", tuple(sorted(dark))),
         Scope("provider", "LTC"): ("provider", tuple(sorted(others))),
     }
+    feeder = next(c for c in play.latest().values() if c.scope.type == "feeder")
+    assert {play.parents[alert.alert] for alert in silence} == {feeder.incident}
 
 
 def test_a_group_is_not_merged_into_one_that_has_some_of_its_sites() -> None:
