@@ -79,9 +79,6 @@ def hangs_below(sign: Sign, outage: Sign, world: World) -> bool:
     end_ms = outage.ended_ms
     if sign.onset_ms < start_ms or (end_ms is not None and sign.onset_ms > end_ms):
         return False
-    lost_mains = sign.cause == "power" and not sign.is_of_battery
-    if lost_mains and sign.onset_ms > outage.onset_ms + AROUND_MS:
-        return False  # the line was away long before the mains were
     return sign.alert.nature == "connectivity" or sign.cause == "power"
 
 

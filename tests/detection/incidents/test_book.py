@@ -77,19 +77,13 @@ def test_a_battery_that_ran_empty_in_an_outage_is_part_of_it() -> None:
     assert [(c.sites, c.cause) for c in play.latest().values()] == [(("s00",), "power")]
 
 
-def test_a_power_cut_at_a_site_whose_line_is_away_for_long_is_told() -> None:
-    """Its provider failed two hours ago; its other uplink tells that the mains are gone."""
+def test_what_a_meter_says_of_the_end_of_a_power_cut_hangs_below_it() -> None:
+    """It keeps its last rounds only: of two hours without mains it tells the last five minutes."""
     play = Play(registry(country()))
-    for one in play.registry.sites.values():
-        if one.uplinks[0].provider == "LTC":
-            play.outage(one.site, 0, 300, evidence=CUT)
-    play.alert(
-        "probe-s12", 120, 200, metric="power_mains", rule="on-battery", nature="connectivity"
-    )
-    play.until(180)
-    told = {c.scope: c.cause for c in play.latest().values()}
-    assert told[Scope("site", "s12")] == "power"
-    assert len(told) == 2
+    play.outage("s00", 0, 120, evidence=BLACKOUT)
+    play.alert("env0-s00", 120.5, 125, onset=115, metric="mains_on", rule="mains-off")
+    play.until(300)
+    assert [(c.sites, c.cause) for c in play.latest().values()] == [(("s00",), "power")]
 
 
 def test_a_power_cut_on_a_slow_line_is_told() -> None:
