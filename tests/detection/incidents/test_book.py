@@ -69,7 +69,7 @@ def test_batteries_that_are_empty_after_a_power_cut_are_part_of_it() -> None:
 
 
 def test_a_battery_that_ran_empty_in_an_outage_is_part_of_it() -> None:
-    """What the probe kept tells it when the line is back; that the mains were lost is known later."""
+    """The probe kept it; that the mains were lost is known a little later."""
     play = Play(registry(country()))
     play.outage("s00", 0, 120, evidence=BLACKOUT)
     play.alert("probe-s00", 120.5, 150, onset=80, metric="ups_pct", rule="limits")
