@@ -9,13 +9,11 @@ import numpy as np
 
 from detection.bank import Bank
 from detection.rules import rows_of
-from detection.seasons import is_day_of_rest
+from detection.seasons import HOUR_MS, UTC_OFFSET_MS, is_day_of_rest
 from detection.waves import Wave
 from devices.kinds import METRICS
 
-LOCAL_MS = 7 * 3_600_000  # Asia/Vientiane is UTC+7 all year
 DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 
 BLANK = np.array(
     [(-1, 0, 0.0, np.inf, -np.inf)],
@@ -39,12 +37,12 @@ class Period(NamedTuple):
     @property
     def hour(self) -> int:
         """The local hour in which it began, 0 to 23."""
-        return (self.start_ms + LOCAL_MS) % DAY_MS // HOUR_MS
+        return (self.start_ms + UTC_OFFSET_MS) % DAY_MS // HOUR_MS
 
     @property
     def day(self) -> int:
         """The local day in which it began, counted from 1970."""
-        return (self.start_ms + LOCAL_MS) // DAY_MS
+        return (self.start_ms + UTC_OFFSET_MS) // DAY_MS
 
     @property
     def working(self) -> bool:

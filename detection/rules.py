@@ -21,6 +21,7 @@ LOW, HIGH = 0, 1
 SIDES = {"high": 1, "low": -1, "": 0}
 SPIKE, JUMP, STEP, RECORD, NOISE = range(5)
 CHANNELS = ("spike", "jump", "step", "record", "noise")
+HALF_STEP = np.array([metric.resolution / 2 for metric in METRICS])  # less is no change
 
 LOG_FLOOR = 0.01  # of times and other ratios, 1 %
 
@@ -194,7 +195,7 @@ def read_shift() -> ShiftRules:
         rules.week[row] = cells["week"] == "yes"
         rules.any_hour[row] = cells["any_hour"] == "yes"
         rules.spiky[row] = cells["spiky"] == "yes"
-        rules.floor[row] = LOG_FLOOR if rules.log[row] else metric.resolution / 2
+        rules.floor[row] = LOG_FLOOR if rules.log[row] else HALF_STEP[row]
         rules.confirm[row] = int(cells["confirm"])
         rules.dwell_ms[row] = int(cells["dwell_s"] or 0) * 1000
         rules.drift[row] = float(cells["drift_least"] or np.inf)

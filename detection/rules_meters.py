@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from detection.periods import HOUR_MS, Period, heard_share
-from detection.rules_periods import INF, Rule
+from detection.periods import Period, heard_share
+from detection.rules_periods import INF, Rule, say_on
+from detection.seasons import HOUR_MS
 from detection.series_episodes import SeriesEpisodes
 from detection.waves import Step
 from devices.catalogue import Catalogue
@@ -158,15 +159,13 @@ def _count(meter: Meter, period: Period) -> None:
 
 
 def _step(run: Run, period: Period, rule: Rule, number: int, value: float, least: float) -> Step:
-    return Step(
-        place=period.place,
-        phase="firing" if run.firing else "clear",
-        nature=rule.nature,
-        severity=rule.severity,
+    return say_on(
+        period,
+        rule,
+        "firing" if run.firing else "clear",
         onset_ms=run.since_ms,
         value=value,
         expected=(least, INF),
         facts={"held_s": run.hours * 3600.0, "side": "low"},
-        rule=rule.name,
         series=number,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -208,15 +208,33 @@ def step_of(
     expected: tuple[float, float],
 ) -> Step:
     """A step of a rule on a period."""
+    facts = {"nights": len(held.past), "side": "low" if expected[1] == INF else "high"}
+    return say_on(
+        period, rule, phase, onset_ms=held.onset_ms, value=value, expected=expected, facts=facts
+    )
+
+
+def say_on(
+    period: Period,
+    rule: Rule,
+    phase: Phase,
+    *,
+    onset_ms: int,
+    value: float,
+    expected: tuple[float, float] | None,
+    facts: Mapping[str, float | str],
+    series: int | None = None,
+) -> Step:
+    """A step of a rule on the period that made it; series: of another metric than the period's."""
     return Step(
         place=period.place,
         phase=phase,
         nature=rule.nature,
         severity=rule.severity,
-        onset_ms=held.onset_ms,
+        onset_ms=onset_ms,
         value=value,
         expected=expected,
-        facts={"nights": len(held.past), "side": "low" if expected[1] == INF else "high"},
+        facts=dict(facts),
         rule=rule.name,
-        series=period.series,
+        series=period.series if series is None else series,
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from detection.periods import DAY_MS, HOUR_MS, LOCAL_MS, Period, heard_share
-from detection.rules_periods import LEARN_NIGHTS, NIGHTS, Rule
+from detection.periods import DAY_MS, Period, heard_share
+from detection.rules_periods import LEARN_NIGHTS, NIGHTS, Rule, say_on
+from detection.seasons import HOUR_MS, UTC_OFFSET_MS
 from detection.series_episodes import SeriesEpisodes
 from detection.waves import Step
 from devices.catalogue import Catalogue
@@ -125,12 +126,12 @@ class PresenceRules(SeriesEpisodes[Watch]):
 
 def _night(period: Period) -> int:
     """The local day in which the night of that hour began; DAY by day."""
-    day, hour = divmod(period.start_ms + LOCAL_MS - DUSK * HOUR_MS, DAY_MS)
+    day, hour = divmod(period.start_ms + UTC_OFFSET_MS - DUSK * HOUR_MS, DAY_MS)
     return day if hour < NIGHT_HOURS * HOUR_MS else DAY
 
 
 def _dusk_ms(night: int) -> int:
-    return night * DAY_MS + DUSK * HOUR_MS - LOCAL_MS
+    return night * DAY_MS + DUSK * HOUR_MS - UTC_OFFSET_MS
 
 
 def _dawn_ms(night: int) -> int:
@@ -138,18 +139,13 @@ def _dawn_ms(night: int) -> int:
 
 
 def _step(held: Watch, period: Period, rule: Rule, value: float) -> Step:
-    return Step(
-        place=period.place,
-        phase="firing" if held.firing else "clear",
-        nature=rule.nature,
-        severity=rule.severity,
+    held_ms = period.start_ms + HOUR_MS - held.since_ms
+    return say_on(
+        period,
+        rule,
+        "firing" if held.firing else "clear",
         onset_ms=held.since_ms,
         value=value,
         expected=None,
-        facts={
-            "held_s": (period.start_ms + HOUR_MS - held.since_ms) / 1000,
-            "nights": len(held.past),
-        },
-        rule=rule.name,
-        series=period.series,
+        facts={"held_s": held_ms / 1000, "nights": len(held.past)},
     )

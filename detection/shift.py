@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import BLOCK_MS, follow
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
-from detection.rules import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
+from detection.rules import CHANNELS, HALF_STEP, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
 from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics
 from detection.statistics_limit import ChannelLimits
@@ -71,7 +71,6 @@ class Shift:
         self._slow_trips = SlowTrips(catalogue, self._rules.offset)
         self._statistics, self._limits = Statistics(self._rules), ChannelLimits(self._rules)
         self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
-        self._half = np.array([metric.resolution / 2 for metric in METRICS])
         self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
 
     @property
@@ -91,7 +90,7 @@ class Shift:
         slow, alone = self._slow_trips.judge(wave, look, rows["seasoned"] > 0)
         found = [step._replace(place=int(places[step.place])) for step in slow]
         busy = self._busy(rows, wave, look, alone)
-        rows["changes"] += np.abs(wave.value - wave.before) >= self._half[wave.row]
+        rows["changes"] += np.abs(wave.value - wave.before) >= HALF_STEP[wave.row]
         self._statistics.learn(rows, wave, look, busy.which if busy else NOWHERE)
         if len(look.turned):
             found += self._drift(places, wave, rows, look)

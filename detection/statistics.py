@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from detection.bank import Bank, Cells, Rows, columns, replace_some, some_of
 from detection.episodes import CLOSED, lapses
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, YOUNG_MS, forget, widen
-from detection.rules import NOISE, RECORD, SPIKE, STEP, ShiftRules
+from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, HOURS, Calendar, Seasons
 from detection.statistics_limit import trust
 from detection.statistics_rows import (
@@ -152,7 +152,7 @@ class Statistics:
             rows["count"][out] -= 1
         young = n <= 2 * SURE_N
         usual = past[USUAL]
-        size = np.maximum(np.maximum(look.sizes[1], usual[0]), 1e-12)
+        size = np.maximum(np.maximum(look.sizes[JUMP], usual[0]), 1e-12)
         far = np.minimum(look.moves[0] / size, TAIL_TO) - TAIL_FROM
         seen = np.empty((4, len(n)))
         seen[:2] = look.moves

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.episodes import FIELDS
-from detection.rules import CHANNELS, JUMP, SPIKE, STEP
+from detection.rules import CHANNELS, JUMP, RECORD, SPIKE, STEP
 
 N = len(CHANNELS)
 SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
@@ -116,7 +116,7 @@ class Look(NamedTuple):
     def scored(self, which: NDArray[np.intp]) -> Scored:
         """Some of the readings, by rows."""
         unit = np.ones((len(which), N))
-        unit[:, [SPIKE, JUMP, STEP]] = self.sizes[:, which].T
+        unit[:, :RECORD] = self.sizes[:, which].T
         short, level = self.past[MEANS][[SHORT, LEVEL]][:, which]
         return Scored(
             self.stat[:, which].T,

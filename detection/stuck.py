@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detection.bank import Bank, Rows, some_of
 from detection.episodes import CLOSED, FIRING
 from detection.findings import Phase
-from detection.rules import read_stuck
+from detection.rules import HALF_STEP, read_stuck
 from detection.waves import Step, Wave
 from devices.kinds import METRICS
 
@@ -50,7 +50,6 @@ class Stuck:
     def __init__(self) -> None:
         self.bank = Bank(BLANK)
         self._rules = read_stuck()
-        self._half = np.array([metric.resolution / 2 for metric in METRICS])
         self._lowest = np.array([metric.hard_min for metric in METRICS])
         self._highest = np.array([metric.hard_max for metric in METRICS])
 
@@ -63,7 +62,7 @@ class Stuck:
         """What begins or ends with these readings; a run that is too long fires at once."""
         places, wave = wave.where(self._rules.applies[wave.row])
         rows = self.bank.take(wave.series)
-        same = np.abs(wave.value - rows["value"]) < self._half[wave.row]
+        same = np.abs(wave.value - rows["value"]) < HALF_STEP[wave.row]
         other, began = (~same).nonzero()[0], rows["since"].copy()
         ends = other[:0]
         if np.count_nonzero(rows["phase"]):

@@ -109,12 +109,8 @@ def _fields(finding: Finding) -> Iterator[tuple[str, Words]]:
     if finding.value is not None:
         yield "value", _quantity(finding.value, metric)
     if finding.expected is not None:
-        yield (
-            "expected",
-            _range(
-                _apart(finding.expected, finding.value, metric), str(facts.get("side", "")), metric
-            ),
-        )
+        expected = _apart(finding.expected, finding.value, metric)
+        yield "expected", _range(expected, str(facts.get("side", "")), metric)
 
 
 def _apart(
@@ -126,11 +122,11 @@ def _apart(
         return expected
     decimals = _decimals(metric.resolution)
     shown, unit = round(value, decimals), 10.0**-decimals
-    if value > high and shown <= round(high, decimals):
-        high = shown - unit
-    elif value < low and shown >= round(low, decimals):
-        low = shown + unit
-    return (min(low, high), high) if value > high else (low, max(low, high))
+    if value > high:
+        high = shown - unit if shown <= round(high, decimals) else high
+        return min(low, high), high
+    low = shown + unit if shown >= round(low, decimals) else low
+    return low, max(low, high)
 
 
 def _range(expected: tuple[float, float], side: str, metric: Metric) -> Words:

@@ -153,18 +153,18 @@ def _is_of_site(sign: Sign) -> bool:
 
 def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdict:
     """The cause by what is known now."""
-    if incident.key is not None and incident.family == "down":
+    if incident.key is not None:
+        if incident.family != "down":
+            return verdict_of_group(main_of(incident, signs), signs, world.hints)
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
     outages = [sign.outage for sign in outages_of(signs) if sign.outage]
-    if outages and incident.key is None:
+    if outages:
         # A line that comes and goes often begins with an outage that does not show it yet.
         outage = next((one for one in outages if one.flapping), outages[0])
         verdict = cause_of_outage(case_of(outage, world))
         return _with_alerts(verdict, outage, signs)
-    if incident.key is not None:
-        return verdict_of_group(main_of(incident, signs), signs, world.hints)
-    return verdict_of_alerts(list(signs), world.hints.get(signs[0].site, {}).values())
+    return verdict_of_alerts(signs, world.hints.get(signs[0].site, {}).values())
 
 
 def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:

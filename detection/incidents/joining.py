@@ -123,8 +123,7 @@ def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
     """An alert hangs below an outage of its site, or stands beside alerts on the same trouble."""
     if any(other.outage and hangs_below(sign, other, world) for other in signs):
         return True
-    lags = sign.is_of_habits or sign.is_of_battery
-    if lags and any(_is_aftermath(sign, other) for other in signs):
+    if sign.lags and any(_is_aftermath(sign, other) for other in signs):
         return True
     if any(_on_one_metric(sign, other) for other in signs):
         return True
@@ -229,7 +228,7 @@ def _took_with_it(alert: Sign, outage: Sign) -> bool:
 def _is_of_power(sign: Sign) -> bool:
     if sign.outage:
         return bool(sign.outage.evidence.mains_lost)
-    return sign.cause == "power" and not (sign.is_of_habits or sign.is_of_battery)
+    return sign.cause == "power" and not sign.lags
 
 
 def _soon_after(sign: Sign, other: Sign) -> bool:

@@ -67,9 +67,9 @@ class Sign:
         return self.alert is not None and self.alert.rule in HABITS
 
     @property
-    def is_of_battery(self) -> bool:
-        """It says how full a backup battery is, which it is slow to show: no loss of power."""
-        return self.alert is not None and _is_of_battery(self.alert)
+    def lags(self) -> bool:
+        """It tells late of something that may be over: a habit, or how full a backup battery is."""
+        return self.alert is not None and _lags(self.alert)
 
     @property
     def is_of_link(self) -> bool:
@@ -141,7 +141,7 @@ def sign_of_alert(
     """
     cause = cause_of_alert(alert, kind, link)
     family = GROUPED.get(cause, "")
-    if family in ("facility", "power") and (alert.rule in HABITS or _is_of_battery(alert)):
+    if family in ("facility", "power") and _lags(alert):
         family = ""  # the weather, or a day of generator tests, moves the habits of many at once
     if alert.rule in GRADUAL:
         error_ms = max(error_ms, GRADUAL_MS)
@@ -176,8 +176,8 @@ def end_alert(sign: Sign, change: AlertChange) -> None:
         sign.cause = "sensor"
 
 
-def _is_of_battery(alert: AlertChange) -> bool:
-    return alert.metric.startswith("ups_")
+def _lags(alert: AlertChange) -> bool:
+    return alert.rule in HABITS or alert.metric.startswith("ups_")
 
 
 def _is_slow(alert: AlertChange) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from detection.engine import Engine
 from detection.findings import Finding
-from detection.periods import HOUR_MS
+from detection.seasons import HOUR_MS
 from tests.detection.feed import START_MS, Talk, steps
 
 STEP_S = 300.0

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from detection.findings import Finding
-from detection.periods import DAY_MS, LOCAL_MS
+from detection.periods import DAY_MS
+from detection.seasons import UTC_OFFSET_MS
 from detection.texts import explain
 from tests.detection.feed import START_MS, Talk, steps
 
 STEP_S = 300.0
-MIDNIGHT_MS = (START_MS + LOCAL_MS) // DAY_MS * DAY_MS - LOCAL_MS  # a local one
+MIDNIGHT_MS = (START_MS + UTC_OFFSET_MS) // DAY_MS * DAY_MS - UTC_OFFSET_MS  # a local one
 Shape = Callable[[float, np.random.Generator], dict[str, float]]  # of the local hour
 
 
@@ -22,7 +23,7 @@ def days(talk: Talk, n: float, shape: Shape, rng: np.random.Generator) -> list[F
     """Findings of n days of a device."""
     found = []
     for _ in range(round(n * DAY_MS / 1000 / STEP_S)):
-        hour = (talk.at_ms + STEP_S * 1000 + LOCAL_MS) % DAY_MS / 3_600_000
+        hour = (talk.at_ms + STEP_S * 1000 + UTC_OFFSET_MS) % DAY_MS / 3_600_000
         found += talk.say(**shape(hour, rng))
     return found
 
@@ -30,7 +31,7 @@ def days(talk: Talk, n: float, shape: Shape, rng: np.random.Generator) -> list[F
 def talk(kind: str) -> Talk:
     """A device that begins at a local midnight of a Monday."""
     made = Talk(kind, interval_s=STEP_S)
-    made.at_ms = MIDNIGHT_MS - ((MIDNIGHT_MS + LOCAL_MS) // DAY_MS + 3) % 7 * DAY_MS
+    made.at_ms = MIDNIGHT_MS - ((MIDNIGHT_MS + UTC_OFFSET_MS) // DAY_MS + 3) % 7 * DAY_MS
     return made
 
 
@@ -50,7 +51,7 @@ def test_a_leak_is_found_after_its_first_night() -> None:
     assert steps(days(plant, 6, use(0), rng), "leak") == []
     (fired,) = [f for f in days(plant, 1, use(2), rng) if f.rule == "leak"]
     assert fired.phase == "firing"
-    assert (fired.at_ms + LOCAL_MS) % DAY_MS < 4.2 * 3_600_000
+    assert (fired.at_ms + UTC_OFFSET_MS) % DAY_MS < 4.2 * 3_600_000
     assert steps(days(plant, 3, use(2), rng), "leak") == []
     assert steps(days(plant, 1, use(0), rng), "leak") == ["clear"]
 
@@ -84,7 +85,7 @@ def test_a_dead_panel_is_found_by_noon() -> None:
     assert steps(days(site, 4, solar(200), rng), "panel-dead") == []
     assert steps(days(site, 1, solar(20), rng), "panel-dead") == []
     (fired,) = [f for f in days(site, 1, solar(0), rng) if f.rule == "panel-dead"]
-    assert (fired.at_ms + LOCAL_MS) % DAY_MS <= 12.2 * 3_600_000
+    assert (fired.at_ms + UTC_OFFSET_MS) % DAY_MS <= 12.2 * 3_600_000
     assert steps(days(site, 1, solar(200), rng), "panel-dead") == ["clear"]
 
 
@@ -198,7 +199,7 @@ def test_a_holiday_is_no_working_day_to_learn_from(
 ) -> None:
     """The day after National Day is the first busy one that is heard; a week later one is known."""
     rng, probe = np.random.default_rng(9), talk("connectivity-probe")
-    probe.at_ms = (first - date(1970, 1, 1)).days * DAY_MS - LOCAL_MS
+    probe.at_ms = (first - date(1970, 1, 1)).days * DAY_MS - UTC_OFFSET_MS
     assert links(days(probe, 1, trips(), rng)) == []
     assert links(days(probe, 0.6, trips(wait_ms=60), rng)) == told
 

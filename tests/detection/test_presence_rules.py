@@ -6,11 +6,12 @@ import pytest
 
 from detection.engine import Engine
 from detection.findings import Finding
-from detection.periods import DAY_MS, HOUR_MS, LOCAL_MS
+from detection.periods import DAY_MS
+from detection.seasons import HOUR_MS, UTC_OFFSET_MS
 from tests.detection.feed import START_MS, Talk, steps
 
 STEP_S = 600.0
-MIDNIGHT_MS = (START_MS + LOCAL_MS) // DAY_MS * DAY_MS - LOCAL_MS  # a local one
+MIDNIGHT_MS = (START_MS + UTC_OFFSET_MS) // DAY_MS * DAY_MS - UTC_OFFSET_MS  # a local one
 
 
 def room() -> Talk:
@@ -23,7 +24,7 @@ def room() -> Talk:
 def until(talk: Talk, hour: float, **said: float) -> list[Finding]:
     """Findings until just before the next time that it is so late; said: all the while."""
     now = talk.at_ms + round(STEP_S * 1000)
-    left = (hour * HOUR_MS - (now + LOCAL_MS)) % DAY_MS or DAY_MS
+    left = (hour * HOUR_MS - (now + UTC_OFFSET_MS)) % DAY_MS or DAY_MS
     return talk.say(round(left / 1000 / STEP_S), **said)
 
 
@@ -45,7 +46,7 @@ def test_people_who_never_move_are_found_after_a_night() -> None:
     until(sensor, 20, occupancy=0)
     assert steps(until(sensor, 20, occupancy=3), "occupancy-still") == []
     (fired,) = [f for f in until(sensor, 21, occupancy=3) if f.rule == "occupancy-still"]
-    assert (fired.at_ms + LOCAL_MS) % DAY_MS == 20 * HOUR_MS
+    assert (fired.at_ms + UTC_OFFSET_MS) % DAY_MS == 20 * HOUR_MS
     assert fired.at_ms - fired.onset_ms == DAY_MS
     assert (fired.nature, fired.value) == ("data_quality", 3)
     assert steps(until(sensor, 7, occupancy=3), "occupancy-still") == []
@@ -106,7 +107,7 @@ def test_a_door_that_stands_open_at_night() -> None:
     assert steps(until(sensor, 5, door_open=1), "door-night") == []
     (fired,) = [f for f in until(sensor, 6, door_open=1) if f.rule == "door-night"]
     assert (fired.nature, fired.severity, fired.value) == ("condition", "warning", 1)
-    assert (fired.at_ms + LOCAL_MS) % DAY_MS == 5 * HOUR_MS
+    assert (fired.at_ms + UTC_OFFSET_MS) % DAY_MS == 5 * HOUR_MS
     assert fired.at_ms - fired.onset_ms == 7 * HOUR_MS
     assert steps(until(sensor, 5, door_open=1), "door-night") == []
     assert steps(until(sensor, 23, door_open=1), "door-night") == []

@@ -9,7 +9,8 @@ import pytest
 
 from detection.engine import Engine
 from detection.findings import Finding
-from detection.periods import DAY_MS, LOCAL_MS
+from detection.periods import DAY_MS
+from detection.seasons import UTC_OFFSET_MS
 from devices.readings import Readings
 from tests.detection.feed import Talk, split, steps
 from tests.detection.test_period_rules import STEP_S, Shape, days, talk
@@ -208,7 +209,7 @@ def test_a_rush_of_some_minutes_is_silent() -> None:
     def rounds(n: int, shape: Shape) -> list[Finding]:
         found = []
         for _ in range(n):
-            hour = (probe.at_ms + 60_000 + LOCAL_MS) % DAY_MS / 3_600_000
+            hour = (probe.at_ms + 60_000 + UTC_OFFSET_MS) % DAY_MS / 3_600_000
             found += probe.say(**shape(hour, rng))
         return found
 
