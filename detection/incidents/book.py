@@ -15,7 +15,7 @@ from detection.incidents.closing import is_done, is_straggler
 from detection.incidents.gathering import TYPES, Gathering
 from detection.incidents.groups import Groups
 from detection.incidents.incident import Incident, World, incident_id, is_over, look, telling_types
-from detection.incidents.joining import hangs_below
+from detection.incidents.joining import hangs_below, is_silence
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf
 from detection.incidents.signs import (
@@ -316,8 +316,8 @@ class Incidents:
 
 
 def _is_past(sign: Sign) -> bool:
-    """An alert that is over already: nothing is gained by waiting."""
-    return sign.alert is not None and sign.ended_ms is not None
+    """An alert that is over already: nothing is gained by waiting, but what others fell silent."""
+    return sign.alert is not None and sign.ended_ms is not None and not is_silence(sign)
 
 
 def _is_coming_in(sign: Sign, now_ms: int) -> bool:

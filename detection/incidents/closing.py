@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detection.incidents.incident import Incident
-from detection.incidents.joining import AFTERMATH_MS
+from detection.incidents.joining import AFTERMATH_MS, VAGUE
 from detection.incidents.signs import Sign
 
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
 SETTLE_MS = 60 * 60_000  # what comes late finds an incident that has been over for so long
-HABIT_MS = 3 * SETTLE_MS  # a metric needs so long to be back in its habits
-LINK_HABIT_MS = 6 * SETTLE_MS + AFTERMATH_MS  # begun as aftermath, six hours to a new level
+HABIT_MS = 3 * SETTLE_MS  # a room, or a lossy link, needs so long to be as before
+LEVEL_MS = 6 * SETTLE_MS + AFTERMATH_MS  # begun as aftermath, six hours to a new level
 
 
 def is_straggler(sign: Sign, closed_ms: int, now_ms: int) -> bool:
@@ -31,6 +31,8 @@ def is_done(one: Incident, signs: Sequence[Sign], now_ms: int) -> bool:
 
 
 def _settle_ms(sign: Sign) -> int:
-    if not sign.is_of_habits:
-        return SETTLE_MS
-    return LINK_HABIT_MS if sign.is_of_link else HABIT_MS
+    """Another way, or another load once people have gone home, may stay."""
+    if sign.is_of_habits:
+        return LEVEL_MS if sign.is_of_link or sign.is_of_supply else HABIT_MS
+    vague = sign.is_of_link and sign.alert is not None and sign.alert.rule in VAGUE
+    return HABIT_MS if vague else SETTLE_MS

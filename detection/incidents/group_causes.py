@@ -8,7 +8,7 @@ from typing import Literal
 
 from detection.incidents.causes import Case, Reason, Tier, Verdict, broken_tier, cause_of_outage
 from detection.incidents.changes import Cause
-from detection.incidents.groups import POWER, GroupType
+from detection.incidents.groups import GROUND, POWER, GroupType
 
 Vote = Literal["power", "isp", "nat", "network", "rain-fade", "radio", "blocked", "fine"]
 
@@ -19,6 +19,8 @@ NETWORK: dict[GroupType, Cause] = {
     "link-province": "backbone",
     "province": "backbone",
     "district": "backbone",
+    "ground-district": "backbone",
+    "ground-province": "backbone",
     "feeder": "unknown",
     "platform": "platform",
 }
@@ -30,14 +32,19 @@ BEFORE_BACKFILL: dict[GroupType, float] = {
     "link-province": 0.4,
     "province": 0.5,
     "district": 0.4,
+    "ground-district": 0.4,
+    "ground-province": 0.5,
 }
 # Groups that fit what the members tell, from the one that it speaks for most.
 FITTING: dict[Vote, tuple[GroupType, ...]] = {
     "power": ("feeder", "district", "province"),
-    "isp": ("provider", "link-provider", "uplink", "district", "province", "link-province"),
-    "nat": ("district", "province", "uplink", "link-province", "provider", "link-provider"),
-    "network": ("provider", "district", "uplink", "link-provider", "link-province", "province"),
-}
+    "isp": ("provider", "link-provider", "uplink", "district", "province", "link-province",
+            *GROUND),
+    "nat": ("district", "province", *GROUND, "uplink", "link-province", "provider",
+            "link-provider"),
+    "network": ("provider", "district", "uplink", "link-provider", "link-province", "province",
+                *GROUND),
+}  # fmt: skip
 # A dead gateway tells nothing of what sites share.
 VOTE_OF_TIER: dict[Tier, Vote] = {"isp": "isp", "nat": "nat", "int": "fine", "none": "fine"}
 NETWORK_VOTES: tuple[Vote, ...] = ("isp", "nat", "network")

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from detection.incidents.causes import MOBILE
+from detection.incidents.causes import MOBILE, SATELLITE
 from detection.incidents.changes import Scope, ScopeType
 from devices.registry import Registry, Site
 
 GroupType = Literal[
     "feeder", "provider", "district", "uplink", "link-provider", "link-province", "province",
-    "platform",
+    "ground-district", "ground-province", "platform",
 ]  # fmt: skip
 # From the most to the least telling where two groups explain the same equally well.
 ORDER: tuple[GroupType, ...] = (
     "feeder", "provider", "district", "uplink", "link-provider", "link-province", "province",
-    "platform",
+    "ground-district", "ground-province", "platform",
 )  # fmt: skip
 POWER: tuple[GroupType, ...] = ("feeder", "district", "province")
 LINKS: tuple[GroupType, ...] = ("provider", "uplink", "link-provider", "link-province")
 PLACES: tuple[GroupType, ...] = ("district", "province")
+GROUND: tuple[GroupType, ...] = ("ground-district", "ground-province")
 WHOLE_COUNTRY = "platform"
 
 
 class Key(NamedTuple):
     """A group. id: of an uplink "provider|province", of links "link type|provider or province".
 
-    The generations of mobile links are one type, "mobile".
+    The generations of mobile links are one type, "mobile". ground: what a cable that is cut may
+    take in a district or province, all links but those by satellite.
     """
 
     type: GroupType
@@ -74,7 +76,7 @@ class Groups:
             return Scope("provider", key.id.split("|")[1])
         kind: dict[str, ScopeType] = {
             "feeder": "feeder", "provider": "provider", "district": "district",
-            "province": "province",
+            "province": "province", "ground-district": "district", "ground-province": "province",
         }  # fmt: skip
         return Scope(kind[key.type], key.id)
 
@@ -134,9 +136,13 @@ def _place_keys(site: Site) -> list[Key]:
 def _link_keys(site: Site, uplink: int) -> list[Key]:
     link = site.uplinks[uplink - 1]
     network = "mobile" if link.link_type in MOBILE else link.link_type  # one core for all of them
-    return [
+    keys = [
         Key("provider", link.provider),
         Key("uplink", f"{link.provider}|{site.province}"),
         Key("link-provider", f"{network}|{link.provider}"),
         Key("link-province", f"{network}|{site.province}"),
     ]
+    if link.link_type in SATELLITE:
+        return keys
+    district = Key("ground-district", f"{site.province}/{site.district}")
+    return [*keys, district, Key("ground-province", site.province)]

@@ -28,7 +28,7 @@ def belongs(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World)
         if failed_with(sign, incident, signs, world):
             return True
         mine = [other for other in signs if other.site == sign.site]
-        if _shows_group(sign, incident, mine):
+        if _shows_group(sign, incident, mine) or _is_glimpse(sign, incident, signs, world):
             return True
     elif sign.site != signs[0].site:
         return False
@@ -117,6 +117,17 @@ def _shows_group(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bool:
         and (other.ended_ms is None or sign.onset_ms <= other.ended_ms)
         for other in signs
     )
+
+
+def _is_glimpse(sign: Sign, incident: Incident, signs: Sequence[Sign], world: World) -> bool:
+    """Whether a device fell silent with the group, at a site that took over its other uplink."""
+    known = world.registry.sites.get(sign.site)
+    if incident.family != "down" or known is None or len(known.uplinks) < 2:
+        return False
+    if not is_silence(sign) or incident.key not in world.groups.of_site.get(sign.site, ()):
+        return False
+    reach = reach_ms(sign.error_ms)
+    return any(abs(other.onset_ms - sign.onset_ms) <= reach + other.error_ms for other in signs)
 
 
 def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:

@@ -24,6 +24,8 @@ HABITS = ("shift", "noise", "drift")
 # Rules that need a while before they are sure.
 GRADUAL = (*HABITS, "loss", "international-slow", "congestion", "slow-trips", "route-change")
 
+SUPPLY = ("mains_", "frequency_", "current_")  # how the names of such metrics begin
+
 # Causes whose alerts at several sites may have one origin. The others are each site's own.
 GROUPED: dict[Cause, Family] = {
     "power": "power",
@@ -76,6 +78,11 @@ class Sign:
         """An alert about the link of its site, not about silence."""
         known = self.alert
         return known is not None and known.nature == "connectivity" and known.rule != "silence"
+
+    @property
+    def is_of_supply(self) -> bool:
+        """An alert about the power that its site has, or draws."""
+        return self.alert is not None and self.alert.metric.startswith(SUPPLY)
 
     @property
     def settled(self) -> bool:

@@ -163,14 +163,16 @@ def test_a_line_that_is_full_after_an_outage_is_part_of_it() -> None:
 
 
 def test_a_link_that_is_slower_than_its_backup_is_no_second_trouble() -> None:
-    """It is so until its level counts as normal, six hours later; a room is not waited for."""
+    """It is so until its level counts as normal, six hours later, as is what the site draws; a room
+    is not waited for."""
     play = Play(registry([site("s00", second="LTC")], sensors=1))
     play.outage("s00", 5, 60, evidence=Evidence(booted=True, mains_lost=True))
     slow = play.alert("probe-s00", 120, 480, nature="connectivity", rule="shift",
                       metric="isp_rtt_p50_ms")  # fmt: skip
+    load = play.alert("env0-s00", 120, 480, rule="shift", metric="current_a")
     warm = play.alert("env0-s00", 120, 480, rule="shift")
     play.until(700)
-    assert play.parents[slow.alert] != play.parents[warm.alert]
+    assert play.parents[slow.alert] == play.parents[load.alert] != play.parents[warm.alert]
     homes = {
         play.parents[slow.alert]: ("site", "s00"),
         play.parents[warm.alert]: ("device", "env0-s00"),

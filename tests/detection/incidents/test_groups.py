@@ -16,6 +16,7 @@ from tests.detection.incidents.world import (
     PROVINCES,
     Play,
     country,
+    district,
     of_state,
     registry,
     site,
@@ -75,6 +76,30 @@ def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
     assert any("40 of 40" in sentence for sentence in last.evidence)
     play.until(151)
     assert not play.last.parent_of
+
+
+def test_a_cut_cable_takes_everything_but_what_has_a_dish() -> None:
+    """Seven of ten sites of a province are cut, on mobile links and one on another: the dishes go
+    on. In one district of another all but the dish are."""
+    sites = [site(f"s{i}", "LA-LP", place=i % 3, provider="ABC"[i % 3], link="4g" if i else "dsl")
+             for i in range(7)]  # fmt: skip
+    sites += [site(f"v{i}", "LA-LP", place=i, provider="Sky", link="vsat-geo") for i in range(3)]
+    sites += [site(f"d{i}", "LA-SV", place=i % 2, provider="ABC"[i % 3]) for i in range(6)]
+    sites += [site("vd", "LA-SV", provider="Sky", link="vsat-geo")]
+    sites += [site(f"o{i}", "LA-XA", place=i % 3, provider="ABC"[i % 3]) for i in range(9)]
+    play = Play(registry(sites))
+    dark = [f"s{i}" for i in range(7)]
+    here = ["d0", "d2", "d4"]
+    for n, name in enumerate(dark):
+        play.outage(name, 1 - n / 6, 90, evidence=DARK_COUNTRY)
+    for n, name in enumerate(here):
+        play.outage(name, 200 + n / 3, 260, evidence=DARK_COUNTRY)
+    play.until(400)
+    assert [(c.scope, c.cause, list(c.sites)) for c in play.latest().values()] == [
+        (Scope("province", "LA-LP"), "backbone", dark),
+        (Scope("district", f"LA-SV/{district('LA-SV')}"), "backbone", here),
+    ]
+    assert any("no satellite link" in text for text in play.changes[-1].evidence)
 
 
 def test_a_country_of_which_a_province_goes_on_is_not_the_platform() -> None:

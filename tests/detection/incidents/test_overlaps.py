@@ -119,6 +119,24 @@ def test_a_straggler_gets_an_incident_of_its_own() -> None:
     assert sorted(of_state(play, "resolved")) == sorted([group.incident, alone.incident])
 
 
+def test_a_sensor_silent_until_its_site_took_over_is_part_of_the_outage() -> None:
+    """It has no probe that would tell so; the silence is over before the others are due. Where it
+    has no second uplink, a sensor that misses its rounds meanwhile is its own trouble."""
+    sites = [site(f"s{i}", PROVINCES[i % 4], place=i // 4, provider="Unitel") for i in range(8)]
+    sites += [site("two", provider="Unitel", second="LTC"), site("one", provider="Unitel")]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(8):
+        play.outage(f"s{i}", i % 3 / 2, 60, evidence=CUT)
+    short = {"rule": "silence", "metric": "", "nature": "connectivity", "onset": 0.5}
+    two, one = (play.alert(f"env0-{name}", 2.5, 2.8, **short) for name in ("two", "one"))
+    play.until(200)
+    group = next(c for c in play.latest().values() if c.scope.type == "provider")
+    assert play.parents[two.alert] == group.incident
+    assert play.parents[one.alert] != group.incident
+    assert len(play.latest()) == 2
+
+
 def names_fail(until: float) -> Play:
     """No names for the six sites of a provider from minute 5 on; those of another are well."""
     sites = [site(f"f{i}", PROVINCES[i % 4], place=i // 4) for i in range(6)]
@@ -157,9 +175,11 @@ def test_a_link_that_suffers_while_its_group_does_is_no_second_incident(
 
 
 def test_a_link_that_suffers_beyond_its_group_is_told_then() -> None:
-    """The group is over and the site's own trouble is not."""
+    """The group is over and the site's own trouble is not, three hours later."""
     play = names_fail(160)
     play.alert("probe-f2", 125, nature="connectivity", rule="limits", metric="int_jitter_ms")
+    play.until(330)
+    assert len(play.latest()) == 1
     play.until(400)
     (group, own) = sorted(play.latest().values(), key=lambda c: c.started_ms)
     assert (group.state, group.ended_ms) == ("resolved", START_MS + 160 * 60_000)
