@@ -14,8 +14,8 @@ from detection.incidents.changes import IncidentChange
 from detection.incidents.closing import is_done, is_straggler
 from detection.incidents.gathering import TYPES, Gathering
 from detection.incidents.groups import Groups
-from detection.incidents.incident import Incident, World, incident_id, is_over, look, telling_types
-from detection.incidents.joining import hangs_below, is_silence
+from detection.incidents.incident import Incident, World, is_over, telling_types
+from detection.incidents.placing import Placing
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf
 from detection.incidents.signs import (
@@ -26,13 +26,13 @@ from detection.incidents.signs import (
     sign_of_alert,
     sign_of_outage,
 )
+from detection.incidents.telling import Telling
 from detection.outages import Outage
 from devices.registry import Device, Registry
 
 PROBE = "connectivity-probe"
 HOLD_INTERVALS = 2  # an ordinary site waits so long for others that fail with it
 LONGEST_HOLD_MS = 10 * 60_000
-BACKFILL_MS = 2 * 60_000  # what an outbox kept of a short outage has come so long after it
 
 
 class Step(NamedTuple):
@@ -63,6 +63,8 @@ class Incidents:
         self._groups = Groups(registry)
         self._world = World(registry, self._groups, self._shelf.hints)
         self._gathering = Gathering(self._shelf, self._rates, self._world)
+        self._placing = Placing(self._shelf, self._rates, self._gathering)
+        self._telling = Telling(self._shelf, self._world, self._placing)
         self._per_name: dict[str, int] = dict.fromkeys(TYPES, len(self._groups.sites))
         self._per_name.pop("down")
         for site in self._groups.sites:
@@ -75,10 +77,10 @@ class Incidents:
         self._rates.pass_time(now_ms, self._per_name)
         self._take_outages(outages, now_ms)
         self._take_alerts(alerts, now_ms)
-        self._place(self._shelf.waiting(), now_ms)
+        self._placing.place(now_ms)
         self._review(now_ms)
         if self._shelf.touched or outages or alerts:
-            self._publish(now_ms)
+            self._telling.publish(now_ms)
             self._muted = self._shelf.muted()
         return Step(self._shelf.changes, self._shelf.parent_of, self._muted)
 
@@ -170,40 +172,6 @@ class Incidents:
         known = self._groups.sites.get(site)
         return 0 if known and known.priority == "critical" else self._gather_ms(site)
 
-    def _place(self, waiting: Sequence[Sign], now_ms: int) -> None:
-        """Find an incident for what waits; make one where the wait is over."""
-        for sign in waiting:
-            self._join(sign, now_ms)
-        self._gathering.gather(now_ms)
-        left = [sign for sign in self._shelf.waiting() if not self._join(sign, now_ms)]
-        dark = [sign for sign in left if sign.outage]
-        for sign in sorted(left, key=lambda s: s.outage is None):
-            due = (sign.due_ms <= now_ms and not _is_coming_in(sign, now_ms)) or _is_past(sign)
-            if sign.incident or not due or self._join(sign, now_ms):
-                continue
-            if sign.outage or not self._is_below(sign, dark):
-                self._open_for(sign, now_ms)
-
-    def _join(self, sign: Sign, now_ms: int) -> bool:
-        return self._shelf.join(sign, self._world, now_ms)
-
-    def _is_below(self, alert: Sign, dark: Sequence[Sign]) -> bool:
-        """Whether it hangs below an outage that still waits."""
-        return any(
-            alert.site == sign.site and not sign.incident and hangs_below(alert, sign, self._world)
-            for sign in dark
-        )
-
-    def _open_for(self, sign: Sign, now_ms: int) -> None:
-        """An incident of its own."""
-        if sign.family in TYPES and not sign.alone:
-            down = sign.family == "down"
-            self._rates.count(self._groups.link_type(sign.site) if down else sign.family)
-        name = incident_id(sign, "alone" if sign.alone else "own")
-        one = self._shelf.new(name, None, sign, sign.family, now_ms)
-        self._shelf.assign(sign, one)
-        self._shelf.absorb(one, self._world, now_ms)
-
     def _review(self, now_ms: int) -> None:
         """Close what is over, open again what is not, let go of stragglers."""
         for one in list(self._shelf.open.values()):
@@ -231,104 +199,4 @@ class Incidents:
         assert one.closed_ms is not None
         for sign in self._shelf.of(one):
             if is_straggler(sign, one.closed_ms, now_ms):
-                self._part(sign, one, now_ms)
-
-    def _part(self, sign: Sign, one: Incident, now_ms: int) -> None:
-        """A sign leaves an incident: for the group that it failed with, or for one of its own.
-
-        The alerts that hang below an outage go with it; they have left already when it is their
-        turn.
-        """
-        if sign.incident != one.incident:
-            return
-        self._shelf.release(sign)
-        if not self._shelf.join_group(sign, self._world, other_than=one):
-            sign.alone = True
-            self._open_for(sign, now_ms)
-        for other in self._shelf.of(one) if sign.outage else ():
-            below = other.alert and other.site == sign.site
-            if below and hangs_below(other, sign, self._world):
-                self._shelf.transfer(other, self._shelf.open[sign.incident])
-
-    def _publish(self, now_ms: int) -> None:
-        while self._shelf.touched:
-            name = next(iter(self._shelf.touched))
-            del self._shelf.touched[name]
-            if name in self._shelf.open:
-                self._publish_one(self._shelf.open[name], now_ms)
-        self._publish_merged()
-
-    def _publish_merged(self) -> None:
-        """The ends of what became part of another incident, with that one's cause."""
-        homes = {end.incident: into for end, into in self._shelf.merged}
-        told = {change.incident: change for change in self._shelf.changes}
-        for end, home in self._shelf.merged:
-            while home in homes:
-                home = homes[home]
-            one = self._shelf.open.get(home)
-            known = told.get(home) or (one and one.published)
-            if known:
-                end = end._replace(cause=known.cause, confidence=known.confidence)
-            self._shelf.changes.append(end)
-        self._shelf.merged = []
-
-    def _publish_one(self, one: Incident, now_ms: int) -> None:
-        done = is_done(one, self._shelf.of(one), now_ms)
-        signs = self._shelf.of(one)
-        change = look(one, signs, self._world, now_ms=now_ms, resolved=done)
-        twin = self._twin(one, change)
-        if twin is not None and twin.closed_ms is not None and not done:
-            self._resolve(twin, now_ms)
-        elif twin is not None and not done:
-            older, younger = sorted((one, twin), key=lambda o: (o.opened_ms, o.incident))
-            self._shelf.merge(younger, older, now_ms)
-            return
-        if done:
-            self._resolve(one, now_ms)
-        elif one.published is None or _differs(change, one.published):
-            self._shelf.changes.append(change)
-            one.published = change
-
-    def _resolve(self, one: Incident, now_ms: int) -> None:
-        for sign in self._shelf.of(one):
-            if sign.ended_ms is None:
-                self._part(sign, one, now_ms)
-        if one.incident not in self._shelf.open:
-            return  # merged into what was opened for its last sign
-        signs = self._shelf.of(one)
-        change = look(one, signs, self._world, now_ms=now_ms, resolved=True)
-        if one.published is None:
-            self._shelf.changes.append(change._replace(state="open", phase="provisional"))
-        self._shelf.changes.append(change)
-        self._shelf.forget(one, now_ms)
-
-    def _twin(self, one: Incident, change: IncidentChange) -> Incident | None:
-        """Another incident that looks the same to operators; there must not be two of it."""
-        for other in self._shelf.open.values():
-            seen = other.published
-            if (
-                other is not one
-                and seen
-                and (seen.scope, seen.cause) == (change.scope, change.cause)
-            ):
-                return other
-        return None
-
-
-def _is_past(sign: Sign) -> bool:
-    """An alert that is over already: nothing is gained by waiting, but what others fell silent."""
-    return sign.alert is not None and sign.ended_ms is not None and not is_silence(sign)
-
-
-def _is_coming_in(sign: Sign, now_ms: int) -> bool:
-    """An outage that is over before it was told, of which devices still send what they measured:
-    it is told once they have said what it was."""
-    returned_ms = sign.outage.returned_ms if sign.outage else None
-    return returned_ms is not None and now_ms < returned_ms + BACKFILL_MS
-
-
-def _differs(a: IncidentChange, b: IncidentChange) -> bool:
-    """Whether an operator should see the change: not for evidence or confidence alone."""
-    return (a.scope, a.cause, a.phase, a.started_ms, a.ended_ms, a.sites, a.devices) != (
-        (b.scope, b.cause, b.phase, b.started_ms, b.ended_ms, b.sites, b.devices)
-    )
+                self._placing.part(sign, one, now_ms)
