@@ -43,7 +43,7 @@ class Engine:
         """rules: names of the detectors that judge; None for all."""
         self._catalogue = catalogue
         self._clock = Bank(BLANK)
-        every = (Limits(), Stuck(), Shift(catalogue), Loss(), Slow(), Chatter())
+        every = (Limits(), Stuck(), Shift(catalogue), Loss(catalogue), Slow(), Chatter())
         self._detectors = [one for one in every if rules is None or one.rule in rules]
         self._rules = Rules(catalogue, self._clock) if rules is None else None
         self._company = Company(catalogue)

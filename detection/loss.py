@@ -13,6 +13,7 @@ from detection.findings import Phase
 from detection.rules import read_loss
 from detection.spells import capped
 from detection.waves import Step, Wave
+from devices.catalogue import Catalogue
 
 DAY_MS = 86_400_000
 NORMAL = 0.001  # share of packets that any link may lose
@@ -28,6 +29,8 @@ RECORD = 1.5  # times the highest excess that went away by itself: links that lo
 MOST_RECORD = 3.0  # times the evidence, of what such an excess counts for
 CREDIT = 8.0  # natural logarithm of how much likelier the normal share is than what fired, to end
 FEW, FEW_SHARE = 2.0, 0.1  # packets of one round that count, and share of it: bursts count less
+AGREES = 0.5  # of what fires, that another tier of the same probe shows of it ...
+ALONE = 2.0  # ... or so many times what fires, where none does
 SPELL_SHARE = 0.4  # of the evidence that one clock hour counts for: bad spells take minutes
 OUTAGE = 0.5  # a round that lost this share is an outage's, and no evidence
 PACKETS, MOST_PACKETS = 10.0, 1000.0  # of a round, until it is seen
@@ -63,13 +66,16 @@ class Loss:
     No clock hour counts for more than `SPELL_SHARE` of that: a bad spell of minutes is none.
     Rounds above the limit of loss are that rule's matter; here they count for no more than a few
     packets. The number of packets in a round is told by the smallest share that was ever lost.
+    What is lost on the way to one tier is lost on the way to those beyond it, too: where the other
+    tiers of its probe are heard and show nothing of it, twice as much is asked for.
     It ends when the normal share is `CREDIT` likelier than the one it was fired by.
     """
 
     rule = "loss"
 
-    def __init__(self) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self.bank = Bank(BLANK)
+        self._catalogue = catalogue
         self._applies = read_loss()
 
     @property
@@ -94,6 +100,8 @@ class Loss:
         borne, bound = self._count(rows, wave, age_ms, fade)
         firing = rows["phase"] == FIRING
         fires = ~firing & (rows["excess"] > bound) & (age_ms >= LEARN_MS)
+        if np.count_nonzero(fires):
+            fires &= self._agreed(fires, np.where(firing, 1, rows["excess"] / bound), wave)
         ends = firing & (rows["credit"] > CREDIT)
         changed = (fires | ends).nonzero()[0]
         if len(changed):
@@ -141,6 +149,21 @@ class Loss:
         weight = wave.dt_ms / (wave.dt_ms + RECENT_MS)
         rows["recent"] += weight * (sent > 0) * (rate - rows["recent"])
         return borne, bound
+
+    def _agreed(
+        self, fires: NDArray[np.bool_], shares: NDArray[np.float64], wave: Wave
+    ) -> NDArray[np.bool_]:
+        """bool[n]: of those that would fire, what another tier of the probe shows, or what is sure.
+
+        shares: float64[n], of what fires each. A round is never split over waves.
+        """
+        device = self._catalogue.device_number[wave.series]
+        agreed = shares >= ALONE
+        for n in (fires & ~agreed).nonzero()[0]:
+            mine = device == device[n]
+            mine[n] = False
+            agreed[n] = not mine.any() or shares[mine].max() >= AGREES
+        return agreed
 
     def _bound(
         self, rows: Rows, fade: NDArray[np.float64], evidence: NDArray[np.float64]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from detection.engine import Engine
-from tests.detection.feed import Feed, steps
+from tests.detection.feed import Feed, Talk, steps
 
 DAY = 24 * 60  # rounds, one a minute
 
@@ -72,3 +73,24 @@ def test_a_restart_within_an_hour_changes_nothing() -> None:
     halved.engine.restore(state)
     assert found + halved.say(bad[90:]) == expected
     assert "firing" in steps(expected, "loss")
+
+
+def told(talk: Talk, shares: tuple[float, float], n: int, seed: int) -> list[str]:
+    """What of two tiers losses are told of in n rounds that lose these shares."""
+    found = []
+    for isp, nat in zip(
+        *(rounds(share, n, seed + k) for k, share in enumerate(shares)), strict=True
+    ):
+        found += talk.say(isp_loss_pct=isp, nat_loss_pct=nat)
+    return [f.metric for f in found if (f.rule, f.phase) == ("loss", "firing")]
+
+
+@pytest.mark.parametrize(("beyond", "soon"), [(0.02, True), (0.0015, False)])
+def test_what_one_tier_loses_alone_must_be_plainer(beyond: float, soon: bool) -> None:
+    """What the provider's router loses is lost beyond it, too; where it is not, twice as much is
+    asked for."""
+    talk = Talk("connectivity-probe")
+    assert told(talk, (0.0015, 0.0015), 2 * DAY, 1) == []
+    assert ("isp_loss_pct" in told(talk, (0.02, beyond), 3 * 60, 11)) == soon
+    if not soon:
+        assert told(talk, (0.02, beyond), 12 * 60, 21) == ["isp_loss_pct"]
