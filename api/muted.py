@@ -23,7 +23,6 @@ def muted_now(platform: Platform, alert: AlertRow) -> Reason | None:
         [_window(row) for row in in_force(platform.ledger, now_ms)],
         now_ms,
         scopes=scopes_of(_device(device), _site(site)) if device and site else {COUNTRY},
-        muted_by=alert.incident,
     )
 
 

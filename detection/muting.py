@@ -56,12 +56,12 @@ def may_notify(
     now_ms: int,
     *,
     scopes: Collection[Reach],
-    muted_by: str | None = None,
 ) -> Reason | None:
     """Why nobody is told of a change; None where it is to be told.
 
-    scopes: where the alert is, see `scopes_of`. muted_by: the incident that tells of it. A pure
-    function: asked again with the same arguments, it answers the same.
+    scopes: where the alert is, see `scopes_of`. Of what is more than information its incident
+    tells, which is opened once it is known what failed with it: forty sites behind one cut cable
+    are one message. A pure function: asked again with the same arguments, it answers the same.
     """
     if change.state not in ("firing", "resolved"):
         return "not-public"
@@ -73,7 +73,7 @@ def may_notify(
         return "maintenance"
     if "silence" in open_now:
         return "silenced"
-    return "part-of-incident" if muted_by is not None else None
+    return None if change.severity == "info" else "part-of-incident"
 
 
 def scopes_of(device: Device, site: Site) -> frozenset[Reach]:

@@ -114,7 +114,7 @@ class Judge:
             device = self._registry.devices.get(change.device)
             site = self._registry.sites.get(change.site)
             scopes = scopes_of(device, site) if device and site else {COUNTRY}
-            why = may_notify(change, self._windows, now_ms, scopes=scopes, muted_by=change.incident)
+            why = may_notify(change, self._windows, now_ms, scopes=scopes)
             if why is not None:
                 found[change.alert, change.state] = why
         return found

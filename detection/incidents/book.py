@@ -39,14 +39,11 @@ class Step(NamedTuple):
     """What one step changed.
 
     parent_of: incident of every alert that has one, open ones and those that ended in this step.
-    muted: alerts whose notification would repeat a message: they wait for grouping, hang below
-    the incident of a group, or below another alert or outage. Both are the book's own and change
-    with its next step.
+    It is the book's own and changes with its next step.
     """
 
     changes: list[IncidentChange]
     parent_of: dict[str, str]
-    muted: set[str]
 
 
 class Incidents:
@@ -55,7 +52,6 @@ class Incidents:
     def __init__(self, registry: Registry) -> None:
         self._shelf = Shelf()
         self._rates = Rates()
-        self._muted: set[str] = set()
         self.use(registry)
 
     def use(self, registry: Registry) -> None:
@@ -81,8 +77,7 @@ class Incidents:
         self._review(now_ms)
         if self._shelf.touched or outages or alerts:
             self._telling.publish(now_ms)
-            self._muted = self._shelf.muted()
-        return Step(self._shelf.changes, self._shelf.parent_of, self._muted)
+        return Step(self._shelf.changes, self._shelf.parent_of)
 
     def open_incidents(self) -> list[IncidentChange]:
         """The last change of every incident that is not resolved, in order of opening."""
@@ -98,7 +93,6 @@ class Incidents:
         known: dict[str, Any] = json.loads(state)
         self._shelf.hold(known["shelf"])
         self._rates.hold(known["rates"])
-        self._muted = self._shelf.muted()
 
     def _take_outages(self, outages: Iterable[Outage], now_ms: int) -> None:
         for outage in outages:

@@ -169,14 +169,6 @@ class Shelf:
         while self._done and next(iter(self._done.values())) < now_ms - REMEMBER_MS:
             del self._done[next(iter(self._done))]
 
-    def muted(self) -> set[str]:
-        """Alerts that wait, are part of a group, or hang below another sign."""
-        muted = {sign.sign for sign in self.signs.values() if sign.alert and not sign.incident}
-        for one in self.open.values():
-            alerts = [sign.sign for sign in self.of(one) if sign.alert]
-            muted.update(alerts if one.key is not None else alerts[1:])
-        return muted
-
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {

@@ -80,7 +80,7 @@ def test_a_national_window_needs_a_second_person(own_world: World, reach: str, n
     path = f"/windows/{made['window']}"
     assert made["status"] == "proposed"
     assert own_world.get("/alerts/a003")["muted"] == "silenced"  # by the clinic's own silence
-    assert own_world.get("/alerts/a001")["muted"] is None
+    assert own_world.get("/alerts/a001")["muted"] == "part-of-incident"
     own_world.now_ms += 10 * MINUTE_MS
     others = [Somebody("Eye", "viewer"), Somebody("Eye", "auditor")]
     partial = [Somebody("Keo", provinces=("LA-LP",)), Somebody("Bo", agencies=("Health",))]
@@ -310,5 +310,5 @@ def test_a_window_mutes_and_touches_nothing(
     before = own_world.get("/alerts/a001")
     own_world.done("/windows", asked("maintenance", reach, name))
     after = own_world.get("/alerts/a001")
-    assert after["muted"] == ("maintenance" if muted else None)
-    assert {**after, "muted": None} == before
+    assert after["muted"] == ("maintenance" if muted else "part-of-incident")
+    assert {**after, "muted": "part-of-incident"} == before

@@ -201,8 +201,8 @@ class Life(RuleBasedStateMachine):
                 assert why in ("not-public", "backfilled")
                 continue
             self.public += 1
-            assert bool(why) == muted
-            if why is None:
+            assert (why in ("maintenance", "silenced")) == muted
+            if why == "part-of-incident":  # then that tells
                 self.told.append((change.alert, change.state))
             else:
                 self.muted += 1

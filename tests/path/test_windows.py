@@ -98,7 +98,7 @@ def test_ingest_mutes_by_windows_and_follows_what_was_closed(tmp_path: Path) -> 
         national = makes(lambda: platform.post("/windows", asked("silence", "country", "", **end)))
         send(80.0)
         wait_for(lambda: len(alerts("firing")) == 1, "the second alert fires", 30)
-        assert muted()[2:] == [("firing", None)]
+        assert muted()[2:] == [("firing", "part-of-incident")]
         (alert,) = alerts("firing")
         platform.post(f"/alerts/{alert['alert']}/close", CLOSING)
         restart(platform)

@@ -49,7 +49,7 @@ def test_what_fails_together_is_one_incident(
 
 
 def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
-    """Forty alerts hang below one incident that names the province, and none of them is loud."""
+    """Forty alerts hang below one incident that names the province."""
     sites = [site(f"s{i:02d}", "LA-LP", place=i % 8, provider=("A", "B", "C")[i % 3])
              for i in range(40)]  # fmt: skip
     sites += [site(f"t{i:02d}", "LA-SV", place=i % 8, provider=("A", "B", "C")[i % 3])
@@ -68,7 +68,6 @@ def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
     assert incident.scope == ("province", "LA-LP")
     assert incident.cause == "backbone"
     assert {play.last.parent_of[a.alert] for a in alerts} == {incident.incident}
-    assert play.last.muted >= {a.alert for a in alerts}
     play.until(150)
     last = play.changes[-1]
     assert (last.state, last.cause, last.phase) == ("resolved", "backbone", "final")
