@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detection.incidents.incident import Incident
-from detection.incidents.joining import AFTERMATH_MS, VAGUE
+from detection.incidents.joining import AFTERMATH_MS, VAGUE, is_silence
 from detection.incidents.signs import Sign
 
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
+GLIMPSE_MS = 10 * 60_000  # a short silence may be all that a site shows of a group that is known then
 SETTLE_MS = 60 * 60_000  # what comes late finds an incident that has been over for so long
 HABIT_MS = 3 * SETTLE_MS  # a room, or a lossy link, needs so long to be as before
 LEVEL_MS = 6 * SETTLE_MS + AFTERMATH_MS  # begun as aftermath, six hours to a new level
@@ -27,6 +28,8 @@ def is_done(one: Incident, signs: Sequence[Sign], now_ms: int) -> bool:
     waits = [_settle_ms(sign) for sign in signs if sign.ended_ms is None]
     if now_ms >= one.closed_ms + max(waits, default=SETTLE_MS):
         return True
+    if any(map(is_silence, signs)) and now_ms < one.closed_ms + GLIMPSE_MS:
+        return False
     return all(sign.settled and not sign.family for sign in signs)
 
 

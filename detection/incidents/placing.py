@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from detection.incidents.gathering import TYPES, Gathering
 from detection.incidents.incident import Incident, incident_id
-from detection.incidents.joining import hangs_below, is_silence
+from detection.incidents.joining import hangs_below
 from detection.incidents.rates import Rates
 from detection.incidents.shelf import Shelf
 from detection.incidents.signs import Sign
@@ -76,8 +76,8 @@ class Placing:
 
 
 def _is_past(sign: Sign) -> bool:
-    """An alert that is over already: nothing is gained by waiting, but what others fell silent."""
-    return sign.alert is not None and sign.ended_ms is not None and not is_silence(sign)
+    """An alert that is over already: nothing is gained by waiting."""
+    return sign.alert is not None and sign.ended_ms is not None
 
 
 def _is_coming_in(sign: Sign, now_ms: int) -> bool:

@@ -110,6 +110,7 @@ def test_every_alert_above_info_belongs_to_an_incident(
     play = played(spells, [])
     fired = {a for a in play.fired if play.fired[a].severity != "info"}
     assert fired == set(play.parents)
+    assert not play.orphans
     assert set(play.parents.values()) <= set(play.latest())
 
 

@@ -120,8 +120,8 @@ def test_a_straggler_gets_an_incident_of_its_own() -> None:
 
 
 def test_a_sensor_silent_until_its_site_took_over_is_part_of_the_outage() -> None:
-    """It has no probe that would tell so; the silence is over before the others are due. Where it
-    has no second uplink, a sensor that misses its rounds meanwhile is its own trouble."""
+    """It has no probe that would tell so; the silence is told, and over, before the others are due.
+    Where it has no second uplink, a sensor that misses its rounds meanwhile is its own trouble."""
     sites = [site(f"s{i}", PROVINCES[i % 4], place=i // 4, provider="Unitel") for i in range(8)]
     sites += [site("two", provider="Unitel", second="LTC"), site("one", provider="Unitel")]
     sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
@@ -130,11 +130,14 @@ def test_a_sensor_silent_until_its_site_took_over_is_part_of_the_outage() -> Non
         play.outage(f"s{i}", i % 3 / 2, 60, evidence=CUT)
     short = {"rule": "silence", "metric": "", "nature": "connectivity", "onset": 0.5}
     two, one = (play.alert(f"env0-{name}", 2.5, 2.8, **short) for name in ("two", "one"))
+    play.until(2.9)
+    first = play.parents[two.alert]
     play.until(200)
-    group = next(c for c in play.latest().values() if c.scope.type == "provider")
+    group = next(c for c in play.latest().values() if c.scope.type == "provider" and c.sites[1:])
+    assert play.latest()[first].evidence == (f"Merged into {group.incident}.",)
     assert play.parents[two.alert] == group.incident
     assert play.parents[one.alert] != group.incident
-    assert len(play.latest()) == 2
+    assert len(play.latest()) == 3
 
 
 def names_fail(until: float) -> Play:

@@ -85,6 +85,7 @@ class Play:
         self.changes: list[IncidentChange] = []
         self.parents: dict[str, str] = {}
         self.fired: dict[str, AlertChange] = {}
+        self.orphans: set[str] = set()  # alerts that were resolved before they had an incident
         self.last: Step | None = None
         self._coming: list[tuple[int, Outage | AlertChange]] = []
 
@@ -178,6 +179,8 @@ class Play:
             alerts = [one for one in due if isinstance(one, AlertChange)]
             self.last = self.book.step(self.now_ms, outages, alerts)
             self.parents.update(self.last.parent_of)
+            over = {a.alert for a in alerts if a.state == "resolved" and a.severity != "info"}
+            self.orphans |= over - self.last.parent_of.keys()
             found += self.last.changes
             self.now_ms += TICK_MS
             if (self.now_ms - START_MS) // TICK_MS in restart:
