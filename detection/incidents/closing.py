@@ -9,7 +9,7 @@ from detection.incidents.joining import AFTERMATH_MS, VAGUE, is_silence
 from detection.incidents.signs import Sign
 
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
-GLIMPSE_MS = 10 * 60_000  # a short silence may be all that a site shows of a group that is known then
+GLIMPSE_MS = 10 * 60_000  # a short silence may be all that a site shows of a group, known then
 SETTLE_MS = 60 * 60_000  # what comes late finds an incident that has been over for so long
 HABIT_MS = 3 * SETTLE_MS  # a room, or a lossy link, needs so long to be as before
 LEVEL_MS = 6 * SETTLE_MS + AFTERMATH_MS  # begun as aftermath, six hours to a new level
