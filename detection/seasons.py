@@ -18,6 +18,7 @@ CELLS = 2 * HOURS  # working days, then days of rest
 FIRST, LAST = date(2000, 1, 1), date(2060, 1, 1)  # days before and after count as the nearest
 EPOCH = date(1970, 1, 1)
 BOTH = np.array([[0], [1]])  # an hour and the next
+MEAN, JUMPS, STEPS, TIME = range(4)  # columns of a cell: mean, two usual sizes, time learned (s)
 
 
 class Seasons(NamedTuple):

@@ -3,54 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Bank, Rows, replace_some, some_of
-from detection.drift import BLOCK_MS, follow
-from detection.episodes import CLEAR, CLOSED, FIRING, PHASES, accept, advance
+from detection.drift import follow
+from detection.episodes import CLEAR, CLOSED, FIRING, accept, advance
 from detection.rules import CHANNELS, HALF_STEP, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
+from detection.shift_steps import Busy, ShiftSteps, Turn
 from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics
 from detection.statistics_limit import ChannelLimits
 from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
 from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
-from devices.kinds import METRICS
 
-SURE_N = 50  # readings before what is found is more than information
 MOVED_N = 8  # readings that differed from the one before, until what a change is like is known
 CLEAR_SHARE = 0.3  # back inside is within the range and this share of the way to firing
 GOOD = 3  # readings back inside that end an episode
 ACCEPT_MS = 6 * 3_600_000  # a level that has lasted this long, gaps aside, is the new normal
 FIRED_SHARE = 0.5  # what an episode widens the range by, of the way to firing ...
 DROPPED_SHARE = 0.25  # ... and one that never fired
-
-
-class _Turn(NamedTuple):
-    """What one reading did to n episodes of a rule; int8[n], bool[n], bool[n].
-
-    accepted: the episode ends because the new level is taken as normal. fired: it was firing.
-    """
-
-    steps: NDArray[np.int8]
-    accepted: NDArray[np.bool_]
-    fired: NDArray[np.bool_]
-
-
-class _Busy(NamedTuple):
-    """The k readings of a wave that are out, or whose series has an episode.
-
-    which: intp[k], places in the wave. limit: float64[k, channels], see `ChannelLimits`.
-    beyond: bool[k, channels], what is out.
-    """
-
-    which: NDArray[np.intp]
-    scored: Scored
-    limit: NDArray[np.float64]
-    beyond: NDArray[np.bool_]
 
 
 class Shift:
@@ -71,7 +45,7 @@ class Shift:
         self._slow_trips = SlowTrips(catalogue, self._rules.offset)
         self._statistics, self._limits = Statistics(self._rules), ChannelLimits(self._rules)
         self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
-        self._hard = np.array([(metric.hard_min, metric.hard_max) for metric in METRICS])
+        self._steps = ShiftSteps(self._rules)
 
     @property
     def banks(self) -> dict[str, Bank]:
@@ -101,7 +75,7 @@ class Shift:
         self._statistics.bank.put(wave.series, rows)
         yield from found
 
-    def _busy(self, rows: Rows, wave: Wave, look: Look, alone: NDArray[np.bool_]) -> _Busy | None:
+    def _busy(self, rows: Rows, wave: Wave, look: Look, alone: NDArray[np.bool_]) -> Busy | None:
         """None where nothing is. alone: bool[n], what a tier says alone is not out.
 
         What has hardly moved yet is learned from: a pump that was off since it was first heard.
@@ -126,7 +100,7 @@ class Shift:
         some = (beyond.any(axis=1) | (opened[which] != CLOSED)).nonzero()[0]
         if not len(some):
             return None
-        return _Busy(which[some], scored.take(some), limit[some], beyond[some])
+        return Busy(which[some], scored.take(some), limit[some], beyond[some])
 
     def _is_worse(self, row: NDArray[np.intp], rows: Rows, scored: Scored) -> NDArray[np.bool_]:
         """bool[n, channels]: to the side that is worth an alert: a faster link is none."""
@@ -149,27 +123,14 @@ class Shift:
         steps, bound, accepted = follow(some, wave, self._rules.drift[wave.row])
         replace_some(rows, which, some)
         for n in steps.nonzero()[0].tolist():
-            phase, metric = PHASES[int(steps[n])], int(wave.row[n])
-            verdict = self._rules.verdicts[metric]
-            season = float(look.season[which[n]])
-            middle = season + float(some["slow"][n])
-            low, high = middle - float(bound[n]), middle + float(bound[n])
-            yield Step(
-                place=int(places[which[n]]),
-                phase=phase,
-                nature=verdict.nature,
-                severity=verdict.severity,
-                onset_ms=int(some["drift"]["onset"][n]) - BLOCK_MS,
-                value=self._plain(metric, season + float(some["block_mean"][n])),
-                expected=None
-                if phase == "clear"
-                else (self._plain(metric, low), self._plain(metric, high)),
-                facts={"accepted": int(accepted[n])} if phase == "clear" else {},
-                rule="drift",
+            season, place = float(look.season[which[n]]), int(places[which[n]])
+            metric, phase = int(wave.row[n]), int(steps[n])
+            yield self._steps.of_drift(
+                some[n], phase, place, metric, season, float(bound[n]), accepted=bool(accepted[n])
             )
 
     def _follow(
-        self, places: NDArray[np.intp], wave: Wave, rows: Rows, busy: _Busy
+        self, places: NDArray[np.intp], wave: Wave, rows: Rows, busy: Busy
     ) -> Iterator[Step]:
         scored, beyond = busy.scored, busy.beyond
         closed = (rows["shift"]["phase"] == CLOSED) & (rows["noise"]["phase"] == CLOSED)
@@ -194,7 +155,7 @@ class Shift:
         _settle(rows, busy, turns, wave)
         for name, turn in turns.items():
             for n in turn.steps.nonzero()[0].tolist():
-                yield self._step(name, n, places, wave, rows, busy, turn)
+                yield self._steps.of(name, n, places, wave, rows, busy, turn)
 
     def _turn(
         self,
@@ -204,7 +165,7 @@ class Shift:
         inside: NDArray[np.bool_],
         need: NDArray[np.int64],
         stays: NDArray[np.bool_],
-    ) -> _Turn:
+    ) -> Turn:
         """stays: bool[n], whether what is out would be the new normal once it has lasted."""
         fired = episode["phase"] == FIRING
         steps = advance(
@@ -220,64 +181,7 @@ class Shift:
         )
         accepted = stays & (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
         accept(episode, steps, accepted)
-        return _Turn(steps, accepted, fired)
-
-    def _step(
-        self,
-        name: str,
-        n: int,
-        places: NDArray[np.intp],
-        wave: Wave,
-        rows: Rows,
-        busy: _Busy,
-        turn: _Turn,
-    ) -> Step:
-        scored = busy.scored
-        phase = PHASES[int(turn.steps[n])]
-        metric = int(wave.row[n])
-        verdict = self._rules.verdicts[metric]
-        facts: dict[str, float | int | str] = {}
-        value, expected = float(wave.value[n]), None
-        if phase == "clear":
-            facts["accepted"] = int(turn.accepted[n])
-        elif name == "noise":
-            facts["times"] = round(float(scored.stat[n, NOISE] / rows["high"][n, NOISE]), 1)
-        else:
-            limit = np.maximum(busy.limit[n, :NOISE], rows["bar"][n, :NOISE])
-            share = scored.over[n, :NOISE] / limit
-            channel = int(np.nanargmax(share))
-            facts["channel"] = CHANNELS[channel]
-            expected = self._expected(metric, channel, n, rows, busy)
-            if channel != RECORD and (channel != JUMP or self._rules.spiky[metric]):
-                seen = scored.stat[n, channel] * scored.unit[n, channel]
-                value = self._plain(metric, scored.centre(n, channel) + seen)
-        return Step(
-            place=int(places[n]),
-            phase=phase,
-            nature="data_quality" if name == "noise" else verdict.nature,
-            severity="info" if int(rows["n"][n]) < SURE_N else verdict.severity,
-            onset_ms=int(rows[name]["onset"][n]),
-            value=value,
-            expected=expected,
-            facts=facts,
-            rule=name,
-        )
-
-    def _expected(
-        self, metric: int, channel: int, n: int, rows: Rows, busy: _Busy
-    ) -> tuple[float, float]:
-        limit, unit = busy.limit[n, channel], busy.scored.unit[n, channel]
-        centre = busy.scored.centre(n, channel)
-        low = centre + (rows["low"][n, channel] - limit) * unit
-        high = centre + (rows["high"][n, channel] + limit) * unit
-        return self._plain(metric, float(low)), self._plain(metric, float(high))
-
-    def _plain(self, metric: int, y: float) -> float:
-        """Back from the metric's scale to its unit, within its hard range."""
-        low, high = self._hard[metric].tolist()
-        if self._rules.log[metric]:
-            y = float(np.exp(min(y, 100.0)) - self._rules.offset[metric])
-        return float(min(max(y, low), high))
+        return Turn(steps, accepted, fired)
 
 
 def _is_there(rows: Rows) -> NDArray[np.bool_]:
@@ -292,7 +196,7 @@ def _is_there(rows: Rows) -> NDArray[np.bool_]:
     return there
 
 
-def _settle(rows: Rows, busy: _Busy, turns: dict[str, _Turn], wave: Wave) -> None:
+def _settle(rows: Rows, busy: Busy, turns: dict[str, Turn], wave: Wave) -> None:
     """Widen the ranges by what an episode that ends has shown, however far out it was.
 
     What recurs (a door that opens every day) is thereby normal after a few times, and one wild
