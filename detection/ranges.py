@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bank import Rows
-from detection.rules import NOISE, RECORD, STEP
+from detection.rules_shift import NOISE, RECORD, STEP
 from detection.seasons import HOUR_MS
 
 DAY_MS = 24 * HOUR_MS

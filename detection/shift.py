@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import follow
 from detection.episodes import CLEAR, CLOSED, FIRING, accept, advance
-from detection.rules import CHANNELS, HALF_STEP, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
+from detection.rules import HALF_STEP
+from detection.rules_shift import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
 from detection.shift_steps import Busy, ShiftSteps, Turn
 from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics

@@ -11,7 +11,7 @@ from detection.bank import Rows
 from detection.drift import BLOCK_MS
 from detection.episodes import PHASES
 from detection.ranges import SURE_N
-from detection.rules import CHANNELS, JUMP, NOISE, RECORD, ShiftRules
+from detection.rules_shift import CHANNELS, JUMP, NOISE, RECORD, ShiftRules
 from detection.statistics_rows import Scored
 from detection.waves import Step, Wave
 from devices.kinds import METRICS

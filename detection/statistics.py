@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from detection.bank import Bank, Cells, Rows, columns, replace_some, some_of
 from detection.ranges import DAY_MS, SURE_N, YOUNG_MS, widen
-from detection.rules import JUMP, NOISE, RECORD, SPIKE, ShiftRules
+from detection.rules_shift import JUMP, NOISE, RECORD, SPIKE, ShiftRules
 from detection.seasons import CELLS, HOUR_MS, JUMPS, MEAN, STEPS, TIME, Calendar
 from detection.statistics_rows import (
     BENDS,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from detection.bank import Rows
 from detection.ranges import BLOCK_H, DAY_MS, SEASON_MS, SURE_N, YOUNG_MS
-from detection.rules import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
+from detection.rules_shift import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import HOUR_MS
 from detection.statistics_rows import HIGH, LEVELS, LOW, N
 from detection.waves import Wave

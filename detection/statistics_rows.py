@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.episodes import FIELDS
-from detection.rules import CHANNELS, JUMP, RECORD, SPIKE, STEP
+from detection.rules_shift import CHANNELS, JUMP, RECORD, SPIKE, STEP
 
 N = len(CHANNELS)
 SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from detection.bank import Cells, Rows, replace_some, some_of
 from detection.episodes import CLOSED, lapses
 from detection.ranges import BLOCK_H, SEASON_MS, SURE_N, forget
-from detection.rules import RECORD, STEP, ShiftRules
+from detection.rules_shift import RECORD, STEP, ShiftRules
 from detection.seasons import CELLS, HOURS, JUMPS, MEAN, STEPS, TIME, Seasons
 from detection.statistics_limit import trust
 from detection.statistics_rows import BLANK, SPREAD

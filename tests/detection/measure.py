@@ -21,7 +21,7 @@ import numpy as np
 
 from detection.engine import Engine
 from detection.findings import Finding
-from detection.rules import read_shift
+from detection.rules_shift import read_shift
 from devices.catalogue import Catalogue
 from devices.kinds import KINDS, Metric
 from devices.readings import Readings

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detection.rules import HIGH, LOW, NOISE, read_limits, read_shift, read_silence, read_stuck
+from detection.rules import HIGH, LOW, read_limits, read_silence, read_stuck
 from detection.rules_probe import COLUMNS
+from detection.rules_shift import NOISE, read_shift
 from detection.rules_tables import read_conditions
 from devices.kinds import KINDS, METRICS, TIERS
 from tests.project.documents import rows_of, section, text_of

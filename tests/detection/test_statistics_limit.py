@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detection.bank import Bank, columns
-from detection.rules import read_shift
+from detection.rules_shift import read_shift
 from detection.statistics_limit import ChannelLimits
 from detection.statistics_rows import BLANK, N
 

@@ -12,18 +12,17 @@ import pytest
 from detection.findings import Finding, Phase
 from detection.quality_fridge import ROW as FRIDGE_ROW
 from detection.rules import (
-    NOISE,
     read_chatter,
     read_gap,
     read_limits,
     read_loss,
     read_platform,
-    read_shift,
     read_silence,
     read_slow,
     read_stuck,
 )
 from detection.rules_probe import RULES as PROBE_RULES
+from detection.rules_shift import NOISE, read_shift
 from detection.rules_tables import (
     read_causes,
     read_conditions,
