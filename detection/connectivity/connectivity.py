@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detection.connectivity.bins import BinBook
 from detection.connectivity.book import CaseBook
 from detection.connectivity.fleet import Fleet
+from detection.connectivity.hearing import Hearing
 from detection.connectivity.masks import Masks
-from detection.connectivity.notes import PROMPT_MS, Notes
-from detection.connectivity.rounds import (
-    BAD,
-    COLUMN,
-    GOOD,
-    Said,
-    read_rounds,
-)
 from detection.connectivity.sessions import Sessions
 from detection.connectivity.snapshot import State, open_snapshot
-from detection.connectivity.witnesses import FLAPS
-from detection.heard import Heard, RefusedRound, StatusHeard
+from detection.heard import Heard
 from detection.muting import Excluded
 from detection.outages import BIN_MS, Bin, Outage
 from devices.catalogue import Catalogue
@@ -34,7 +23,6 @@ DOWN_ROUNDS = 2  # prompt rounds in a row that find the network dead
 BACKUP_ROUNDS = 2
 ENOUGH_ROUNDS = 20  # before the absence of a name or a page means that it failed
 ALWAYS = 0.9
-RETAINED_MS = 300_000  # a birth older than this was kept by the broker
 
 
 class Connectivity:
@@ -54,25 +42,19 @@ class Connectivity:
         self._masks = Masks()
         self._bins = BinBook(self._fleet, self._masks)
         self._book = CaseBook(self._fleet, self._sessions, self._bins)
-        self._flapping: set[int] = set()
-        self._notes = Notes(self._fleet, self._sessions, self._masks, self._bins)
+        self._hearing = Hearing(
+            self._catalogue, self._fleet, self._sessions, self._masks, self._bins, self._book
+        )
 
     def use(self, registry: Registry) -> None:
         """Judge by this registry from now on; bins that were published stay as they are."""
         self._fleet.use(registry)
-        self._notes.forget_links()
+        self._hearing.forget_links()
 
     def hear(self, heard: Heard) -> None:
         """Take a batch, live and late, in order of arrival."""
         self._grow()
-        if heard.refused_rounds:
-            contacts = map(_contact, heard.refused_rounds)
-            heard = replace(heard, statuses=[*heard.statuses, *contacts])
-        if len(heard.rounds):
-            self._hear_rounds(heard)
-        else:
-            for status in sorted(heard.statuses, key=lambda status: status.received_ms):
-                self._hear_status(status)
+        self._hearing.hear(heard)
 
     def tick(self, now_ms: int) -> None:
         """Let time pass. Everything received up to now_ms must have been heard."""
@@ -84,9 +66,9 @@ class Connectivity:
         if len(overdue):
             self._book.fell(overdue.tolist(), now_ms)
         self._tick_measured(now_ms)
-        for number in sorted(self._flapping):
+        for number in sorted(self._hearing.flapping):
             self._book.flapped(number, now_ms)
-        self._flapping.clear()
+        self._hearing.flapping.clear()
         self._book.tick(now_ms)
         self._bins.tick(now_ms)
 
@@ -132,151 +114,14 @@ class Connectivity:
         self._state().unpack(header, arrays)
 
     def _state(self) -> State:
-        return State(
-            self._fleet, self._sessions, self._masks, self._bins, self._book, self._flapping
-        )
+        flapping = self._hearing.flapping
+        return State(self._fleet, self._sessions, self._masks, self._bins, self._book, flapping)
 
     def _grow(self) -> None:
         if self._fleet.grow():
             self._sessions.grow(len(self._fleet.rows))
             self._masks.grow(len(self._fleet.sites))
             self._bins.grow()
-
-    # what is heard
-
-    def _hear_rounds(self, heard: Heard) -> None:
-        rounds, state = heard.rounds, self._sessions.rows
-        self._bins.advance(int(rounds.received_ms.max()) // BIN_MS)
-        said = read_rounds(heard, self._catalogue, self._fleet, state)
-        device = rounds.device
-        event_ms = np.minimum(rounds.at_ms, rounds.received_ms)
-        backup = self._notes.backup_of(heard)
-        self._notes.take(heard, said, event_ms, backup)
-        watched = self._watched(heard, said, backup)
-        for place, status in _in_order(heard, watched):
-            if status is None:
-                self._watch(heard, said, place, int(event_ms[place]), int(backup[place]))
-            else:
-                self._hear_status(status)
-        np.maximum.at(state["received"], device, rounds.received_ms)
-        np.maximum.at(state["event"], device, event_ms)
-        good = self._notes.is_good(heard, said, event_ms, backup)
-        np.maximum.at(state["good"], device[good], event_ms[good])
-
-    def _watched(self, heard: Heard, said: Said, backup: NDArray[np.int8]) -> NDArray[np.bool_]:
-        """Rounds of devices with which something is going on; the others need no closer look."""
-        state: Any = self._sessions.rows[heard.rounds.device]
-        watched: NDArray[np.bool_] = state["silent"] | (state["case"] >= 0)
-        watched |= (state["bad_rounds"] > 0) | ((said.marks & BAD) > 0)
-        watched |= (state["backup_rounds"] > 0) | (backup == 1)
-        boots = self._sessions.boot
-        spoken = zip(heard.rounds.device.tolist(), heard.rounds.boot, strict=True)
-        other = [boot is not None and boots[number] != boot for number, boot in spoken]
-        watched |= np.array(other, np.bool_)
-        if not watched.any():
-            return watched
-        devices = np.zeros(len(self._sessions.rows), np.bool_)
-        devices[heard.rounds.device[watched]] = True
-        all_of_them: NDArray[np.bool_] = devices[heard.rounds.device]
-        return all_of_them
-
-    def _watch(self, heard: Heard, said: Said, place: int, event_ms: int, backup: int) -> None:
-        """One round of a device with which something is going on."""
-        rounds, number = heard.rounds, int(heard.rounds.device[place])
-        row, marks = self._sessions.rows[number], int(said.marks[place])
-        late, received_ms = bool(rounds.late[place]), int(rounds.received_ms[place])
-        live_good = bool(marks & GOOD) and not late
-        if row["silent"]:
-            self._heard_again(row, received_ms, event_ms if live_good else 0)
-        if not late and event_ms > row["event"]:
-            self._hear_boot(number, rounds.boot[place], received_ms)
-            row["event"] = event_ms
-            if marks & GOOD:
-                row["bad_rounds"] = 0
-                self._sessions.failing.pop(number, None)
-            elif marks & BAD and received_ms - event_ms <= PROMPT_MS:
-                row["bad_rounds"] += 1
-                if row["case"] < 0:
-                    self._sessions.failing.setdefault(number, {})[event_ms] = marks
-            if backup >= 0:
-                row["backup_rounds"] = row["backup_rounds"] + 1 if backup else 0
-        case_number = int(row["case"])
-        case = self._book.roster.cases.get(case_number)
-        if case is None:
-            return
-        case.learn(number, event_ms, marks, received_ms, late=late)
-        self._book.roster.changed.add(case_number)
-        if not late:
-            if not row["silent"] and case.phase == "live" and number not in case.silent:
-                self._book.spoke(case_number, received_ms)
-            facts = said.facts[place]
-            uptime_s = facts[COLUMN["os_uptime_s"]]
-            if np.isnan(uptime_s):
-                uptime_s = rounds.uptime_s[place]
-            self._learn_return(case, number, rounds.boot[place], float(uptime_s))
-            agent_s = float(facts[COLUMN["agent_uptime_s"]])
-            if not np.isnan(agent_s) and number in case.silent:
-                case.agent_uptime_ms.setdefault(number, round(agent_s * 1000))
-            case.drained |= bool(facts[COLUMN["backlog_msgs"]] == 0)
-
-    def _hear_status(self, status: StatusHeard) -> None:
-        number, at_ms = status.device, status.received_ms
-        row = self._sessions.rows[number]
-        if not status.online:
-            known = self._sessions.boot[number]
-            if status.boot is not None and known not in (None, status.boot):
-                return  # the will of a session that another one has replaced
-            if row["online"] == 1:
-                self._turn(number, at_ms)
-            row["online"], row["will_ms"] = 0, at_ms
-            return
-        kept = status.at_ms is not None and at_ms - status.at_ms > RETAINED_MS
-        if row["online"] == 0:
-            self._turn(number, at_ms)
-        row["online"] = 1
-        if kept:
-            return
-        self._hear_boot(number, status.boot, at_ms)
-        if row["silent"]:
-            self._heard_again(row, at_ms, 0)
-        if row["received"] >= 0:
-            row["received"] = max(int(row["received"]), at_ms)
-        case = self._book.roster.cases.get(int(row["case"]))
-        if case is not None:
-            uptime_s = float("nan") if status.uptime_s is None else status.uptime_s
-            self._learn_return(case, number, status.boot, uptime_s)
-        site = int(self._fleet.rows["site"][number])
-        if site >= 0 and self._bins.following[site]:
-            self._bins.advance(at_ms // BIN_MS)
-            rows = np.array([site * 2 + int(self._fleet.rows["uplink"][number])], np.int64)
-            self._masks.set("alive", rows, np.array([at_ms], np.int64))
-
-    def _heard_again(self, row: Any, received_ms: int, good_ms: int) -> None:
-        if not row["back_ms"]:
-            row["back_ms"] = received_ms
-        if good_ms and not row["back_good_ms"]:
-            row["back_good_ms"] = good_ms
-
-    def _hear_boot(self, number: int, boot: str | None, at_ms: int) -> None:
-        before = len(self._sessions.boots[number])
-        changed = self._sessions.spoke_as(number, boot, at_ms)
-        if changed and before > 1:
-            self._turn(number, at_ms)  # two that speak under one name
-
-    def _turn(self, number: int, at_ms: int) -> None:
-        if self._sessions.turned(number, at_ms) >= FLAPS:
-            self._flapping.add(number)
-
-    def _learn_return(self, case: Any, number: int, boot: str | None, uptime_s: float) -> None:
-        """What a device that was silent says of itself when it is heard again."""
-        if number not in case.silent:
-            return
-        if boot is not None:
-            case.boots_after.setdefault(number, boot)
-        if not np.isnan(uptime_s):
-            case.uptime_ms.setdefault(number, round(uptime_s * 1000))
-
-    # time
 
     def _expect(self) -> None:
         """Draw from their habits which devices always bring a name and a page."""
@@ -300,19 +145,3 @@ class Connectivity:
         linked = (rows["case"] >= 0) & ~rows["silent"] & (rows["bad_rounds"] == 0)
         for number in linked.nonzero()[0].tolist():
             self._book.measured_up(number, now_ms)
-
-
-def _contact(refused: RefusedRound) -> StatusHeard:
-    """What a refused round says: nothing of then, but the device is in touch now."""
-    return StatusHeard(refused.device, True, None, None, refused.received_ms, None)
-
-
-def _in_order(heard: Heard, watched: NDArray[np.bool_]) -> list[tuple[int, StatusHeard | None]]:
-    """Places of the watched rounds, and statuses, as they came; statuses first of one instant."""
-    received = heard.rounds.received_ms
-    events: list[tuple[int, int, int, StatusHeard | None]] = [
-        (int(received[place]), 1, place, None) for place in watched.nonzero()[0].tolist()
-    ]
-    events += [(s.received_ms, 0, place, s) for place, s in enumerate(heard.statuses)]
-    events.sort(key=lambda event: event[:3])
-    return [(place, status) for _, _, place, status in events]
