@@ -168,7 +168,7 @@ class Grouping:
         error_ms = sum(onset.error_ms for onset in members) / len(members)
         window_ms = 2 * reach_ms(round(2 * error_ms))
         chance = [-expm1(-self._rate(s) * window_ms / DAY_MS) for s in sorted(heard)]
-        expected = tail(x, n, sum(chance) / n) * MONTH_MS / window_ms * len(self._groups.members)
+        expected = tail(x, n, sum(chance) / n) * MONTH_MS / window_ms * self._groups.different
         if expected >= FALSE_PER_MONTH:
             return None
         return Explanation(key, tuple(onset.sign for onset in members), x, n, expected)

@@ -38,7 +38,8 @@ class Key(NamedTuple):
 class Groups:
     """The groups of a registry; every site that has a device is in those of its attributes.
 
-    members: sites by group, of groups with at least two. of_site: groups of a site. interval_ms:
+    members: sites by group, of groups with at least two. different: how many of these sets of
+    sites differ from each other. of_site: groups of a site. interval_ms:
     how often the fastest probe of a site reports; of any device where it has no probe.
     with_kind: sites with a device of a kind.
     """
@@ -49,6 +50,7 @@ class Groups:
         self.with_kind: dict[str, frozenset[str]] = {}
         self._uplinks: dict[str, set[int]] = {}
         self.members: dict[Key, frozenset[str]] = {}
+        self.different = 0
         self.of_site: dict[str, tuple[Key, ...]] = {}
         self.links: dict[tuple[str, int], tuple[Key, ...]] = {}
         self._take_sites(registry)
@@ -114,6 +116,7 @@ class Groups:
             for key in keys:
                 found.setdefault(key, set()).add(name)
         self.members = {key: frozenset(sites) for key, sites in found.items() if len(sites) > 1}
+        self.different = len(set(self.members.values()))
         for name, keys_of_site in self.of_site.items():
             kept = sorted((k for k in keys_of_site if k in self.members), key=order)
             self.of_site[name] = tuple(kept)

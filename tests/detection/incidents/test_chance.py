@@ -92,6 +92,14 @@ def test_two_of_two_is_a_pattern_with_low_confidence() -> None:
     assert any("Only two sites" in sentence for sentence in change.evidence)
 
 
+def test_sites_that_have_everything_in_common_are_tried_as_one_group() -> None:
+    """Four sites of one district and provider are also all there are of the province and country;
+    one by satellite makes two groups of them: with it and without."""
+    alike = [site(f"s{i}") for i in range(4)]
+    assert Groups(registry(alike)).different == 1
+    assert Groups(registry([*alike, site("v", provider="Sky", link="vsat-geo")])).different == 2
+
+
 def test_one_site_is_never_a_district() -> None:
     """A district with one site that is down stays a site."""
     play = Play(registry([site("s1", place=2), *[site(f"t{i}") for i in range(5)]]))
