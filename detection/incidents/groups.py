@@ -39,8 +39,9 @@ class Groups:
     """The groups of a registry; every site that has a device is in those of its attributes.
 
     members: sites by group, of groups with at least two. different: how many of these sets of
-    sites differ from each other. of_site: groups of a site. interval_ms: how often the fastest probe of a site reports; of any device where it has no probe.
-    with_kind: sites with a device of a kind.
+    sites differ from each other. of_site: groups of a site. interval_ms: how often the fastest
+    probe of a site reports; of any device where it has no probe. with_kind: sites with a device of
+    a kind.
     """
 
     def __init__(self, registry: Registry) -> None:
