@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detection.incidents.incident import Incident
-from detection.incidents.joining import AFTERMATH_MS, VAGUE, is_silence
+from detection.incidents.joining import AFTERMATH_MS, is_silence
 from detection.incidents.signs import Sign
 
 STRAGGLER_MS = 10 * 60_000  # still down so long after its group is back: a trouble of its own
@@ -37,5 +37,4 @@ def _settle_ms(sign: Sign) -> int:
     """Another way, or another load once people have gone home, may stay."""
     if sign.is_of_habits:
         return LEVEL_MS if sign.is_of_link or sign.is_of_supply else HABIT_MS
-    vague = sign.is_of_link and sign.alert is not None and sign.alert.rule in VAGUE
-    return HABIT_MS if vague else SETTLE_MS
+    return HABIT_MS if sign.is_vague else SETTLE_MS

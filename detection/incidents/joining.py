@@ -13,8 +13,6 @@ BEFORE_MS = 15 * 60_000  # a related alert may come so long before the outage th
 REOPEN_MS = 10 * 60_000  # an outage so soon after the last one belongs to it: two bins
 AROUND_MS = 60 * 60_000  # alerts about one link this near to each other are about one trouble
 AFTERMATH_MS = 90 * 60_000  # rooms, fridges and batteries recover for so long after a power cut
-# What a link shows under many causes.
-VAGUE = ("limits", "shift", "loss", "slow-trips", "congestion")
 LEADING: tuple[Cause, ...] = ("power", "rain-fade", "radio", "blocked")
 COLD = "cold-chain"
 
@@ -57,10 +55,7 @@ def failed_with(sign: Sign, incident: Incident, signs: Sequence[Sign], world: Wo
     uplink = sign.outage.uplink if sign.outage else 0
     if key not in world.groups.keys_of(sign.site, uplink):
         return False
-    return any(
-        abs(other.onset_ms - sign.onset_ms) <= reach_ms(other.error_ms + sign.error_ms)
-        for other in signs
-    )
+    return any(_began_with(sign, other) for other in signs)
 
 
 def is_silence(sign: Sign) -> bool:
@@ -107,9 +102,7 @@ def _shows_group(sign: Sign, incident: Incident, signs: Sequence[Sign]) -> bool:
 
     signs: of the same site.
     """
-    if not sign.is_of_link or incident.family == "facility" or sign.cause in LEADING:
-        return False
-    if sign.alert is None or sign.alert.rule not in VAGUE:
+    if not sign.is_vague or incident.family == "facility" or sign.cause in LEADING:
         return False
     return any(
         other.family
@@ -126,8 +119,11 @@ def _is_glimpse(sign: Sign, incident: Incident, signs: Sequence[Sign], world: Wo
         return False
     if not is_silence(sign) or incident.key not in world.groups.of_site.get(sign.site, ()):
         return False
-    reach = reach_ms(sign.error_ms)
-    return any(abs(other.onset_ms - sign.onset_ms) <= reach + other.error_ms for other in signs)
+    return any(_began_with(sign, other) for other in signs)
+
+
+def _began_with(sign: Sign, other: Sign) -> bool:
+    return abs(sign.onset_ms - other.onset_ms) <= reach_ms(sign.error_ms + other.error_ms)
 
 
 def _alert_of_site(sign: Sign, signs: Sequence[Sign], world: World) -> bool:
@@ -207,8 +203,7 @@ def _continues(sign: Sign, other: Sign) -> bool:
         return False
     if other.outage.scope == "device":
         inside = set(other.devices) <= set(sign.devices)
-        near = abs(sign.onset_ms - other.onset_ms) <= reach_ms(sign.error_ms + other.error_ms)
-        return inside and near
+        return inside and _began_with(sign, other)
     return other.outage.uplink == sign.outage.uplink
 
 

@@ -24,6 +24,9 @@ HABITS = ("shift", "noise", "drift")
 # Rules that need a while before they are sure.
 GRADUAL = (*HABITS, "loss", "international-slow", "congestion", "slow-trips", "route-change")
 
+# What a link shows under many causes.
+VAGUE = ("limits", "shift", "loss", "slow-trips", "congestion")
+
 SUPPLY = ("mains_", "frequency_", "current_")  # how the names of such metrics begin
 
 # Causes whose alerts at several sites may have one origin. The others are each site's own.
@@ -78,6 +81,11 @@ class Sign:
         """An alert about the link of its site, not about silence."""
         known = self.alert
         return known is not None and known.nature == "connectivity" and known.rule != "silence"
+
+    @property
+    def is_vague(self) -> bool:
+        """An alert about the link of its site that may have many causes."""
+        return self.is_of_link and self.alert is not None and self.alert.rule in VAGUE
 
     @property
     def is_of_supply(self) -> bool:

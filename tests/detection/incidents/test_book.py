@@ -68,20 +68,21 @@ def test_batteries_that_are_empty_after_a_power_cut_are_part_of_it() -> None:
     }
 
 
-def test_a_battery_that_ran_empty_in_an_outage_is_part_of_it() -> None:
-    """The probe kept it; that the mains were lost is known a little later."""
+@pytest.mark.parametrize(
+    ("device", "onset", "until", "fact"),
+    [
+        ("probe-s00", 80, 150, {"metric": "ups_pct", "rule": "limits"}),
+        ("env0-s00", 115, 125, {"metric": "mains_on", "rule": "mains-off"}),
+    ],
+)
+def test_what_was_kept_of_a_power_cut_hangs_below_it(
+    device: str, onset: float, until: float, fact: dict[str, str]
+) -> None:
+    """The probe kept that its battery ran empty; a meter keeps its last rounds only, and tells the
+    last five minutes of two hours without mains. That they were lost is known a little later."""
     play = Play(registry(country()))
     play.outage("s00", 0, 120, evidence=BLACKOUT)
-    play.alert("probe-s00", 120.5, 150, onset=80, metric="ups_pct", rule="limits")
-    play.until(300)
-    assert [(c.sites, c.cause) for c in play.latest().values()] == [(("s00",), "power")]
-
-
-def test_what_a_meter_says_of_the_end_of_a_power_cut_hangs_below_it() -> None:
-    """It keeps its last rounds only: of two hours without mains it tells the last five minutes."""
-    play = Play(registry(country()))
-    play.outage("s00", 0, 120, evidence=BLACKOUT)
-    play.alert("env0-s00", 120.5, 125, onset=115, metric="mains_on", rule="mains-off")
+    play.alert(device, 120.5, until, onset=onset, **fact)
     play.until(300)
     assert [(c.sites, c.cause) for c in play.latest().values()] == [(("s00",), "power")]
 
