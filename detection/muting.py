@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from detection.alerts import AlertChange
+from detection.findings import PLATFORM
 from devices.registry import Device, Site
 
 Reason = Literal["not-public", "backfilled", "maintenance", "silenced", "part-of-incident"]
@@ -61,13 +62,14 @@ def may_notify(
 
     scopes: where the alert is, see `scopes_of`. Of what is more than information its incident
     tells, which is opened once it is known what failed with it: forty sites behind one cut cable
-    are one message. A pure function: asked again with the same arguments, it answers the same.
+    are one message. No window is about what govsense says of itself. A pure function: asked again
+    with the same arguments, it answers the same.
     """
     if change.state not in ("firing", "resolved"):
         return "not-public"
     if change.backfilled:
         return "backfilled"
-    around = {*scopes, Reach("rule", change.rule)}
+    around = set() if change.device == PLATFORM else {*scopes, Reach("rule", change.rule)}
     open_now = {w.kind for w in windows if w.start_ms <= now_ms < w.end_ms and w.scope in around}
     if "maintenance" in open_now:
         return "maintenance"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from detection.alerts import AlertBook, AlertChange
-from detection.muting import Reach, Reason, Window, may_notify, scopes_of
+from detection.findings import PLATFORM
+from detection.muting import COUNTRY, Reach, Reason, Window, may_notify, scopes_of
 from tests.detection.test_alerts import finding, site_of
 from tests.path.platform import one_office
 
@@ -37,7 +38,7 @@ def window(kind: str, scope: Reach) -> Window:
         (Reach("province", "LA-VT"), False),
         (Reach("provider", "LTC"), True),
         (Reach("feeder", ""), False),
-        (Reach("country", ""), True),
+        (COUNTRY, True),
     ],
 )
 def test_a_window_mutes_what_lies_in_its_scope(scope: Reach, inside: bool) -> None:
@@ -52,6 +53,15 @@ def test_a_window_holds_from_its_start_to_before_its_end() -> None:
     times = (NOON - 1, NOON, NOON + 59_999, NOON + 60_000)
     said = [may_notify(fired(), windows, now, scopes=SCOPES) for now in times]
     assert said == ["part-of-incident", "silenced", "silenced", "part-of-incident"]
+
+
+@pytest.mark.parametrize("scope", [COUNTRY, Reach("rule", "limits")])
+def test_no_window_is_about_what_govsense_says_of_itself(scope: Reach) -> None:
+    """Neither one of the whole country nor one of its rule."""
+    said = may_notify(
+        fired()._replace(device=PLATFORM), [window("silence", scope)], NOON, scopes={COUNTRY}
+    )
+    assert said == "part-of-incident"
 
 
 @pytest.mark.parametrize(
