@@ -15,7 +15,7 @@ from detection.rules_shift import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, re
 from detection.shift_steps import Busy, ShiftSteps, Turn
 from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics
-from detection.statistics_limit import ChannelLimits
+from detection.statistics_limit import SUDDEN, ChannelLimits
 from detection.statistics_rows import FAST, LEVEL, SHORT, SPREAD, Look, Scored
 from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
@@ -94,9 +94,10 @@ class Shift:
         which = which[np.logical_or.reduce(over, axis=0) | (opened[which] != CLOSED)]
         if not len(which):
             return None
-        rows, row, scored = some_of(rows, which), wave.row[which], look.scored(which)
-        limit = self._limits.limit(rows, row, scored.unit)
-        beyond = (scored.over > np.maximum(limit, rows["bar"])) & self._is_worse(row, rows, scored)
+        rows, wave, scored = some_of(rows, which), wave.take(which), look.scored(which)
+        limit = self._limits.limit(rows, wave, scored.unit)
+        worse = self._is_worse(wave.row, rows, scored)
+        beyond = (scored.over > np.maximum(limit, rows["bar"])) & worse
         beyond &= ~alone[which][:, None]
         some = (beyond.any(axis=1) | (opened[which] != CLOSED)).nonzero()[0]
         if not len(some):
@@ -134,6 +135,7 @@ class Shift:
         self, places: NDArray[np.intp], wave: Wave, rows: Rows, busy: Busy
     ) -> Iterator[Step]:
         scored, beyond = busy.scored, busy.beyond
+        beyond[:, SUDDEN] &= (rows["noise"]["phase"] != FIRING)[:, None]
         closed = (rows["shift"]["phase"] == CLOSED) & (rows["noise"]["phase"] == CLOSED)
         side = np.where(scored.stat > rows["high"], 1, -1).astype(np.int8)
         rows["side"] = np.where(closed[:, None], 0, rows["side"])
@@ -204,6 +206,7 @@ def _settle(rows: Rows, busy: Busy, turns: dict[str, Turn], wave: Wave) -> None:
     value does not blind the detector.
     """
     limit = np.where(np.isfinite(busy.limit), busy.limit, 0)
+    limit[:, SUDDEN] *= (rows["noise"]["phase"] != FIRING)[:, None]
     for name, turn in turns.items():
         of = slice(NOISE, NOISE + 1) if name == "noise" else slice(NOISE)
         ended = (turn.steps == CLEAR)[:, None]

@@ -163,6 +163,9 @@ class Statistics:
         if np.count_nonzero(restless):
             weight[restless] *= RESTLESS_SHARE
             share[:, restless] *= RESTLESS_SHARE
+        lasted = rows["restless"]
+        lasted += np.where(restless, dt, -dt)
+        np.maximum(lasted, 0, out=lasted)
         change = np.empty((TIME, len(n)))
         np.subtract(look.tame + look.season, look.blend, out=change[MEAN])
         np.subtract(look.moves, cell[JUMPS:TIME], out=change[JUMPS:])

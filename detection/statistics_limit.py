@@ -11,6 +11,7 @@ from detection.rules_shift import JUMP, NOISE, RECORD, SPIKE, STEP, ShiftRules
 from detection.seasons import HOUR_MS
 from detection.statistics_rows import HIGH, LEVELS, LOW, N
 from detection.waves import Wave
+from devices.kinds import METRICS, Metric
 
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 FIRST_NOISE = 2.0  # times the caution with noise in youth, when its size counts in full
@@ -20,6 +21,12 @@ SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
 OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
 ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
+LASTING_FROM_S, LASTING_TO_S = 1800, 10_800  # noise that lasts so long need ...
+LASTING_SHARE = 0.25  # ... in the end leave its range by this share as far
+REACHED = (
+    6.5  # what the noise statistic comes to in noise without end: no reading counts more than 8
+)
+ABSURD_SHARE = 0.5  # the same of a spike to what the metric is hardly ever anywhere
 MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
 
 
@@ -30,17 +37,27 @@ class ChannelLimits:
         self._rules = rules
         self._tau, self._least = rules.tau.T.copy(), rules.least.T.copy()
         self._off = np.where(np.isinf(self._least), np.inf, 0.0)
+        self._at_least = self._tau.copy()
+        self._at_least[NOISE] *= LASTING_SHARE
+        self._plausible = np.array([_plausible(metric) for metric in METRICS]).T
 
-    def limit(
-        self, rows: Rows, row: NDArray[np.intp], unit: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def limit(self, rows: Rows, wave: Wave, unit: NDArray[np.float64]) -> NDArray[np.float64]:
         """float64[n, channels], as unit, which is what a channel counts in.
 
-        rows: n series, as `Statistics.score` left them. row: of their metrics.
+        rows: the series of n readings, as `Statistics.score` left them.
         """
-        rules = self._rules
+        rules, row = self._rules, wave.row
         tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
+        tau[:, SPIKE] *= np.where(self._was_absurd(wave), ABSURD_SHARE, 1)
+        tau[:, NOISE] *= _share_of_noise(rows["restless"])
         return _limit(rows, tau, least, unit, rules.side[row] > 0, rules.spike_side[row])
+
+    def _was_absurd(self, wave: Wave) -> NDArray[np.bool_]:
+        """bool[n]: the reading before was, which a spike is about, and this one is not."""
+        low, high = self._plausible[:, wave.row]
+        is_usual = (wave.value >= low) & (wave.value <= high)
+        absurd: NDArray[np.bool_] = is_usual & ((wave.before < low) | (wave.before > high))
+        return absurd
 
     def sure(
         self,
@@ -58,9 +75,21 @@ class ChannelLimits:
         low, high, least = past[LOW], past[HIGH], self._off.take(row, axis=1)
         least[SUDDEN] += OUTLIER - np.minimum(high[SUDDEN], -low[SUDDEN])
         width = high[RECORD:] - low[RECORD:]
-        least[RECORD:] += self._tau.take(row, axis=1)[RECORD:] * width
+        least[RECORD:] += self._at_least.take(row, axis=1)[RECORD:] * width
         needed: NDArray[np.float64] = np.maximum(least, rows["bar"][which].T)
         return needed
+
+
+def _plausible(metric: Metric) -> tuple[float, float]:
+    low, high = metric.plausible_min, metric.plausible_max
+    return -np.inf if low is None else low, np.inf if high is None else high
+
+
+def _share_of_noise(lasted_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What lasts is no chance, and no more than the range of half an hour is asked of it."""
+    over = (lasted_s - LASTING_FROM_S) / (LASTING_TO_S - LASTING_FROM_S)
+    share: NDArray[np.float64] = 1 - (1 - LASTING_SHARE) * np.clip(over, 0, 1)
+    return share
 
 
 def _limit(
@@ -84,6 +113,9 @@ def _limit(
     heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
     tails[:, RARE] *= heavy[:, None]
     far: NDArray[np.float64] = tau * width * np.minimum(tails * tails, MOST_TAILS) * caution
+    grown = caution[:, NOISE] == 1
+    reached = np.where(grown, np.maximum(REACHED - high[:, NOISE], 0), np.inf)
+    far[:, NOISE] = np.minimum(far[:, NOISE], np.maximum(reached, LASTING_SHARE * far[:, NOISE]))
     least = least * rows["least"][:, None] / unit
     enough = _enough(least[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
     enough[~slower] = np.inf

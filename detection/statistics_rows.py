@@ -39,6 +39,7 @@ BLANK = np.zeros(
         ("caution", "f8", (N,)),  # multiplies tau, in youth
         ("least", "f8"),  # multiplies the least change, while the rhythm of a day is not known
         ("bar", "f8", (N,)),  # inf where a channel does not judge yet, else 0
+        ("restless", "f8"),  # seconds with more noise than ever, less those without since
         ("side", "i1", (N,)),  # which way each channel left its range, for the open episode
         ("centre", "f8"),  # slow mean of the value
         ("total", "f8"),  # of the residuals of this block, and how many

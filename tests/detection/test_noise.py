@@ -54,6 +54,17 @@ def test_six_times_the_noise_is_found_on_the_second_day() -> None:
     assert sum(map(bool, told)) >= 21
 
 
+def test_noise_that_lasts_is_found_below_what_half_an_hour_would_need() -> None:
+    """Outliers made the limits wide: half again the widest so far is no fault before two hours."""
+    feed = Feed("cold-chain", "ambient_c")
+    rng = np.random.default_rng(5)
+    outliers = rng.choice([0.0, 0.4, -0.4], 6 * DAY, p=[0.96, 0.02, 0.02])
+    assert steps(feed.say(24 + 0.1 * rng.standard_normal(6 * DAY) + outliers), "noise") == []
+    noise = 24 + 0.4 * rng.standard_normal(300)
+    assert steps(feed.say(noise[:60]), "noise") == []
+    assert steps(feed.say(noise[60:]), "noise") == ["firing"]
+
+
 def test_more_noise_is_found_in_a_restless_series() -> None:
     """Outliers make its limits wide, but seven times its noise is told all the same."""
     feed = Feed("cold-chain", "ambient_c")

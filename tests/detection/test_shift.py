@@ -96,6 +96,28 @@ def test_spikes_that_are_normal_to_one_side_hide_none_to_the_other(
     assert shifts(feed.say([wild, usual[0]])) == ["firing"]
 
 
+@pytest.mark.parametrize(("wild", "told"), [(300.0, ["firing"]), (700.0, [])])
+def test_a_spike_to_what_no_air_holds_needs_to_go_half_as_far(wild: float, told: list[str]) -> None:
+    """Visitors make single readings of 40 ppm more or less usual; less than outdoors is none."""
+    feed = Feed("environment", "co2_ppm", interval_s=300)
+    rng = np.random.default_rng(1)
+    for _ in range(72):
+        feed.say([*rng.normal(500, 8, 11), 500 + rng.choice([-40, 40])])
+    feed.say(rng.normal(500, 8, 30))
+    assert shifts(feed.say([wild, 500.0])) == told
+
+
+def test_spikes_within_noise_are_told_by_it_and_not_learned() -> None:
+    """Once a sensor is known to tremble none of its jumps is told, and the next spike is found."""
+    feed = Feed("water-quality", "conductivity_uscm", interval_s=120)
+    feed.say(noisy(225, 1.5, 3600))
+    trembling = feed.say(noisy(225, 12, 200, 2))
+    known = next(k for k, f in enumerate(trembling) if (f.rule, f.phase) == ("noise", "firing"))
+    assert "firing" not in shifts(trembling[known:])
+    feed.say(noisy(225, 1.5, 3600, 3))
+    assert shifts(feed.say([190.0, 225.0])) == ["firing"]
+
+
 def test_a_fault_that_ends_when_it_would_be_accepted_is_no_new_normal() -> None:
     """Good readings never make the level of a fault the usual one: no drift back follows."""
     feed = Feed("environment", "temperature_c", interval_s=60)
