@@ -16,6 +16,9 @@ from devices.kinds import METRICS
 GOOD = 2  # readings in a row that the last good one can have become
 MOST_MS = 300_000  # a change is judged over at most so long: nothing moves that fast for longer
 LEAST_MS = 60_000
+HABIT_N = 3  # jumps that were taken back within HABIT_MS of the one before are the sensor's noise:
+HABIT_MS = 7 * 86_400_000  # ... only one that goes ...
+HABIT_TIMES = 1.5  # ... so many times as far as the farthest of them is told
 ACCEPT_MS = 3_600_000  # what stays is taken as true after so long ...
 ACCEPT_UNIT_MS = 7 * 86_400_000  # ... but another unit stays until somebody sets it back
 CONVERSIONS = {  # by unit: what else devices send, as (unit, factor, offset)
@@ -54,6 +57,16 @@ class Jump:
     base_ms: int
     onset_ms: int
     good: int = 0
+    times: float = 1.0  # how far it went, in what is allowed
+
+
+@dataclass(slots=True)
+class Habit:
+    """Jumps of a series that were taken back. times: the farthest of them, in what is allowed."""
+
+    n: int
+    times: float
+    last_ms: int
 
 
 class Rates(SeriesEpisodes[Jump]):
@@ -62,6 +75,20 @@ class Rates(SeriesEpisodes[Jump]):
     def __init__(self) -> None:
         super().__init__(Jump)
         self.rules = read_rates()
+        self._habits: dict[int, Habit] = {}
+
+    def state(self) -> list[tuple[int, str, list[Any]]]:
+        """What is open, and habits by the name "habit"."""
+        habits = [
+            (series, "habit", [habit.n, habit.times, habit.last_ms])
+            for series, habit in self._habits.items()
+        ]
+        return super().state() + habits
+
+    def restore(self, state: list[tuple[int, str, list[Any]]]) -> None:
+        """Keep exactly these."""
+        super().restore([one for one in state if one[1] != "habit"])
+        self._habits = {series: Habit(*of) for series, name, of in state if name == "habit"}
 
     def read(self, told: Told, context: Context) -> Iterator[Step]:
         """A jump fires with its first reading; it is over when the value can be true again."""
@@ -73,16 +100,38 @@ class Rates(SeriesEpisodes[Jump]):
         if jump is not None:
             jump.good = jump.good + 1 if _is_back(jump, told, rule) else 0
             accept_ms = ACCEPT_UNIT_MS if jump.unit else ACCEPT_MS
-            if jump.good >= GOOD or told.at_ms - jump.onset_ms >= accept_ms:
+            taken_back = jump.good >= GOOD
+            if taken_back or told.at_ms - jump.onset_ms >= accept_ms:
                 del self.open[key]
+                if taken_back and jump.rule == "rate":
+                    self._learn(told, jump.times)
                 yield _step(jump, told, rule, "clear")
         elif _jumped(told, rule):
             unit = other_unit(METRICS[told.row].unit, told.before, told.value) or ""
             name = "counter" if rule.counter else "unit" if unit else "rate"
+            if name == "rate" and self._is_habit(told, rule):
+                return
             since_ms = told.at_ms - round(told.dt_ms)
-            jump = Jump(name, unit, told.before, since_ms, told.at_ms)
+            times = 1.0 if rule.counter else _times(told, rule)
+            jump = Jump(name, unit, told.before, since_ms, told.at_ms, 0, times)
             self.open[key] = jump
             yield _step(jump, told, rule, "firing")
+
+    def _is_habit(self, told: Told, rule: RateRule) -> bool:
+        habit = self._habits.get(told.series)
+        if habit is None or told.at_ms - habit.last_ms > HABIT_MS or habit.n < HABIT_N:
+            return False
+        if _times(told, rule) > HABIT_TIMES * habit.times:
+            return False
+        habit.last_ms = told.at_ms
+        return True
+
+    def _learn(self, told: Told, times: float) -> None:
+        habit = self._habits.get(told.series)
+        if habit is None or told.at_ms - habit.last_ms > HABIT_MS:
+            habit = self._habits[told.series] = Habit(0, times, told.at_ms)
+        habit.n, habit.last_ms = habit.n + 1, told.at_ms
+        habit.times = max(habit.times, times)
 
     def converted(self, series: int) -> bool:
         """Whether the values of that series are in another unit: no condition is judged by them."""
@@ -103,7 +152,11 @@ def _jumped(told: Told, rule: RateRule) -> bool:
         return told.value < told.before
     if told.gap or told.dt_ms <= 0:
         return False
-    return abs(told.value - told.before) > _allowed(rule, min(told.dt_ms, MOST_MS))
+    return _times(told, rule) > 1
+
+
+def _times(told: Told, rule: RateRule) -> float:
+    return abs(told.value - told.before) / _allowed(rule, min(told.dt_ms, MOST_MS))
 
 
 def _is_back(jump: Jump, told: Told, rule: RateRule) -> bool:

@@ -77,6 +77,27 @@ def test_ordinary_noise_never_jumps() -> None:
     assert fired(feed.say(noisy(25, 0.3, 3000))) == []
 
 
+def test_a_sensor_that_jumps_and_comes_back_is_told_three_times() -> None:
+    """Wrong echoes of a river that recur are a habit; one that goes twice as far is still told."""
+    feed = Feed("water-level", "level_m")
+    told = [len(fired(feed.say([5.0] * 30 + [5.3]))) for _ in range(8)]
+    assert told == [1, 1, 1, 0, 0, 0, 0, 0]
+    feed.say([5.0] * 30)
+    assert [f.rule for f in fired(feed.say([5.6]))] == ["rate"]
+    feed.say([5.0] * 30)
+    feed.pause(8 * 86400)
+    feed.say([5.0] * 30)
+    assert [f.rule for f in fired(feed.say([5.3]))] == ["rate"]
+
+
+def test_a_habit_hides_no_other_unit() -> None:
+    """A tank that jumps now and then and reports in centimetres at last."""
+    feed = Feed("water-level", "level_m")
+    for _ in range(4):
+        feed.say([0.1] * 30 + [9.5])
+    assert [f.rule for f in fired(feed.say([0.1] * 30 + [10.0]))] == ["unit"]
+
+
 def test_a_gap_hides_a_change() -> None:
     """After hours unheard another temperature is no jump."""
     feed = Feed("environment", "temperature_c")
