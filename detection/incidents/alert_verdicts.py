@@ -9,6 +9,7 @@ from typing import NamedTuple
 from detection.alerts import AlertChange
 from detection.incidents.causes import FADE_LONGEST_MS, Facts, Reason, Verdict
 from detection.incidents.changes import Cause
+from detection.incidents.groups import GroupType
 from detection.incidents.signs import Sign
 
 UNSURE: dict[Cause, float] = {
@@ -18,7 +19,8 @@ SURE = 0.8  # of the other causes: their rules name the cause
 # Of several causes in the alerts of one site, the one that brings the others about.
 STRONGEST: tuple[Cause, ...] = ("power", "blocked", "rain-fade", "radio")
 # What a full queue lengthens. The shortest round trip stays: it is the packet that found it empty.
-QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms", "http_total_ms")
+QUEUED = ("_rtt_p50_ms", "_rtt_p95_ms", "_jitter_ms", "dns_ms", "http_total_ms")
+OF_PROVIDER: tuple[GroupType, ...] = ("provider", "uplink", "link-provider")
 NEAR = ("gw_", "isp_", "nat_")  # what lies on the way within the country
 # The shortest round trip rose with the others: no queue does that.
 LONGER_WAY, SHORTEST = "route-change", "_rtt_min_ms"
@@ -69,10 +71,17 @@ def verdict_of_alerts(signs: Sequence[Sign], hints: Iterable[Hint]) -> Verdict:
 
 
 def verdict_of_group(
-    main: Sequence[Sign], signs: Sequence[Sign], hints: Mapping[str, Mapping[str, Hint]]
+    group: GroupType,
+    main: Sequence[Sign],
+    signs: Sequence[Sign],
+    hints: Mapping[str, Mapping[str, Hint]],
 ) -> Verdict:
     """The cause that alerts of one kind at the sites of a group speak for: what brought them
-    together, unless most of the sites, by all that they say (`signs`), speak for one other."""
+    together, unless most of the sites, by all that they say (`signs`), speak for one other.
+
+    What is slow or lossy within the country already is no trouble abroad: of a provider's sites
+    it is the provider.
+    """
     alerts = [sign for sign in main if sign.alert is not None]
     first = alerts[0]
     assert first.alert is not None
@@ -86,6 +95,10 @@ def verdict_of_group(
         if (own := [s for s in signs if s.site == site and _is_connectivity(s)])
     )
     cause, n = votes.most_common(1)[0]
+    suffering = {sign.site for sign in signs if _is_near(sign)}
+    if first.cause == "international" and cause == "unknown" and 2 * len(suffering) > len(sites):
+        cause = "provider" if group in OF_PROVIDER else "unknown"
+        return Verdict(cause, UNSURE[cause], (reason,))
     if cause in ("unknown", first.cause) or 2 * n <= len(sites):
         return Verdict(first.cause, SURE, (reason,))
     return Verdict(cause, UNSURE.get(cause, SURE), (reason,))
@@ -180,6 +193,11 @@ def _connectivity(alerts: Sequence[Sign], hints: Iterable[Hint]) -> Cause:
             return "provider"
         return "congestion" if queued else "unknown"
     return "dns" if causes == {"dns"} else "unknown"
+
+
+def _is_near(sign: Sign) -> bool:
+    """An alert on the way to what lies within the country."""
+    return sign.alert is not None and sign.alert.metric.startswith(NEAR)
 
 
 def _tells_waiting(sign: Sign) -> bool:

@@ -13,6 +13,7 @@ GLIMPSE_MS = 10 * 60_000  # a short silence may be all that a site shows of a gr
 SETTLE_MS = 60 * 60_000  # what comes late finds an incident that has been over for so long
 HABIT_MS = 3 * SETTLE_MS  # a room, or a lossy link, needs so long to be as before
 LEVEL_MS = 6 * SETTLE_MS + AFTERMATH_MS  # begun as aftermath, six hours to a new level
+TESTED = ("slow-link",)  # rules that hours pass for until the next test shows that it is over
 
 
 def is_straggler(sign: Sign, closed_ms: int, now_ms: int) -> bool:
@@ -35,6 +36,8 @@ def is_done(one: Incident, signs: Sequence[Sign], now_ms: int) -> bool:
 
 def _settle_ms(sign: Sign) -> int:
     """Another way, or another load once people have gone home, may stay."""
+    if sign.alert is not None and sign.alert.rule in TESTED:
+        return LEVEL_MS
     if sign.is_of_habits:
         return LEVEL_MS if sign.is_of_link or sign.is_of_supply else HABIT_MS
     return HABIT_MS if sign.is_vague else SETTLE_MS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from detection.incidents.grouping import Explanation, Grouping, Onset, clusters
+from detection.incidents.grouping import LEAST_SITES, Explanation, Grouping, Onset, clusters
 from detection.incidents.groups import LINKS, ORDER, PLACES, POWER, GroupType, Key
 from detection.incidents.incident import Incident, World, incident_id
 from detection.incidents.joining import is_older_trouble
@@ -69,7 +69,9 @@ class Gathering:
                     self._wait(near, now_ms)
                     continue
                 for found in grouping.explain(near, sites):
-                    self._take(found, topic, now_ms)
+                    left = self._left(found, near, grouping, sites)
+                    if left is not None:
+                        self._take(left, topic, now_ms)
 
     def _wait(self, onsets: Iterable[Onset], now_ms: int) -> None:
         """Everything heard from so far is silent: perhaps nobody can reach us. Look again soon."""
@@ -113,23 +115,51 @@ class Gathering:
             name = groups.link_type(site) if topic.family == "down" else topic.family
             return self._rates.per_day(name)
 
-        return Grouping(groups, rate, audible, pairs=topic.family == "down")
+        pairs = topic.family == "down"
+        return Grouping(groups, rate, audible, pairs=pairs, dark=self._shelf.dark())
+
+    def _left(
+        self,
+        found: Explanation,
+        near: Sequence[Onset],
+        grouping: Grouping,
+        sites: frozenset[str] | None,
+    ) -> Explanation | None:
+        """What an explanation says of the signs that no group has, where it can take none over.
+
+        Two providers may fail within minutes, at a site that has both.
+        """
+        signs = self._signs(found)
+        one = self._group_of(signs, found.key)
+        if one is None or one.key == found.key or self._takes_over(one, found.key, signs):
+            return found
+        grouped = {name for o in self._shelf.open.values() if o.key for name in o.signs}
+        free = set(found.signs) - grouped
+        others = frozenset(sign.site for sign in signs if sign.sign not in free)
+        rest = [onset for onset in near if onset.sign in free]
+        again = grouping.best(rest, sites, taken=others) if rest else None
+        return again if again is not None and again.key == found.key else None
 
     def _take(self, found: Explanation, topic: Topic, now_ms: int) -> None:
         """Make the incident of an explanation, or let one that exists grow."""
-        signs = [self._shelf.signs[name] for name in found.signs]
-        homes = {sign.incident for sign in signs}
-        old = [o for o in self._shelf.open.values() if o.incident in homes and o.key]
-        if old:
-            one = max(old, key=lambda o: (len(self._shelf.sites(o)), o.incident))
-            if one.key != found.key and not self._takes_over(one, found.key, signs):
-                return
-            one.key = found.key
-        else:
-            one = self._found(signs, topic, now_ms)
-            one.key = found.key
+        signs = self._signs(found)
+        one = self._group_of(signs, found.key) or self._found(signs, topic, now_ms)
+        one.key = found.key
         self._move(signs, one, now_ms)
         self._shelf.absorb(one, self.world, now_ms)
+
+    def _signs(self, found: Explanation) -> list[Sign]:
+        return [self._shelf.signs[name] for name in found.signs]
+
+    def _group_of(self, signs: Sequence[Sign], key: Key) -> Incident | None:
+        """The largest group that has some of the signs already, and may be that of a key."""
+        homes = {sign.incident for sign in signs}
+        old = [
+            o
+            for o in self._shelf.open.values()
+            if o.incident in homes and o.key and not self._is_apart(o, key, signs)
+        ]
+        return max(old, key=lambda o: (len(self._shelf.sites(o)), o.incident), default=None)
 
     def _found(self, signs: Sequence[Sign], topic: Topic, now_ms: int) -> Incident:
         """The incident of a new group: the first one that was told of a single site, or its own.
@@ -144,6 +174,7 @@ class Gathering:
             for o in self._shelf.open.values()
             if o.incident in homes
             and o.published
+            and o.key is None
             and not is_older_trouble(self._shelf.of(o), first.onset_ms)
         ]
         if not told:
@@ -159,27 +190,39 @@ class Gathering:
         told_alike = one.key is not None and scope(one.key) == scope(key)
         return before <= after and (told_alike or len(after) >= WIDER * len(before))
 
-    def _move(self, signs: Iterable[Sign], one: Incident, now_ms: int) -> None:
+    def _move(self, signs: Sequence[Sign], one: Incident, now_ms: int) -> None:
         """Move signs into an incident; what they leave is merged into it, but for old trouble.
 
-        A sign that a group explains which reaches further than this one stays there.
+        A sign that a group explains which reaches further than this one, or is apart from it,
+        stays there.
         """
         for sign in signs:
             before = self._shelf.open.get(sign.incident)
             if before is None:
                 self._shelf.assign(sign, one)
-            elif before is one or self._reaches_further(before, one):
+            elif before is one or self._stays(before, one, signs):
                 continue
             elif is_older_trouble(self._shelf.of(before), sign.onset_ms):
                 self._shelf.transfer(sign, one)
             else:
                 self._shelf.merge(before, one, now_ms)
 
-    def _reaches_further(self, other: Incident, one: Incident) -> bool:
-        """Whether another group has sites that are none of this one's."""
+    def _is_apart(self, other: Incident, key: Key, signs: Sequence[Sign]) -> bool:
+        """Whether a group was away for certain while others that fell silent with all the country
+        were still heard: it is no part of that."""
+        if key.type != "platform" or other.key is None or other.key == key:
+            return False
+        well_ms = max(sign.onset_ms for sign in signs)
+        before = {sign.site for sign in self._shelf.of(other) if sign.latest_ms < well_ms}
+        return len(before) >= LEAST_SITES
+
+    def _stays(self, other: Incident, one: Incident, signs: Sequence[Sign]) -> bool:
+        """Whether another group has sites that are none of this one's, or is apart from it."""
         assert one.key is not None
+        if other.key is None:
+            return False
         members = self.world.groups.members[one.key]
-        return other.key is not None and not self._shelf.sites(other) <= members
+        return not self._shelf.sites(other) <= members or self._is_apart(other, one.key, signs)
 
 
 def _onset(sign: Sign) -> Onset:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import comb, expm1
+from types import MappingProxyType
 from typing import NamedTuple
 
 from detection.incidents.groups import ORDER, WHOLE_COUNTRY, Groups, GroupType, Key
@@ -69,7 +70,8 @@ def tail(k: int, n: int, p: float) -> float:
 
 class Grouping:
     """Finds explanations. rate: failures per day of a site. audible: whether the failure of a site
-    at a time would be known by now. pairs: whether both of two sites are a pattern."""
+    at a time would be known by now. pairs: whether both of two sites are a pattern. dark: since
+    when, at the latest, sites cannot be reached; they cannot fail again."""
 
     def __init__(
         self,
@@ -78,8 +80,10 @@ class Grouping:
         audible: Callable[[str, int], bool],
         *,
         pairs: bool = True,
+        dark: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._groups = groups
+        self._dark = dark
         self._rate = rate
         self._audible = audible
         self._pairs = pairs
@@ -106,8 +110,7 @@ class Grouping:
     def may_be_platform(self, onsets: Sequence[Onset]) -> bool:
         """Whether all that could be known to have failed by now did, while too little is known."""
         failed = {onset.site for onset in onsets}
-        key = Key("platform", WHOLE_COUNTRY)
-        everyone = self._groups.members.get(key, frozenset())
+        everyone = self._members(Key("platform", WHOLE_COUNTRY), onsets) | failed
         start_ms = min(onset.at_ms for onset in onsets)
         heard = {s for s in everyone if s in failed or self._audible(s, start_ms)}
         return 2 * len(heard) < len(everyone) and self._nearly_all(failed, len(heard))
@@ -153,7 +156,7 @@ class Grouping:
         taken: frozenset[str],
     ) -> Explanation | None:
         failed = {onset.site for onset in members}
-        everyone = self._groups.members[key] - (taken - failed)
+        everyone = (self._members(key, members) - taken) | failed
         if sites is not None:
             everyone &= sites | failed
         start_ms = min(onset.at_ms for onset in members)
@@ -172,6 +175,12 @@ class Grouping:
         if expected >= FALSE_PER_MONTH:
             return None
         return Explanation(key, tuple(onset.sign for onset in members), x, n, expected)
+
+    def _members(self, key: Key, onsets: Sequence[Onset]) -> set[str]:
+        """The sites of a group that were not dark already when the last of these was well."""
+        well_ms = max(onset.at_ms for onset in onsets)
+        members = self._groups.members.get(key, frozenset())
+        return {site for site in members if self._dark.get(site, well_ms) >= well_ms}
 
     def _everything(self, failed: set[str], heard: set[str], everyone: int) -> bool:
         """Nearly all sites, of several provinces and providers: nothing else could do that.

@@ -155,7 +155,8 @@ def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdi
     """The cause by what is known now."""
     if incident.key is not None:
         if incident.family != "down":
-            return verdict_of_group(main_of(incident, signs), signs, world.hints)
+            main = main_of(incident, signs)
+            return verdict_of_group(incident.key.type, main, signs, world.hints)
         verdict = cause_of_group(incident.key.type, *_told(signs, world))
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
     outages = [sign.outage for sign in outages_of(signs) if sign.outage]

@@ -72,7 +72,8 @@ def hangs_below(sign: Sign, outage: Sign, world: World) -> bool:
     leads = sign.cause in LEADING or is_silence(sign)
     start_ms = outage.onset_ms - (BEFORE_MS if leads else reach_ms(outage.error_ms))
     end_ms = outage.ended_ms
-    if sign.onset_ms < start_ms or (end_ms is not None and sign.onset_ms > end_ms):
+    late_ms = reach_ms(outage.error_ms) if is_silence(sign) else 0
+    if sign.onset_ms < start_ms or (end_ms is not None and sign.onset_ms > end_ms + late_ms):
         return False
     return sign.alert.nature == "connectivity" or sign.cause == "power"
 
@@ -238,6 +239,10 @@ def _is_of_power(sign: Sign) -> bool:
 
 
 def _soon_after(sign: Sign, other: Sign) -> bool:
+    """Whether it began about when the other one ended, or while that lasts, and was not over long
+    before."""
+    if sign.ended_ms is not None and other.onset_ms - sign.ended_ms > REOPEN_MS:
+        return False
     ended_ms = other.ended_ms
     return ended_ms is None or -REOPEN_MS <= sign.onset_ms - ended_ms <= REOPEN_MS
 

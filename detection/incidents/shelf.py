@@ -78,6 +78,14 @@ class Shelf:
         """Where its signs are."""
         return {sign.site for sign in self.of(one)}
 
+    def dark(self) -> dict[str, int]:
+        """Since when, at the latest, sites as a whole cannot be reached."""
+        found: dict[str, int] = {}
+        for sign in self.signs.values():
+            if sign.outage and sign.outage.scope == "site" and sign.ended_ms is None:
+                found[sign.site] = min(sign.latest_ms, found.get(sign.site, sign.latest_ms))
+        return found
+
     def new(self, name: str, key: Key | None, sign: Sign, family: Family, now_ms: int) -> Incident:
         """An empty incident that is about what a sign is about."""
         self.open[name] = Incident(name, key, family, sign.topic, [], now_ms, None, None)

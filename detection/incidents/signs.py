@@ -9,6 +9,7 @@ from detection.alerts import AlertChange
 from detection.findings import PLATFORM
 from detection.incidents.alert_causes import cause_of_alert
 from detection.incidents.changes import Cause
+from detection.incidents.grouping import reach_ms
 from detection.outages import Evidence, Outage
 
 Family = Literal[
@@ -65,6 +66,12 @@ class Sign:
     alone: bool
     outage: Outage | None
     alert: AlertChange | None
+
+    @property
+    def latest_ms(self) -> int:
+        """When, at the latest, it began: by its onset, and by when it was known."""
+        latest_ms = self.onset_ms + reach_ms(2 * self.error_ms)
+        return min(latest_ms, self.outage.known_ms) if self.outage else latest_ms
 
     @property
     def is_of_habits(self) -> bool:

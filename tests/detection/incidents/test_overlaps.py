@@ -84,6 +84,85 @@ def test_a_group_is_not_merged_into_one_that_has_some_of_its_sites() -> None:
     }
 
 
+def test_two_providers_that_fail_within_minutes_are_two_groups() -> None:
+    """Two sites have both: they were dark with the first, and are again when the second fails."""
+    unitel = [site(f"u{i}", PROVINCES[i % 4], place=i // 4) for i in range(8)]
+    both = [site(f"b{i}", PROVINCES[i], second="LTC") for i in range(2)]
+    ltc = [site(f"l{i}", PROVINCES[i % 4], place=i // 4, provider="LTC") for i in range(11)]
+    others = [site(f"e{i}", PROVINCES[i % 4], provider="ETL") for i in range(9)]
+    play = Play(registry([*unitel, *both, *ltc, *others]))
+    for n, one in enumerate(unitel):
+        play.outage(one.site, n % 3 / 2, 60, evidence=CUT)
+    for one in both:
+        play.outage(one.site, 0.5, 9, evidence=CUT)
+        play.outage(one.site, 10.2, 40, evidence=CUT)
+    for n, one in enumerate(ltc):
+        play.outage(one.site, 10 + n % 3 / 2, 40, evidence=CUT)
+    play.until(200)
+    told = {c.scope: c.sites for c in play.latest().values()}
+    assert told == {
+        Scope("provider", "Unitel"): tuple(sorted(one.site for one in (*unitel, *both))),
+        Scope("provider", "LTC"): tuple(sorted(one.site for one in ltc)),
+    }
+
+
+def test_an_outage_that_was_over_long_before_is_another_incident() -> None:
+    """Forty minutes lie between the two of one site."""
+    play = Play(registry(country()))
+    play.outage("s00", 0, 8, evidence=CUT)
+    play.outage("s00", 48, 200, evidence=CUT)
+    play.until(300)
+    first, second = sorted(play.latest().values(), key=lambda c: c.started_ms)
+    assert second.started_ms == START_MS + 48 * 60_000
+    assert not any("Merged" in said for one in (first, second) for said in one.evidence)
+
+
+def test_what_is_dark_already_does_not_speak_for_its_neighbours() -> None:
+    """A provider is out when all others fall silent at once: that is the platform, besides it."""
+    providers = ("Unitel", "LTC", "ETL")
+    sites = [
+        site(f"s{i:02d}", PROVINCES[i % 4], place=i // 4 % 3, provider=providers[i // 12])
+        for i in range(36)
+    ]
+    play = Play(registry(sites))
+    for one in sites:
+        if one.uplinks[0].provider == "LTC":
+            play.outage(one.site, 0, 90, evidence=CUT)
+        else:
+            play.outage(one.site, 30, 36)
+    play.until(200)
+    told = {c.scope.type: len(c.sites) for c in play.latest().values()}
+    assert told == {"provider": 12, "platform": 24}
+
+
+@pytest.mark.parametrize(
+    ("providers", "cause"), [(("LTC",), "provider"), (("LTC", "ETL"), "unknown")]
+)
+def test_loss_within_the_country_is_no_trouble_abroad(
+    providers: tuple[str, ...], cause: str
+) -> None:
+    """What is lost on the way abroad too is what brings the sites together."""
+    sites = [site(f"f{i}", provider=providers[i % len(providers)], place=i // 4) for i in range(6)]
+    sites += [site(f"o{i}", PROVINCES[i % 4], place=i // 4) for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(6):
+        for metric in ("int_loss_pct", "nat_loss_pct", "isp_loss_pct"):
+            play.alert(f"probe-f{i}", 5, 100, nature="connectivity", metric=metric)
+    play.until(60)
+    (group,) = play.latest().values()
+    assert (len(group.sites), group.cause) == (6, cause)
+
+
+def test_a_silence_that_begins_as_its_outage_ends_is_part_of_it() -> None:
+    """A broker that stopped for three minutes: a device is missed until it has come back too."""
+    play = Play(registry(country()))
+    play.outage("s00", 0, 3, evidence=CUT)
+    silence = {"rule": "silence", "metric": "", "nature": "connectivity"}
+    play.alert("env0-s00", 5, 5.2, onset=3.5, **silence)
+    play.until(120)
+    assert len(play.latest()) == 1
+
+
 def test_what_a_provider_leaves_of_a_feeder_is_still_the_feeder() -> None:
     """Three sites on a feeder, one of a provider that fails in the same minute: the two others
     are all that the feeder has left."""
@@ -187,6 +266,24 @@ def test_a_link_that_suffers_beyond_its_group_is_told_then() -> None:
     (group, own) = sorted(play.latest().values(), key=lambda c: c.started_ms)
     assert (group.state, group.ended_ms) == ("resolved", START_MS + 160 * 60_000)
     assert (own.sites, own.state) == (("f2",), "open")
+
+
+def test_a_slow_backup_is_part_of_the_outage_until_the_next_test() -> None:
+    """Speed is tested every few hours: that the old line is back is known long after it is."""
+    sites = [site(f"s{i}", PROVINCES[i % 4], place=i // 4, provider="Unitel") for i in range(8)]
+    sites += [site("two", provider="Unitel", second="LTC")]
+    sites += [site(f"o{i}", PROVINCES[i % 4], provider="LTC") for i in range(9)]
+    play = Play(registry(sites))
+    for i in range(8):
+        play.outage(f"s{i}", i % 3 / 2, 120, evidence=CUT)
+    play.outage("two", 1, 120, scope="uplink", uplink=1)
+    play.alert(
+        "probe-two", 100, 430, nature="connectivity", rule="slow-link", metric="up_mbps", onset=30
+    )
+    play.until(600)
+    (group,) = play.latest().values()
+    assert (group.scope, group.state) == (Scope("provider", "Unitel"), "resolved")
+    assert group.ended_ms == START_MS + 120 * 60_000
 
 
 def test_a_link_in_trouble_for_hours_is_not_the_outage_of_its_provider() -> None:
