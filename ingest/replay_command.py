@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 
 from devices.registry import RegistryError
@@ -17,6 +20,11 @@ from ingest.replay_files import write_alerts, write_bins, write_incidents
 from runtime.settings import Settings
 
 TELL_EVERY_S = 5.0
+INPUTS = {"capture": "CAPTURE", "sites": "--sites", "devices": "--devices"}
+OUTPUTS = {
+    name: "--" + name.replace("_", "-")
+    for name in ("alerts", "incidents", "bins", "bins_without_backfill")
+}
 
 EPILOG = """examples:
   govsense capture --out C.jsonl --seconds 3600
@@ -51,8 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """0 when done; 1 where a file cannot be read or written, with nothing written before."""
+    """0 when done; 2 where an output would overwrite another file of the call; 1 where a file
+    cannot be read or written. Nothing is written before all is read.
+    """
     try:
+        if shared := list(_shared(args)):
+            print("\n".join(f"govsense replay: {one}" for one in shared), file=sys.stderr)
+            return 2
         registry = read_registry([args.sites, args.devices])
         replay = Replay(registry, without_late=args.bins_without_backfill is not None)
         _play(replay, args.capture, args.until)
@@ -69,6 +82,24 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 1
     print(json.dumps(replay.summary()))
     return 0
+
+
+def _shared(args: argparse.Namespace) -> Iterator[str]:
+    """What is wrong with each output that is a file of the capture, the registry or another one."""
+    named = [(name, getattr(args, name)) for name in (*INPUTS, *OUTPUTS) if getattr(args, name)]
+    for (first, file), (second, other) in combinations(named, 2):
+        if second in OUTPUTS and _is_same(file, other):
+            yield (
+                f"{OUTPUTS[second]} {other}: the same file as"
+                f" {(INPUTS | OUTPUTS)[first]} {file}; allowed: a file of its own"
+            )
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    """Whether two names lead to one file, be it there or not; nothing is lost in a device."""
+    if file.exists() and other.exists():
+        return file.is_file() and file.samefile(other)
+    return os.path.realpath(file) == os.path.realpath(other)
 
 
 def _play(replay: Replay, capture: Path, until_ms: int | None) -> None:

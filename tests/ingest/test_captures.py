@@ -37,9 +37,14 @@ class Desk:
         d = self.directory
         files = ["--alerts", d / f"A{name}.jsonl", "--incidents", d / f"I{name}.jsonl"]
         files += ["--bins", d / f"B{name}.csv"]
+        return self.run("C.jsonl", *map(str, files), *more)
+
+    def run(self, capture: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """Run the command over a capture with these arguments besides the registry."""
+        d = self.directory
         registry = ["--sites", d / "sites.csv", "--devices", d / "devices.csv"]
-        call = [sys.executable, "-m", "runtime", "replay", d / "C.jsonl", *registry, *files]
-        return subprocess.run([*map(str, call), *more], capture_output=True, text=True, check=False)
+        call = [sys.executable, "-m", "runtime", "replay", d / capture, *registry, *more]
+        return subprocess.run(list(map(str, call)), capture_output=True, text=True, check=False)
 
     def outputs(self, name: str = "1") -> list[bytes]:
         """The contents of the three files."""
@@ -137,6 +142,38 @@ def test_a_bad_line_is_named_and_nothing_is_written(desk: Desk, text: bytes, sai
     assert done.returncode == 1
     assert said in done.stderr
     assert not (desk.directory / "A1.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "owner"),
+    [
+        ("--alerts", "C.jsonl", "CAPTURE"),
+        ("--incidents", "link", "CAPTURE"),
+        ("--bins", "sites.csv", "--sites"),
+        ("--bins-without-backfill", "devices.csv", "--devices"),
+        ("--alerts", "here/C.jsonl", "CAPTURE"),
+        ("--bins", "here/new", "--incidents"),
+    ],
+)
+def test_an_output_overwrites_no_other_file_of_the_call(
+    desk: Desk, option: str, file: str, owner: str
+) -> None:
+    """By whatever name: both are said, and every file is as it was."""
+    d = desk.directory
+    (d / "link").symlink_to(desk.write(minutes(0, 2)))
+    (d / "here").symlink_to(d, target_is_directory=True)
+    before = {one.name: one.read_bytes() for one in d.iterdir() if one.is_file()}
+    others = () if option == "--incidents" else ("--incidents", str(d / "new"))
+    done = desk.run("C.jsonl", option, str(d / file), *others)
+    assert done.returncode == 2
+    assert f"{option} {d / file}: the same file as {owner} {d}" in done.stderr
+    assert {one.name: one.read_bytes() for one in d.iterdir() if one.is_file()} == before
+
+
+def test_outputs_that_nobody_wants_may_go_to_one_device(desk: Desk) -> None:
+    """There is nothing that one could overwrite of another."""
+    desk.write(minutes(0, 2))
+    summary(desk.run("C.jsonl", "--alerts", "/dev/null", "--bins", "/dev/null"))
 
 
 def test_time_does_not_run_backwards(desk: Desk) -> None:
