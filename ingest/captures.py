@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -17,7 +18,9 @@ SHOWN = 60  # characters of a bad line in an error
 
 
 class CaptureError(ValueError):
-    """A line of a capture cannot be read; the text names file, line, what is there, what may be."""
+    """A capture or a line of it cannot be read; the text names file, line, what is there, what may
+    be.
+    """
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -46,10 +49,10 @@ def read_capture(file: Path) -> Iterator[Record]:
 
     Receive times never run backwards: where one is earlier than that of a line before, the clock
     of the recording machine was set back, and the message counts as received with that line.
-    Empty lines are skipped. Raises CaptureError, and OSError where there is no such file.
+    Empty lines are skipped. Raises CaptureError.
     """
     position = latest_ms = 0
-    with file.open("rb") as lines:
+    with _opened(file) as lines:
         for number, text in enumerate(lines, 1):
             if not text.strip():
                 continue
@@ -58,6 +61,15 @@ def read_capture(file: Path) -> Iterator[Record]:
             payload = _payload(file, number, said)
             yield Record(position, latest_ms, said.topic, payload, said.retained)
             position += 1
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as exc:
+        raise CaptureError(
+            f"{file}: cannot be read: {exc.strerror}; allowed: a file that `govsense capture` wrote"
+        ) from exc
 
 
 def _read(file: Path, number: int, text: bytes) -> _Line:

@@ -14,12 +14,15 @@ from pathlib import Path
 
 from devices.registry import RegistryError
 from devices.registry_files import read_registry
-from ingest.captures import CaptureError, read_capture
+from ingest.captures import EARLIEST_MS, LATEST_MS, CaptureError, read_capture
+from ingest.judge import TICK_MS
 from ingest.replay import Replay
 from ingest.replay_files import write_alerts, write_bins, write_incidents
+from runtime.arguments import whole_number
 from runtime.settings import Settings
 
 TELL_EVERY_S = 5.0
+TIMES = f"milliseconds since 1970 UTC, {EARLIEST_MS} to {LATEST_MS}"
 INPUTS = {"capture": "CAPTURE", "sites": "--sites", "devices": "--devices"}
 OUTPUTS = {
     name: "--" + name.replace("_", "-")
@@ -53,7 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write bins as they would be if nothing late had come, CSV",
     )
     parser.add_argument(
-        "--until", type=int, metavar="MS", help="let time pass until then after the last message"
+        "--until",
+        type=whole_number(EARLIEST_MS, LATEST_MS, TIMES),
+        metavar="MS",
+        help="let time pass until then after the last message",
     )
     parser.epilog = EPILOG
 
@@ -103,11 +109,18 @@ def _is_same(file: Path, other: Path) -> bool:
 
 
 def _play(replay: Replay, capture: Path, until_ms: int | None) -> None:
-    told = time.monotonic()
+    told, now_ms = time.monotonic(), 0
     for now_ms in replay.run(read_capture(capture)):
         if time.monotonic() - told >= TELL_EVERY_S:
             told = time.monotonic()
             at = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
             print(f"{at} UTC: {replay.counts['messages']:,} messages", file=sys.stderr)
-    if until_ms is not None:
-        replay.pass_time(until_ms)
+    if until_ms is None:
+        return
+    if until_ms <= now_ms - TICK_MS:
+        print(
+            f"govsense replay: --until {until_ms} is before the last message, which came in the"
+            f" {TICK_MS // 1000} s before {now_ms}: all messages count, no time passes after them",
+            file=sys.stderr,
+        )
+    replay.pass_time(until_ms)

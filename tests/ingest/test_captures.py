@@ -170,6 +170,35 @@ def test_an_output_overwrites_no_other_file_of_the_call(
     assert {one.name: one.read_bytes() for one in d.iterdir() if one.is_file()} == before
 
 
+@pytest.mark.parametrize("name", ["nothing.jsonl", "."])
+def test_a_capture_that_cannot_be_read_is_named(desk: Desk, name: str) -> None:
+    """What was asked for, what is wrong with it, and what may be there."""
+    done = desk.run(name)
+    assert done.returncode == 1
+    assert f"{desk.directory / name}: cannot be read: " in done.stderr
+    assert "; allowed: a file that `govsense capture` wrote" in done.stderr
+
+
+def test_a_time_that_is_not_in_milliseconds_is_refused(desk: Desk) -> None:
+    """Seconds would be a time before every message."""
+    desk.write(minutes(0, 2))
+    done = desk.run("C.jsonl", "--until", str(T0_MS // 1000))
+    assert done.returncode == 2
+    assert f"'{T0_MS // 1000}' is not milliseconds since 1970 UTC" in done.stderr
+
+
+@pytest.mark.parametrize(("minute", "warns"), [(-60, True), (5, True), (10, False)])
+def test_time_that_ends_before_the_last_message_is_said(
+    desk: Desk, minute: int, warns: bool
+) -> None:
+    """Every message counts all the same."""
+    desk.write(minutes(0, 10))
+    until_ms = T0_MS + minute * 60_000
+    done = desk.run("C.jsonl", "--until", str(until_ms))
+    assert summary(done)["messages"] == 10
+    assert (f"--until {until_ms} is before the last message" in done.stderr) == warns
+
+
 def test_outputs_that_nobody_wants_may_go_to_one_device(desk: Desk) -> None:
     """There is nothing that one could overwrite of another."""
     desk.write(minutes(0, 2))
