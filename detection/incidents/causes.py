@@ -116,8 +116,8 @@ def _restarts(case: Case) -> Verdict | None:
 def _flapping(case: Case) -> Verdict | None:
     if not case.outage.flapping and case.outage.evidence.transitions < OFTEN:
         return None
-    n = case.outage.evidence.transitions
-    return Verdict("flapping", 0.85, (Reason("flapping", {"n": n}),))
+    times = case.outage.evidence.transitions // 2  # it came, and it went
+    return Verdict("flapping", 0.85, (Reason("flapping", {"n": times}),))
 
 
 def _blocked(case: Case) -> Verdict | None:

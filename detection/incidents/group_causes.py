@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from typing import Literal, TypeVar
 
 from detection.incidents.causes import Case, Reason, Tier, Verdict, broken_tier, cause_of_outage
 from detection.incidents.changes import Cause
 from detection.incidents.groups import GROUND, POWER, GroupType
 
 Vote = Literal["power", "isp", "nat", "network", "rain-fade", "radio", "blocked", "fine"]
+
+Told = TypeVar("Told")
 
 NETWORK: dict[GroupType, Cause] = {
     "provider": "provider",
@@ -50,7 +53,7 @@ VOTE_OF_TIER: dict[Tier, Vote] = {"isp": "isp", "nat": "nat", "int": "fine", "no
 NETWORK_VOTES: tuple[Vote, ...] = ("isp", "nat", "network")
 
 
-def cause_of_group(group: GroupType, cases: Sequence[Case], mains: int) -> Verdict:
+def cause_of_group(group: GroupType, cases: Sequence[Case], mains: Collection[str]) -> Verdict:
     """The one cause behind the outages of a group; mains: sites of it that say power is off."""
     if group == "platform":
         return _platform(cases)
@@ -68,12 +71,11 @@ def cause_of_group(group: GroupType, cases: Sequence[Case], mains: int) -> Verdi
     return _named(winner, group, confidence, Reason(f"members-{winner}", {"n": n, "known": known}))
 
 
-def votes_of(cases: Sequence[Case], mains: int) -> Counter[Vote]:
-    """How many members' evidence says what."""
-    votes: Counter[Vote] = Counter(vote for vote in (_vote(case) for case in cases) if vote)
-    if mains:
-        votes["power"] += mains
-    return votes
+def votes_of(cases: Sequence[Case], mains: Collection[str]) -> Counter[Vote]:
+    """How many sites' evidence says what. mains: sites with alerts that say power is off."""
+    votes = ((case.outage.site, _vote(case)) for case in cases)
+    power: list[tuple[str, Vote]] = [(site, "power") for site in mains]
+    return _by_site(chain(votes, power))
 
 
 def winner_of(votes: Counter[Vote]) -> Vote | None:
@@ -121,15 +123,25 @@ def _named(vote: Vote, group: GroupType, confidence: float, reason: Reason) -> V
 
 def _platform(cases: Sequence[Case]) -> Verdict:
     """Rounds that went well meanwhile prove that the network was fine and we were not."""
-    tiers = [broken_tier(case) for case in cases]
-    measured = [tier for tier in tiers if tier is not None]
-    fine = [tier for tier in measured if tier == "none"]
-    if len(measured) >= 2 and 2 * len(fine) < len(measured):
-        n = len(measured) - len(fine)
-        reason = Reason("members-network", {"n": n, "known": len(measured)})
+    tiers = _by_site((case.outage.site, broken_tier(case)) for case in cases)
+    known, fine = tiers.total(), tiers["none"]
+    if known >= 2 and 2 * fine < known:
+        reason = Reason("members-network", {"n": known - fine, "known": known})
         return Verdict("backbone", 0.6, (reason,))
-    reason = Reason("members-fine", {"n": len(fine), "known": len(measured)})
+    reason = Reason("members-fine", {"n": fine, "known": known})
     return Verdict("platform", 0.95 if fine else 0.8, (reason,) if fine else ())
+
+
+def _by_site(told: Iterable[tuple[str, Told | None]]) -> Counter[Told]:
+    """How many sites tell what; None tells nothing.
+
+    Of a site that told several things the one that it told most often counts, the first of equals.
+    """
+    of_site: dict[str, Counter[Told]] = {}
+    for site, what in told:
+        if what is not None:
+            of_site.setdefault(site, Counter())[what] += 1
+    return Counter(counts.most_common(1)[0][0] for counts in of_site.values())
 
 
 def _before_backfill(group: GroupType) -> Verdict:

@@ -176,13 +176,12 @@ def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tu
     return FITTING.get(winner, ()) if winner else ()
 
 
-def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], int]:
-    """What the members of a group tell: their outages, and how many say by alerts alone that
-    they have no mains power."""
-    outages = outages_of(signs)
-    dark = {sign.site for sign in outages if sign.outage and sign.outage.evidence.mains_lost}
+def _told(signs: Sequence[Sign], world: World) -> tuple[list[Case], set[str]]:
+    """What the members of a group tell: their outages, and which sites say by alerts that they
+    have no mains power."""
+    outages = [sign.outage for sign in outages_of(signs) if sign.outage]
     mains = {sign.site for sign in signs if sign.alert and sign.cause == "power"}
-    return [case_of(sign.outage, world) for sign in outages if sign.outage], len(mains - dark)
+    return [case_of(outage, world) for outage in outages], mains
 
 
 def case_of(outage: Outage, world: World) -> Case:
@@ -226,23 +225,25 @@ def _pattern(incident: Incident, main: Sequence[Sign], world: World) -> tuple[Re
     key = incident.key
     if key is None:
         return ()
-    sites = {sign.site for sign in main}
-    onsets = [sign.onset_ms for sign in main]
+    onsets: dict[str, int] = {}  # of each site the first
+    for sign in main:
+        onsets[sign.site] = min(sign.onset_ms, onsets.get(sign.site, sign.onset_ms))
+    spread_ms = max(onsets.values()) - min(onsets.values())
     together = Reason(
         "together",
         {
-            "n": len(sites),
-            "sites": max(len(sites), len(world.groups.members.get(key, ()))),
+            "n": len(onsets),
+            "sites": max(len(onsets), len(world.groups.members.get(key, ()))),
             "group": key.type,
             "id": key.id,
-            "minutes": max(1, round((max(onsets) - min(onsets)) / 60_000)),
+            "minutes": max(1, round(spread_ms / 60_000)),
         },
     )
-    back = len({sign.site for sign in main} - {s.site for s in main if s.ended_ms is None})
+    back = len(onsets.keys() - {sign.site for sign in main if sign.ended_ms is None})
     pair = (Reason("pair", {}),) if len(world.groups.members.get(key, ())) == 2 else ()
     if not back:
         return (together, *pair)
-    return (together, *pair, Reason("back", {"n": back, "sites": len(sites)}))
+    return (together, *pair, Reason("back", {"n": back, "sites": len(onsets)}))
 
 
 def to_json(incident: Incident) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,15 +141,49 @@ def test_the_members_of_a_group_name_its_cause(
     group: GroupType, cases: list[Case], mains: int, cause: str
 ) -> None:
     """What most of them tell; before the backfill what such groups usually have."""
-    verdict = cause_of_group(group, cases, mains)
+    verdict = cause_of_group(group, at_sites(cases), {f"m{n}" for n in range(mains)})
     assert verdict.cause == cause
     assert verdict.cause != "unknown" or verdict.confidence <= 0.3
+
+
+def at_sites(cases: Sequence[Case], names: str = "abcdefghi") -> list[Case]:
+    """The cases, one at each of these sites in turn."""
+    return [
+        one._replace(outage=replace(one.outage, site=name))
+        for one, name in zip(cases, names, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sites", "evidence", "mains", "said"),
+    [
+        ("aaab", ISP_DEAD, set(), {"n": 2, "known": 2}),
+        ("ab", ISP_DEAD, {"a"}, {"n": 2, "known": 2}),
+        ("ab", ALL_REBOOTED, {"a", "b", "c"}, {"n": 3, "known": 3}),
+        ("aabb", {}, {"a"}, {"n": 1, "known": 1}),
+        ("aaabc", ISP_DEAD, {"d", "e"}, {"n": 3, "known": 5}),
+    ],
+)
+def test_a_site_counts_once(
+    sites: str, evidence: dict[str, Any], mains: set[str], said: dict[str, int]
+) -> None:
+    """However many outages and alerts of mains it has."""
+    cases = at_sites([case(**evidence)] * len(sites), sites)
+    (reason,) = cause_of_group("province", cases, mains).reasons
+    assert reason.facts == said
+
+
+def test_a_site_with_many_outages_does_not_outvote_others() -> None:
+    """Nor where everything fell silent at once."""
+    cases = at_sites([case(**NAT_DEAD)] * 4 + [case(**FINE)] * 2, "aaaabc")
+    verdict = cause_of_group("platform", cases, ())
+    assert (verdict.cause, verdict.reasons[0].facts) == ("platform", {"n": 2, "known": 3})
 
 
 def test_more_members_that_agree_make_it_surer() -> None:
     """Confidence grows with the number of members and with their agreement."""
     power, cut = case(**ALL_REBOOTED), case(**ISP_DEAD)
-    two, five = (cause_of_group("feeder", [power] * n, 0).confidence for n in (2, 5))
-    mixed = cause_of_group("feeder", [power] * 5 + [cut] * 2, 0)
+    two, five = (cause_of_group("feeder", at_sites([power] * n), ()).confidence for n in (2, 5))
+    mixed = cause_of_group("feeder", at_sites([power] * 5 + [cut] * 2), ())
     assert mixed.cause == "power"
     assert mixed.confidence < two < five

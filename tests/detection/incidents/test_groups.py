@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,30 @@ def test_what_fails_together_is_one_incident(
     assert (last.scope, last.cause) == (scope, cause)
     assert last.sites == tuple(sorted(hit))
     assert (last.state, last.phase) == ("resolved", "final")
+
+
+def test_evidence_counts_sites_and_their_first_onset() -> None:
+    """Two sites of a provider that failed within a minute fail again, and one of them says by an
+    alert that its mains are off: they are as many sites as before, which failed as fast."""
+    sites = country()
+    play = Play(registry(sites))
+    hit = [s.site for s in sites if s.uplinks[0].provider == "LTC"]
+    for n, name in enumerate(hit):
+        play.outage(name, n % 3 / 3, 20 if n < 2 else 60, evidence=CUT)
+    for name in hit[:2]:
+        play.outage(name, 22, 60, evidence=CUT)
+    play.alert(f"env0-{hit[0]}", 24, 60, metric="mains_on", rule="mains-off")
+    play.until(130)
+    (change,) = play.latest().values()
+    n = len(hit)
+    assert change.evidence == (
+        f"{n} of {n} sites of provider LTC failed within 1 min.",
+        f"{n} of {n} sites are back.",
+        f"{n} of {n} sites that told more had power and a working gateway, but their provider did"
+        " not answer.",
+    )
+    numbers = [re.findall(r"\d+", text) for text in change.evidence_lo]
+    assert numbers == [[str(n), str(n), "1"], [str(n), str(n)], [str(n), str(n)]]
 
 
 def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
