@@ -23,6 +23,7 @@ from devices.catalogue import Catalogue
 
 KIND = "connectivity-probe"
 ANCHORS = ("nat_loss_pct", "nat_rcvd", "nat_sent", "nat_rtt_p50_ms", "nat_rtt_min_ms")
+WEAK = {"rsrp_dbm": -110.0, "sinr_db": 0.0}  # below that; both in dB, so they can be compared
 COLUMNS = {  # lowest and highest value that is no sign of anything; whether absence is one
     "dns_ms": (-np.inf, np.inf, True),
     "dns_rcode": (-np.inf, 0.0, False),
@@ -33,8 +34,8 @@ COLUMNS = {  # lowest and highest value that is no sign of anything; whether abs
     "int_loss_pct": (-np.inf, 99.9, False),
     "int_rtt_p50_ms": (-np.inf, np.inf, True),
     "esno_db": (6.0, np.inf, False),
-    "rsrp_dbm": (-110.0, np.inf, False),
-    "sinr_db": (0.0, np.inf, False),
+    "rsrp_dbm": (WEAK["rsrp_dbm"], np.inf, False),
+    "sinr_db": (WEAK["sinr_db"], np.inf, False),
 }
 ESNO = list(COLUMNS).index("esno_db")
 LOW, HIGH, ABSENT = (np.array(column) for column in zip(*COLUMNS.values(), strict=True))
@@ -46,7 +47,8 @@ LOSS_PCT = 5.0
 class Rule(NamedTuple):
     """rounds: with the signature until it fires; slack: others in between that do not matter.
 
-    metrics: on the first of these that the device has, the alert is.
+    metrics: on the first of these that the device has, the alert is; of a weak signal on the one
+    that is furthest below what it should be.
     """
 
     rounds: int
@@ -68,13 +70,14 @@ RULES = {
 
 @dataclass(slots=True)
 class Signature:
-    """A signature that a probe shows."""
+    """A signature that a probe shows. metric: on which the alert is, None for the probe's round."""
 
     rule: str
     phase: int
     onset_ms: int
     rounds: int = 1
     missed: int = 0
+    metric: str | None = None
 
 
 class Probes(SeriesEpisodes[Signature]):
@@ -175,11 +178,15 @@ class Probes(SeriesEpisodes[Signature]):
         if rule is None:
             return
         if held is None:
-            held = self.open[key] = Signature(rule, PENDING, told.at_ms, rounds=0)
+            metric = self._telling(rule, told)
+            held = self.open[key] = Signature(rule, PENDING, told.at_ms, rounds=0, metric=metric)
             self._watched[told.series] = True
             yield self._step(held, told, "pending")
         held.rounds, held.missed = held.rounds + 1, 0
         if held.phase == PENDING and held.rounds >= RULES[rule].rounds:
+            if held.metric != (metric := self._telling(rule, told)):
+                yield self._step(held, told, "clear")
+                held.metric = metric
             held.phase = FIRING
             yield self._step(held, told, "firing")
 
@@ -213,9 +220,21 @@ class Probes(SeriesEpisodes[Signature]):
             fades = esno < 6 or self.sky.fades(int(self._partners[told.series, ESNO]), esno)
             if esno < 3 or (fades and lossy):
                 return "rain-fade"
-        rsrp, sinr = self._now("rsrp_dbm", told), self._now("sinr_db", told)
-        weak = (rsrp is not None and rsrp < -110) or (sinr is not None and sinr < 0)
-        return "radio-weak" if weak and lossy else None
+        return "radio-weak" if lossy and self._weakest(told) else None
+
+    def _weakest(self, told: Told) -> str | None:
+        """Which metric of the mobile signal is furthest below what it should be, if any is."""
+        said = {name: self._now(name, told) for name in WEAK}
+        below = {name: WEAK[name] - value for name, value in said.items() if value is not None}
+        worst = max(below, key=lambda name: below[name], default=None)
+        return worst if worst is not None and below[worst] > 0 else None
+
+    def _telling(self, rule: str, told: Told) -> str | None:
+        """The metric on which an alert of a rule is; None where the device has none of them."""
+        if rule == "radio-weak":
+            return self._weakest(told)
+        numbers = self._catalogue.numbers_of(self._catalogue[told.series].device.device)
+        return next((name for name in RULES[rule].metrics if name in numbers), None)
 
     def _reaches(self, tier: str, told: Told) -> bool | None:
         """Whether replies came from that tier; None where the round does not tell."""
@@ -246,8 +265,7 @@ class Probes(SeriesEpisodes[Signature]):
     def _step(self, held: Signature, told: Told, phase: Phase) -> Step:
         rule = RULES[held.rule]
         numbers = self._catalogue.numbers_of(self._catalogue[told.series].device.device)
-        metric = next((name for name in rule.metrics if name in numbers), None)
-        series = told.series if metric is None else numbers[metric]
+        series = told.series if held.metric is None else numbers[held.metric]
         return say(
             told,
             held.rule,
@@ -255,7 +273,7 @@ class Probes(SeriesEpisodes[Signature]):
             nature="connectivity",
             severity=rule.severity,
             onset_ms=held.onset_ms,
-            value=None if metric is None else self._now(metric, told),
+            value=None if held.metric is None else self._now(held.metric, told),
             expected=None,
             facts={"readings": held.rounds, "held_s": (told.at_ms - held.onset_ms) / 1000},
             series=series,

@@ -133,6 +133,36 @@ def test_bad_radio_without_loss_is_silent() -> None:
     assert fired(probe.say(50, **(GOOD | {"rsrp_dbm": -118.0}))) == []
 
 
+STRONG, NOISY = {"rsrp_dbm": -87.0, "sinr_db": -4.0}, {"rsrp_dbm": -112.0, "sinr_db": -5.0}
+FAINT = {"rsrp_dbm": -118.0, "sinr_db": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (STRONG, STRONG, ("sinr_db", -4.0)),
+        (NOISY, NOISY, ("sinr_db", -5.0)),
+        (FAINT, FAINT, ("rsrp_dbm", -118.0)),
+        (STRONG, FAINT, ("rsrp_dbm", -118.0)),
+    ],
+)
+def test_a_weak_signal_is_told_by_what_is_worst_about_it(
+    before: dict[str, float], now: dict[str, float], said: tuple[str, float]
+) -> None:
+    """Two rounds of one kind and a third: the alert is on what the third shows, until its end."""
+    lossy = {"nat_loss_pct": 10.0}
+    probe = Talk("connectivity-probe")
+    probe.say(20, **round_of((), {}))
+    found = probe.say(2, **round_of((), lossy | before)) + probe.say(1, **round_of((), lossy | now))
+    (alert,) = fired(found)
+    assert (alert.rule, alert.metric, alert.value) == ("radio-weak", *said)
+    assert f"= {said[1]:g} d" in explain(alert).en
+    found += probe.say(3, **round_of((), {}))
+    steps_of = {(f.phase, f.metric) for f in found if f.rule == "radio-weak"}
+    ended = {metric for phase, metric in steps_of if phase == "clear"}
+    assert ended == {metric for phase, metric in steps_of if phase != "clear"}
+
+
 def test_running_on_battery() -> None:
     """A probe without mains says so with its second round."""
     probe = Talk("connectivity-probe")
