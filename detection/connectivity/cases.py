@@ -117,10 +117,11 @@ class Case:
         """Move onset and end to where measured rounds say that they were.
 
         A failed round proves that the outage had begun; a good one after all failed rounds, that
-        it was over, be the device back in touch or not.
+        it was over, be the device back in touch or not. What was measured over a backup proves
+        neither.
         """
         self.best = list(self.dark)
-        if len(self.dark) > 1 or self.flapping:
+        if len(self.dark) > 1 or self.flapping or self.by_attribute:
             return
         one = self.dark[0]
         limit = one.end_ms + self.interval_ms if one.end_ms is not None else None

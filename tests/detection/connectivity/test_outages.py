@@ -350,6 +350,23 @@ def test_link_active_tells_a_backup() -> None:
     assert set(world.states()) == {"UP"}
 
 
+def test_a_backup_that_fails_and_returns_does_not_end_the_outage_of_the_usual_link() -> None:
+    """Four hours over the mobile network, one of them dark: its rounds say nothing of the fibre."""
+    p = probe()
+    back = CUT + 4 * HOUR
+    dark, light = CUT + HOUR, CUT + 2 * HOUR
+    away = living(p, CUT, dark) + cut_off(p, dark, light) + living(p, light, back)
+    away = [say._replace(attributes={"link_active": "4g"}) for say in away]
+    usual = [say._replace(attributes={"link_active": "fibre"}) for say in living(p, back, 6 * HOUR)]
+    said = [*living(p, 0, CUT), *away, *usual]
+    world = World([site(links=("fibre", "4g"))], [p]).play(said, 6 * HOUR)
+    outage = only(world)
+    assert (outage.scope, outage.uplink, outage.phase) == ("uplink", 1, "settled")
+    assert (seconds(outage.onset_ms), seconds(outage.ended_ms)) == (CUT - 23, back + 7)
+    n = int(dark) // 300
+    assert world.states()[n - 1 : n + 13] == ["UP"] + ["DOWN"] * 12 + ["UP"]
+
+
 def test_a_mate_that_does_not_name_its_link_does_not_end_a_backup() -> None:
     """One device tells of the backup, another one tells nothing: one outage, no flapping."""
     p, other = probe(), probe("p2")
