@@ -57,10 +57,15 @@ class CaseBook:
         row["silent"] = False
         row["back_ms"] = row["back_good_ms"] = 0
         self.waiting.pop(number, None)
-        case = self.roster.cases.get(int(row["case"]))
-        if case is None or case.phase != "live" or self._is_on_backup(case):
+        case_number = int(row["case"])
+        case = self.roster.cases.get(case_number)
+        if case is None or case.phase != "live":
             return
-        self._close(int(row["case"]), good_ms or back_ms, now_ms)
+        if case.by_attribute and case.scope == "site":
+            case.judge(self._verdict_of_backup(case.devices[0]))
+            self.roster.changed.add(case_number)
+        if not self._is_on_backup(case):
+            self._close(case_number, good_ms or back_ms, now_ms)
 
     def measured_down(self, number: int, now_ms: int) -> None:
         """A probe that is in touch finds the network dead."""
@@ -96,8 +101,7 @@ class CaseBook:
                 self.roster.join(known, number)
             return
         member = self._witnesses.of(number)
-        verdict = Verdict("uplink", member.uplink, others_alive=False, other_uplink_alive=True)
-        case = self.roster.begin(member, verdict, now_ms, measured=True)
+        case = self.roster.begin(member, self._verdict_of_backup(number), now_ms, measured=True)
         case.by_attribute = True
 
     def flapped(self, number: int, now_ms: int) -> None:
@@ -146,6 +150,11 @@ class CaseBook:
         rows = self._sessions.rows["backup_rounds"]
         return case.by_attribute and any(rows[device] for device in case.devices)
 
+    def _verdict_of_backup(self, number: int) -> Verdict:
+        """A device speaks over a backup: its own uplink is away, and another one works."""
+        uplink = int(self._fleet.rows["uplink"][number]) + 1
+        return Verdict("uplink", uplink, others_alive=False, other_uplink_alive=True)
+
     def _is_ready(self, number: int, now_ms: int) -> bool:
         """A Will alone is believed early only where nobody else may still prove it wrong."""
         member = self._witnesses.of(number)
@@ -162,12 +171,15 @@ class CaseBook:
     def _place(self, number: int, now_ms: int) -> None:
         """Put a device that fell silent into the case that explains it."""
         case_number = self.roster.live_case(number)
-        if case_number is not None:
-            self.roster.join(case_number, number)
-            return
         member = self._witnesses.of(number)
         site = int(self._fleet.rows["site"][number])
         verdict = judge_silence(member, self._witnesses.of_site(site), now_ms)
+        if case_number is not None:
+            case = self.roster.cases[case_number]
+            if case.by_attribute and verdict.scope == "site":
+                case.judge(verdict)  # the backup is away too
+            self.roster.join(case_number, number)
+            return
         if verdict.scope != "device" and self._promote(member, verdict):
             return
         self.roster.begin(member, verdict, now_ms)

@@ -13,7 +13,7 @@ from detection.connectivity.book import CaseBook
 from detection.connectivity.fleet import Fleet
 from detection.connectivity.masks import Masks
 from detection.connectivity.notes import PROMPT_MS, Notes
-from detection.connectivity.rounds import BAD, COLUMN, GOOD, Said, read_rounds
+from detection.connectivity.rounds import BAD, COLUMN, GOOD, MAINS, NO_MAINS, Said, read_rounds
 from detection.connectivity.sessions import Sessions
 from detection.connectivity.witnesses import FLAPS
 from detection.heard import Heard, RefusedRound, StatusHeard
@@ -122,6 +122,8 @@ class Hearing:
         case = self._book.roster.cases.get(case_number)
         if case is None:
             return
+        if case.by_attribute and backup == 1:
+            marks &= MAINS | NO_MAINS  # the rest tells of the backup
         case.learn(number, event_ms, marks, received_ms, late=late)
         self._book.roster.changed.add(case_number)
         if not late:

@@ -351,20 +351,42 @@ def test_link_active_tells_a_backup() -> None:
 
 
 def test_a_backup_that_fails_and_returns_does_not_end_the_outage_of_the_usual_link() -> None:
-    """Four hours over the mobile network, one of them dark: its rounds say nothing of the fibre."""
-    p = probe()
+    """Over the mobile network for hours, one of them dark: its rounds say nothing of the fibre.
+
+    A second probe does not name its link.
+    """
+    p, other = probe(), probe("p2")
     back = CUT + 4 * HOUR
     dark, light = CUT + HOUR, CUT + 2 * HOUR
     away = living(p, CUT, dark) + cut_off(p, dark, light) + living(p, light, back)
     away = [say._replace(attributes={"link_active": "4g"}) for say in away]
     usual = [say._replace(attributes={"link_active": "fibre"}) for say in living(p, back, 6 * HOUR)]
-    said = [*living(p, 0, CUT), *away, *usual]
-    world = World([site(links=("fibre", "4g"))], [p]).play(said, 6 * HOUR)
+    mute = living(other, 0, dark) + cut_off(other, dark, light) + living(other, light, 6 * HOUR)
+    said = [*living(p, 0, CUT), *away, *usual, *mute]
+    world = World([site(links=("fibre", "4g"))], [p, other]).play(said, 6 * HOUR)
     outage = only(world)
     assert (outage.scope, outage.uplink, outage.phase) == ("uplink", 1, "settled")
     assert (seconds(outage.onset_ms), seconds(outage.ended_ms)) == (CUT - 23, back + 7)
+    assert outage.evidence.other_uplink_alive
     n = int(dark) // 300
     assert world.states()[n - 1 : n + 13] == ["UP"] + ["DOWN"] * 12 + ["UP"]
+
+
+def test_while_the_backup_is_silent_too_the_whole_site_is_dark() -> None:
+    """First the fibre goes, then the mobile network, which comes back: each turn is told."""
+    p = probe()
+    dark, light = CUT + HOUR, CUT + 2 * HOUR
+    away = living(p, CUT, dark) + living(p, light, END)
+    said = living(p, 0, CUT) + [say._replace(attributes={"link_active": "4g"}) for say in away]
+    world = World([site(links=("fibre", "4g"))], [p]).play(said, END)
+    turns = [(one.scope, one.uplink, one.evidence.other_uplink_alive) for _, one in world.history]
+    assert list(dict.fromkeys(turns)) == [("uplink", 1, True), ("site", 0, False)]
+    assert (turns[-1], len(world.outages)) == (turns[0], 1)
+    told = next(one for _, one in world.history if one.scope == "site")
+    assert told.evidence.rounds == 0  # those over the backup went well, and say nothing of this
+    n = int(CUT) // 300
+    assert world.states()[n : n + 30] == ["UP"] * 12 + ["DOWN"] * 12 + ["UP"] * 6
+    assert [b.on_backup for b in world.bins.values()][n : n + 12] == [True] * 12
 
 
 def test_a_mate_that_does_not_name_its_link_does_not_end_a_backup() -> None:
