@@ -161,11 +161,22 @@ def verdict_of(incident: Incident, signs: Sequence[Sign], world: World) -> Verdi
         return verdict._replace(confidence=_weaker(verdict.confidence, incident, world))
     outages = [sign.outage for sign in outages_of(signs) if sign.outage]
     if outages:
-        # A line that comes and goes often begins with an outage that does not show it yet.
-        outage = next((one for one in outages if one.flapping), outages[0])
+        outage = _plainest(outages)
         verdict = cause_of_outage(case_of(outage, world))
         return _with_alerts(verdict, outage, signs)
     return verdict_of_alerts(signs, world.hints.get(signs[0].site, {}).values())
+
+
+def _plainest(outages: Sequence[Outage]) -> Outage:
+    """Of the outages of one site the one that tells most of it as it is now: the first, mostly.
+
+    A line that comes and goes often begins with an outage that does not show it yet, and a site
+    whose uplinks go one after the other with the outage of one.
+    """
+    later = [one for one in outages if one.flapping]
+    if outages[0].scope == "uplink":
+        later += [one for one in outages if one.scope == "site" and one.phase == "live"]
+    return later[0] if later else outages[0]
 
 
 def telling_types(incident: Incident, signs: Sequence[Sign], world: World) -> tuple[GroupType, ...]:

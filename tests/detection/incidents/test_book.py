@@ -194,6 +194,22 @@ def test_flapping_that_begins_with_an_outage_is_flapping() -> None:
     assert " 4 " in change.evidence_lo[0]
 
 
+def test_while_the_second_uplink_is_silent_too_none_is_said_to_work() -> None:
+    """A probe on each: the first falls silent, half an hour later the second, for an hour."""
+    play = Play(registry([site("s00", second="LTC")]))
+    alive = Evidence(other_uplink_alive=True)
+    play.outage("s00", 5, 185, scope="uplink", uplink=1, live=alive, evidence=alive,
+                devices=["probe-s00"])  # fmt: skip
+    play.alert("env0-s00", 38, 95, rule="silence", nature="connectivity", severity="critical",
+               onset=35)  # fmt: skip
+    play.outage("s00", 35, 95, devices=["env0-s00"])
+    play.until(300)
+    said = [change.evidence for change in play.changes]
+    works, dark = "The other uplink of the site works.", "Nothing reports from the site"
+    assert [one[0][:29] for one in dict.fromkeys(said)] == [works[:29], dark]
+    assert (said[0], said[-1], len(play.latest())) == ((works,), (works,), 1)
+
+
 def test_an_outage_that_is_over_is_told_when_its_backfill_is_in() -> None:
     """It ended while it waited for others; who hears of it then hears what it was, two minutes
     after the devices came back."""
