@@ -86,7 +86,7 @@ class Clocks:
             del opened[device]
             if off:
                 opened[device] = Skew(PENDING, received_ms, lag_ms, received_ms)
-        else:
+        elif not off:
             skew.good += 1
             if skew.good >= GOOD:
                 del opened[device]

@@ -47,6 +47,20 @@ def test_it_ends_with_three_right_rounds() -> None:
     assert steps(hear(engine(), [HOUR_MS] * 6 + [500] * 5)) == ["firing", "clear"]
 
 
+def test_backfill_does_not_end_it() -> None:
+    """What was buffered under a wrong clock is off by more than before, and no right round."""
+    made, minutes = engine(), 60_000
+    found = hear(made, [HOUR_MS] * 6)
+    back = START_MS + 66 * minutes
+    lags = [2 * HOUR_MS - n * minutes for n in range(60)] + [HOUR_MS] * 5 + [500] * 3
+    at = [back + 50 * n for n in range(60)] + [back + n * minutes for n in range(1, 9)]
+    for lag_ms, received in zip(lags, at, strict=True):
+        made.heard(np.array([0], np.int32), np.array([received - lag_ms]), np.array([received]))
+        found += [f for f in made.tick(received) if f.rule == "clock-skew"]
+    assert steps(found) == ["firing", "clear"]
+    assert found[1].at_ms == at[-1]
+
+
 def test_backfill_is_no_wrong_clock() -> None:
     """Buffered rounds arrive together, each less late than the one before."""
     lags = [3 * HOUR_MS - 60_000 * n for n in range(180)]
