@@ -65,12 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """0 when done; 2 where an output would overwrite another file of the call; 1 where a file
-    cannot be read or written. Nothing is written before all is read.
+    """0 when done; 2 where an output would overwrite another file of the call, or lies in no
+    folder; 1 where a file cannot be read or written. Nothing is written before all is read.
     """
     try:
-        if shared := list(_shared(args)):
-            print("\n".join(f"govsense replay: {one}" for one in shared), file=sys.stderr)
+        if wrong := [*_shared(args), *_nowhere(args)]:
+            print("\n".join(f"govsense replay: {one}" for one in wrong), file=sys.stderr)
             return 2
         registry = read_registry([args.sites, args.devices])
         replay = Replay(registry, without_late=args.bins_without_backfill is not None)
@@ -99,6 +99,14 @@ def _shared(args: argparse.Namespace) -> Iterator[str]:
                 f"{OUTPUTS[second]} {other}: the same file as"
                 f" {(INPUTS | OUTPUTS)[first]} {file}; allowed: a file of its own"
             )
+
+
+def _nowhere(args: argparse.Namespace) -> Iterator[str]:
+    """What is wrong with each output whose folder is not there."""
+    for name, option in OUTPUTS.items():
+        file = getattr(args, name)
+        if file is not None and not file.parent.is_dir():
+            yield f"{option} {file}: no folder {file.parent}; make it first"
 
 
 def _is_same(file: Path, other: Path) -> bool:

@@ -170,6 +170,14 @@ def test_an_output_overwrites_no_other_file_of_the_call(
     assert {one.name: one.read_bytes() for one in d.iterdir() if one.is_file()} == before
 
 
+def test_an_output_in_no_folder_is_said_before_the_replay(desk: Desk) -> None:
+    """Nobody waits for an hour to read that."""
+    desk.write(minutes(0, 2))
+    done = desk.run("C.jsonl", "--alerts", str(desk.directory / "none" / "A.jsonl"))
+    assert done.returncode == 2
+    assert f"no folder {desk.directory / 'none'}; make it first" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["nothing.jsonl", "."])
 def test_a_capture_that_cannot_be_read_is_named(desk: Desk, name: str) -> None:
     """What was asked for, what is wrong with it, and what may be there."""
