@@ -110,8 +110,9 @@ def look(
     phase: IncidentPhase = "final" if resolved or (known and over) else "provisional"
     state: IncidentState = "resolved" if resolved else "updated" if incident.published else "open"
     main = main_of(incident, signs)
+    began = [*main, *(sign for sign in signs if sign.family == "power")]  # a battery hides it
     ends = [sign.ended_ms for sign in main if sign.ended_ms is not None]
-    evidence = say((*_pattern(incident, main, world), *verdict.reasons))
+    evidence = say((*_pattern(incident, main, began, world), *verdict.reasons))
     return IncidentChange(
         at_ms=now_ms,
         incident=incident.incident,
@@ -120,7 +121,7 @@ def look(
         cause=verdict.cause,
         phase=phase,
         confidence=verdict.confidence,
-        started_ms=min(sign.onset_ms for sign in main),
+        started_ms=min(sign.onset_ms for sign in began),
         ended_ms=max(ends) if over and ends else None,
         sites=tuple(sorted({sign.site for sign in main if sign.site})),
         devices=tuple(sorted({device for sign in main for device in sign.devices})),
@@ -231,13 +232,15 @@ def _with_alerts(verdict: Verdict, outage: Outage, signs: Sequence[Sign]) -> Ver
     return Verdict(cause, 0.75, (reason, *verdict.reasons))
 
 
-def _pattern(incident: Incident, main: Sequence[Sign], world: World) -> tuple[Reason, ...]:
-    """The sentences on the group as such."""
+def _pattern(
+    incident: Incident, main: Sequence[Sign], began: Sequence[Sign], world: World
+) -> tuple[Reason, ...]:
+    """The sentences on the group as such. began: by which signs its sites failed."""
     key = incident.key
     if key is None:
         return ()
     onsets: dict[str, int] = {}  # of each site the first
-    for sign in main:
+    for sign in began:
         onsets[sign.site] = min(sign.onset_ms, onsets.get(sign.site, sign.onset_ms))
     spread_ms = max(onsets.values()) - min(onsets.values())
     together = Reason(

@@ -15,6 +15,7 @@ from tests.detection.incidents.world import (
     CUT,
     DARK_COUNTRY,
     PROVINCES,
+    START_MS,
     Play,
     country,
     district,
@@ -71,6 +72,24 @@ def test_evidence_counts_sites_and_their_first_onset() -> None:
     )
     numbers = [re.findall(r"\d+", text) for text in change.evidence_lo]
     assert numbers == [[str(n), str(n), "1"], [str(n), str(n)], [str(n), str(n)]]
+
+
+def test_a_power_cut_began_when_its_sites_said_so_not_when_their_batteries_were_empty() -> None:
+    """They fall silent 25 to 55 minutes after the mains went, all within a minute."""
+    sites = country()
+    play = Play(registry(sites))
+    hit = [s.site for s in sites if s.feeder == "F-LA-SV-0"]
+    mains = {"rule": "on-battery", "metric": "power_mains", "nature": "connectivity"}
+    for n, name in enumerate(hit):
+        play.alert(f"probe-{name}", 2, 90, onset=n / 4, **mains)
+        play.outage(name, 25 + 10 * n, 90, evidence=BLACKOUT)
+    play.until(60)
+    (cut,) = play.latest().values()
+    assert (cut.scope, cut.started_ms) == (Scope("feeder", "F-LA-SV-0"), START_MS)
+    assert cut.evidence[0].endswith("failed within 1 min.")
+    play.until(200)
+    (cut,) = play.latest().values()
+    assert (cut.started_ms, cut.state) == (START_MS, "resolved")
 
 
 def test_a_fibre_cut_that_silences_forty_offices_is_one_incident() -> None:
