@@ -21,7 +21,8 @@ FORGET_MS = 20 * DAY_MS  # ranges shrink towards their centre this slowly
 def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> None:
     """Take what lies beyond the ranges into them once it is back inside, or at once in youth.
 
-    A statistic that moves slowly would otherwise carry its range along and never leave it.
+    A statistic that moves slowly would otherwise carry its range along and never leave it. Noise
+    comes and goes: it is back when it has been less than ever for as long as it was more.
     """
     age = at_ms - rows["first"]
     young = np.repeat(np.where(age < SEASON_MS, 0.1, 0.0)[:, None], stat.shape[1], axis=1)
@@ -36,7 +37,8 @@ def widen(rows: Rows, stat: NDArray[np.float64], at_ms: NDArray[np.int64]) -> No
         kept = np.where(burn_in[:, None], np.nan, stat)
     low, high, least, most = (rows[name] for name in ("low", "high", "least_seen", "most_seen"))
     up, down = stat > high, stat < low
-    high[:] = np.where(up, high + share * (stat - high), np.fmax(high, most))
+    up[:, NOISE] |= rows["restless"] > 0
+    high[:] = np.where(up, high + share * np.maximum(stat - high, 0), np.fmax(high, most))
     low[:] = np.where(down, low + share * (stat - low), np.fmin(low, least))
     most[:] = np.where(up, np.fmax(most, kept), np.nan)
     least[:] = np.where(down, np.fmin(least, kept), np.nan)

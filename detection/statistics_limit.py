@@ -21,11 +21,10 @@ SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
 OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations of normal noise
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
 ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
-LASTING_FROM_S, LASTING_TO_S = 1800, 10_800  # noise that lasts so long need ...
-LASTING_SHARE = 0.25  # ... in the end leave its range by this share as far
-REACHED = (
-    6.5  # what the noise statistic comes to in noise without end: no reading counts more than 8
-)
+LASTING_FROM_S, LASTING_TO_S = 1800, 10_800  # noise that lasts so long needs less: it is ...
+REACHED, LASTED = 7.0, 5.5  # ... always enough at the one and the other, no reading counts beyond 8
+LASTED_SHARE = 0.25  # of what it would need else is the least, and of a young series ...
+YOUNG_SHARE = 0.5  # ... what it needs in the end
 ABSURD_SHARE = 0.5  # the same of a spike to what the metric is hardly ever anywhere
 MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
 
@@ -38,7 +37,7 @@ class ChannelLimits:
         self._tau, self._least = rules.tau.T.copy(), rules.least.T.copy()
         self._off = np.where(np.isinf(self._least), np.inf, 0.0)
         self._at_least = self._tau.copy()
-        self._at_least[NOISE] *= LASTING_SHARE
+        self._at_least[NOISE] *= LASTED_SHARE
         self._plausible = np.array([_plausible(metric) for metric in METRICS]).T
 
     def limit(self, rows: Rows, wave: Wave, unit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +48,6 @@ class ChannelLimits:
         rules, row = self._rules, wave.row
         tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
         tau[:, SPIKE] *= np.where(self._was_absurd(wave), ABSURD_SHARE, 1)
-        tau[:, NOISE] *= _share_of_noise(rows["restless"])
         return _limit(rows, tau, least, unit, rules.side[row] > 0, rules.spike_side[row])
 
     def _was_absurd(self, wave: Wave) -> NDArray[np.bool_]:
@@ -85,11 +83,18 @@ def _plausible(metric: Metric) -> tuple[float, float]:
     return -np.inf if low is None else low, np.inf if high is None else high
 
 
-def _share_of_noise(lasted_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What lasts is no chance, and no more than the range of half an hour is asked of it."""
-    over = (lasted_s - LASTING_FROM_S) / (LASTING_TO_S - LASTING_FROM_S)
-    share: NDArray[np.float64] = 1 - (1 - LASTING_SHARE) * np.clip(over, 0, 1)
-    return share
+def _noise_that_lasts(rows: Rows, far: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n]: how far beyond its range noise must be, by how long it was beyond it.
+
+    far: how far without that. A range may be so wide that no noise comes to it and as much again.
+    """
+    lasted = (rows["restless"] - LASTING_FROM_S) / (LASTING_TO_S - LASTING_FROM_S)
+    part = np.clip(lasted, 0, 1)
+    enough = REACHED - (REACHED - LASTED) * part - rows["high"][:, NOISE]
+    grown = np.minimum(far, np.maximum(enough, LASTED_SHARE * far))
+    young = (1 - (1 - YOUNG_SHARE) * part) * far
+    needed: NDArray[np.float64] = np.where(rows["caution"][:, NOISE] == 1, grown, young)
+    return needed
 
 
 def _limit(
@@ -113,9 +118,7 @@ def _limit(
     heavy = np.maximum(np.minimum(rows["usual"][:, 2], HEAVY), LIGHT) / LIGHT
     tails[:, RARE] *= heavy[:, None]
     far: NDArray[np.float64] = tau * width * np.minimum(tails * tails, MOST_TAILS) * caution
-    grown = caution[:, NOISE] == 1
-    reached = np.where(grown, np.maximum(REACHED - high[:, NOISE], 0), np.inf)
-    far[:, NOISE] = np.minimum(far[:, NOISE], np.maximum(reached, LASTING_SHARE * far[:, NOISE]))
+    far[:, NOISE] = _noise_that_lasts(rows, far[:, NOISE])
     least = least * rows["least"][:, None] / unit
     enough = _enough(least[:, LEVELS], high[:, LEVELS], caution[:, LEVELS])
     enough[~slower] = np.inf

@@ -111,7 +111,7 @@ def test_spikes_within_noise_are_told_by_it_and_not_learned() -> None:
     """Once a sensor is known to tremble none of its jumps is told, and the next spike is found."""
     feed = Feed("water-quality", "conductivity_uscm", interval_s=120)
     feed.say(noisy(225, 1.5, 3600))
-    trembling = feed.say(noisy(225, 12, 200, 2))
+    trembling = feed.say(noisy(225, 12, 150, 2))
     known = next(k for k, f in enumerate(trembling) if (f.rule, f.phase) == ("noise", "firing"))
     assert "firing" not in shifts(trembling[known:])
     feed.say(noisy(225, 1.5, 3600, 3))
