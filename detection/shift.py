@@ -222,6 +222,7 @@ def _settle(rows: Rows, busy: Busy, turns: dict[str, Turn], wave: Wave) -> None:
     residual = rows["past"][:, 0]
     for mean in (SHORT, FAST, LEVEL):
         rows["means"][:, mean] = np.where(accepted, residual, rows["means"][:, mean])
+    rows["restless"] = np.where(turns["noise"].steps == CLEAR, 0, rows["restless"])
     noisy = turns["noise"].accepted
     rows["means"][:, SPREAD] = np.where(noisy, rows["high"][:, NOISE], rows["means"][:, SPREAD])
     rows["since"] = np.where(accepted, 0, rows["since"])
