@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from detection.engine import Engine
 from detection.findings import Finding
 from detection.texts import explain
 from tests.detection.feed import Feed, Talk, noisy, steps
@@ -88,6 +89,17 @@ def test_a_sensor_that_jumps_and_comes_back_is_told_three_times() -> None:
     feed.pause(8 * 86400)
     feed.say([5.0] * 30)
     assert [f.rule for f in fired(feed.say([5.3]))] == ["rate"]
+
+
+def test_a_habit_is_kept_in_a_snapshot() -> None:
+    """A processor that was started again tells of the river no fourth time."""
+    feed = Feed("water-level", "level_m")
+    for _ in range(3):
+        feed.say([5.0] * 30 + [5.3])
+    feed.say([5.0] * 30)
+    state, feed.engine = feed.engine.snapshot(), Engine(feed.catalogue)
+    feed.engine.restore(state)
+    assert fired(feed.say([5.3])) == []
 
 
 def test_a_habit_hides_no_other_unit() -> None:
