@@ -23,7 +23,7 @@ from devices.catalogue import Catalogue
 
 KIND = "connectivity-probe"
 ANCHORS = ("nat_loss_pct", "nat_rcvd", "nat_sent", "nat_rtt_p50_ms", "nat_rtt_min_ms")
-WEAK = {"rsrp_dbm": -110.0, "sinr_db": 0.0}  # below that; both in dB, so they can be compared
+WEAK = ("rsrp_dbm", "sinr_db")  # both in dB, so that they can be compared
 COLUMNS = {  # lowest and highest value that is no sign of anything; whether absence is one
     "dns_ms": (-np.inf, np.inf, True),
     "dns_rcode": (-np.inf, 0.0, False),
@@ -34,8 +34,8 @@ COLUMNS = {  # lowest and highest value that is no sign of anything; whether abs
     "int_loss_pct": (-np.inf, 99.9, False),
     "int_rtt_p50_ms": (-np.inf, np.inf, True),
     "esno_db": (6.0, np.inf, False),
-    "rsrp_dbm": (WEAK["rsrp_dbm"], np.inf, False),
-    "sinr_db": (WEAK["sinr_db"], np.inf, False),
+    "rsrp_dbm": (-110.0, np.inf, False),
+    "sinr_db": (0.0, np.inf, False),
 }
 ESNO = list(COLUMNS).index("esno_db")
 LOW, HIGH, ABSENT = (np.array(column) for column in zip(*COLUMNS.values(), strict=True))
@@ -225,7 +225,7 @@ class Probes(SeriesEpisodes[Signature]):
     def _weakest(self, told: Told) -> str | None:
         """Which metric of the mobile signal is furthest below what it should be, if any is."""
         said = {name: self._now(name, told) for name in WEAK}
-        below = {name: WEAK[name] - value for name, value in said.items() if value is not None}
+        below = {name: COLUMNS[name][0] - at for name, at in said.items() if at is not None}
         worst = max(below, key=lambda name: below[name], default=None)
         return worst if worst is not None and below[worst] > 0 else None
 
