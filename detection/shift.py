@@ -43,8 +43,8 @@ class Shift:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._rules = read_shift()
-        self._slow_trips = SlowTrips(catalogue, self._rules.offset)
         self._statistics, self._limits = Statistics(self._rules), ChannelLimits(self._rules)
+        self._slow_trips = SlowTrips(catalogue, self._rules.offset, self._statistics.cells)
         self._above = np.where(self._rules.applies, self._rules.absent, np.inf)
         self._steps = ShiftSteps(self._rules)
 
@@ -223,8 +223,8 @@ def _settle(rows: Rows, busy: Busy, turns: dict[str, Turn], wave: Wave) -> None:
     for mean in (SHORT, FAST, LEVEL):
         rows["means"][:, mean] = np.where(accepted, residual, rows["means"][:, mean])
     rows["restless"] = np.where(turns["noise"].steps == CLEAR, 0, rows["restless"])
-    noisy = turns["noise"].accepted
-    rows["means"][:, SPREAD] = np.where(noisy, rows["high"][:, NOISE], rows["means"][:, SPREAD])
+    spread = np.where(turns["noise"].accepted, rows["means"][:, SPREAD], np.nan)
+    rows["high"][:, NOISE] = np.fmax(rows["high"][:, NOISE], spread)
     rows["since"] = np.where(accepted, 0, rows["since"])
     rows["fresh"] = np.where(accepted, wave.at_ms, rows["fresh"])
     y = np.where(accepted, busy.scored.stat[:, RECORD], np.nan)

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.bank import Bank, Rows
+from detection.bank import Bank, Cells, Rows
 from detection.episodes import CLEAR, CLOSED, FIRING, PHASES
 from detection.ranges import DAY_MS
 from detection.rules import read_slow_trips
+from detection.seasons import HOURS, MEAN, TIME
 from detection.statistics_rows import FAST, Look
 from detection.waves import Step, Wave
 from devices.catalogue import Catalogue
@@ -34,6 +35,7 @@ BACK = 0.25  # of what fires ends it
 FORGET_MS = 20 * DAY_MS / 0.7  # of the record
 SHOWN = 0.25  # of what a near tier is slower, that the next one must be at least
 SAME_SHARE, SAME_MS = 0.5, 10.0  # the shortest trip is where it was, or it is another way
+HARDLY_S = 10_800.0  # of an hour of days of rest: a visit of each of a first weekend, and more
 
 BLANK = np.zeros(
     1,
@@ -76,22 +78,22 @@ class SlowTrips:
 
     rule = "slow-trips"
 
-    def __init__(self, catalogue: Catalogue, offset: NDArray[np.float64]) -> None:
-        """offset: of the logarithm of each metric, as the seasons are learned."""
+    def __init__(self, catalogue: Catalogue, offset: NDArray[np.float64], cells: Cells) -> None:
+        """offset: of the logarithm of each metric, as the seasons (cells) are learned."""
         self.bank = Bank(BLANK)
         self._catalogue = catalogue
         self._rules = read_slow_trips()
         self._offset = offset
+        self._cells = cells
 
     def judge(
         self, wave: Wave, look: Look, known: NDArray[np.bool_]
     ) -> tuple[list[Step], NDArray[np.bool_]]:
         """What fires or ends with these readings, and which of them a tier says alone: bool[n].
 
-        look: what their seasons say of them; of the first day of rest what is usual is that of a
-        working day, which is more. known: bool[n], where a season has ever counted. A median is
-        said alone where the next tier beyond shows nothing of it and would: then the near tier's
-        router is slow to answer, and the way is not.
+        look: what their seasons say of them. known: bool[n], where a season has ever counted. A
+        median is said alone where the next tier beyond shows nothing of it and would: then the near
+        tier's router is slow to answer, and the way is not.
         """
         alone = np.zeros(len(known), np.bool_)
         told = (self._rules.told[wave.row] & known).nonzero()[0]
@@ -99,13 +101,14 @@ class SlowTrips:
             return [], alone
         medians = self._join(wave, ~self._rules.shortest[wave.row] & known, told)
         shortest = self._join(wave, self._rules.shortest[wave.row] & known, told)
-        slower, beyond = self._slower(wave, look.blend, medians, shortest, len(told))
+        season = self._season(wave, look)
+        slower, beyond = self._slower(wave, season, medians, shortest, len(told))
         alone[medians.at] = self._alone(look, medians, len(told))
         rows = self.bank.take(wave.series[told])
         phases = _follow(rows, slower, beyond, wave.take(told))
         self.bank.put(wave.series[told], rows)
         steps = [
-            self._step(n, int(told[n]), int(phases[n]), rows, wave, look.blend)
+            self._step(n, int(told[n]), int(phases[n]), rows, wave, season)
             for n in phases.nonzero()[0].tolist()
         ]
         return steps, alone
@@ -121,6 +124,27 @@ class SlowTrips:
         found = theirs[place] == mine
         at, place = at[found], place[found]
         return _Trips(at, wave.row[at], place, rules.tier[wave.row[at]])
+
+    def _season(self, wave: Wave, look: Look) -> NDArray[np.float64]:
+        """float64[n]: what is usual at this hour, as a logarithm.
+
+        Of an hour of days of rest that is hardly known it is no more than on a working day: what
+        is slow on the first Saturday would be its season at once.
+        """
+        hours, share = look.seasons.cells, look.seasons.share
+        new = (hours[0] >= HOURS) & (look.cell[TIME] < HARDLY_S) & (self._rules.tier[wave.row] >= 0)
+        if not np.count_nonzero(new):
+            return look.blend
+        series, hour = wave.series[new], hours[:, new]
+        rest, working = (
+            self._cells.pick(self._cells.at(series, one)).swapaxes(0, 1)
+            for one in (hour, hour % HOURS)
+        )
+        unknown = working[TIME] == 0
+        before, after = np.minimum(rest[MEAN], np.where(unknown, np.inf, working[MEAN]))
+        season = look.blend.copy()
+        season[new] = before + share[new] * (after - before)
+        return season
 
     def _slower(
         self, wave: Wave, season: NDArray[np.float64], medians: _Trips, shortest: _Trips, n: int

@@ -106,6 +106,7 @@ class Statistics:
         later = seasons.share >= 0.5
         return Look(
             past=past,
+            seasons=seasons,
             season=season,
             blend=blend[MEAN],
             residual=residual,

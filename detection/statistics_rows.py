@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from detection.episodes import FIELDS
 from detection.rules_shift import CHANNELS, JUMP, RECORD, SPIKE, STEP
+from detection.seasons import Seasons
 
 N = len(CHANNELS)
 SHORT, FAST, LEVEL, SPREAD = range(4)  # the four moving means of a series
@@ -98,6 +99,7 @@ class Look(NamedTuple):
     """
 
     past: NDArray[np.float64]
+    seasons: Seasons
     season: NDArray[np.float64]
     blend: NDArray[np.float64]  # the season as the two cells have it, whether it counts or not
     residual: NDArray[np.float64]

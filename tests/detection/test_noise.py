@@ -76,3 +76,13 @@ def test_more_noise_is_found_in_a_restless_series() -> None:
     outliers = rng.choice([0.0, 0.4, -0.4], 6 * DAY, p=[0.96, 0.02, 0.02])
     assert steps(feed.say(24 + 0.1 * rng.standard_normal(6 * DAY) + outliers), "noise") == []
     assert steps(feed.say(24 + 0.7 * rng.standard_normal(60)), "noise") == ["firing"]
+
+
+def test_noise_that_stays_is_told_once() -> None:
+    """What has lasted for six hours is how much it trembles now, not half of it."""
+    days, stays = 6 * PER_DAY, 3 * PER_DAY
+    size = np.repeat([0.1, 0.8], [days, stays])
+    told = told_of_rooms(size * np.random.default_rng(6).standard_normal((ROOMS, len(size))))
+    assert all(k >= days for own in told for k in own)
+    assert all(told)
+    assert sum(map(len, told)) < 2 * ROOMS

@@ -134,6 +134,21 @@ def test_nothing_is_judged_before_two_days_were_lived() -> None:
     assert slow(days(probe, 2 * HOUR, trips(isp=9, nat=9, int=9), rng)) == []
 
 
+@pytest.mark.parametrize(("slower", "told"), [(1.0, []), (4.0, ["firing"])])
+def test_the_first_saturday_is_held_against_working_days(
+    slower: float, told: list[str], lived: tuple[Talk, np.random.Generator]
+) -> None:
+    """What is slow in an hour that no day of rest was lived in yet is not taken for its season.
+
+    Nor is the busy morning of an office that works on Saturdays told.
+    """
+    probe, rng = lived
+    days(probe, 23 * HOUR, trips(), rng)
+    assert slow(days(probe, 2 * HOUR, trips(isp=slower, nat=slower, int=slower), rng)) == told
+    assert slow(days(probe, 1 - 2 * HOUR, trips(), rng)) == ["clear"] * len(told)
+    assert slow(days(probe, 3 * HOUR, trips(), rng)) == []
+
+
 def test_rounds_of_many_probes_in_one_batch_are_told_apart() -> None:
     """As one by one: a wave holds a round of each device, whichever order they came in."""
     rng = np.random.default_rng(5)
