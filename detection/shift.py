@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from detection.bank import Bank, Rows, replace_some, some_of
 from detection.drift import follow
 from detection.episodes import CLEAR, CLOSED, FIRING, accept, advance
+from detection.ranges import DAY_MS
 from detection.rules import HALF_STEP
 from detection.rules_shift import CHANNELS, JUMP, NOISE, RECORD, SPIKE, STEP, read_shift
+from detection.seasons import HOUR_MS
 from detection.shift_steps import Busy, ShiftSteps, Turn
 from detection.slow_trips import SlowTrips
 from detection.statistics import NOWHERE, Statistics
@@ -23,7 +25,8 @@ from devices.catalogue import Catalogue
 MOVED_N = 8  # readings that differed from the one before, until what a change is like is known
 CLEAR_SHARE = 0.3  # back inside is within the range and this share of the way to firing
 GOOD = 3  # readings back inside that end an episode
-ACCEPT_MS = 6 * 3_600_000  # a level that has lasted this long, gaps aside, is the new normal
+ACCEPT_MS = 6 * HOUR_MS  # a level that has lasted this long, gaps aside, is the new normal ...
+ACCEPT_NOISE_MS = 3 * DAY_MS  # ... and noise: what is told of it goes on while it does
 FIRED_SHARE = 0.5  # what an episode widens the range by, of the way to firing ...
 DROPPED_SHARE = 0.25  # ... and one that never fired
 
@@ -146,10 +149,10 @@ class Shift:
         need = np.where(smooth, np.maximum(confirm // 2, 2), confirm)
         need = np.where(beyond[:, SPIKE], 1, need)
         turns = {
-            name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need, stays)
-            for name, of, stays in (
-                ("shift", slice(NOISE), _is_there(rows)),
-                ("noise", slice(NOISE, NOISE + 1), np.ones(len(rows), np.bool_)),
+            name: self._turn(rows[name], wave, beyond[:, of], inside[:, of], need, accept_ms)
+            for name, of, accept_ms in (
+                ("shift", slice(NOISE), np.where(_is_there(rows), ACCEPT_MS, np.inf)),
+                ("noise", slice(NOISE, NOISE + 1), ACCEPT_NOISE_MS),
             )
         }
         spiked = beyond[:, SPIKE] & (turns["shift"].steps == FIRING) & closed
@@ -167,9 +170,9 @@ class Shift:
         beyond: NDArray[np.bool_],
         inside: NDArray[np.bool_],
         need: NDArray[np.int64],
-        stays: NDArray[np.bool_],
+        accept_ms: NDArray[np.float64] | int,
     ) -> Turn:
-        """stays: bool[n], whether what is out would be the new normal once it has lasted."""
+        """accept_ms: how long what is out must have lasted to be the new normal, by reading."""
         fired = episode["phase"] == FIRING
         steps = advance(
             episode,
@@ -182,7 +185,7 @@ class Shift:
             good=GOOD,
             apart=wave.apart,
         )
-        accepted = stays & (episode["phase"] == FIRING) & (episode["held"] >= ACCEPT_MS)
+        accepted = (episode["phase"] == FIRING) & (episode["held"] >= accept_ms)
         accept(episode, steps, accepted)
         return Turn(steps, accepted, fired)
 
