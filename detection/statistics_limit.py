@@ -14,7 +14,9 @@ from detection.waves import Wave
 from devices.kinds import METRICS, Metric
 
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
-FIRST_NOISE = 2.0  # times the caution with noise in youth, when its size counts in full
+FIRST_NOISE = 2.0  # times the caution with noise in youth, when its size counts in full ...
+STRANGE_NOISE = 2.0  # ... and in hours whose season is not known yet
+GROWN_NOISE = 4.0  # no more of what noise was in youth is kept: then no reading is cut at 8
 LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
 ENOUGH, ENOUGH_SHARE = 1.5, 0.5  # of the least change, and of the slowest so far: see `_enough`
 SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
@@ -22,7 +24,7 @@ OUTLIER = 8.0  # ... which must lie so many usual sizes away: seven deviations o
 RARE = [SPIKE, JUMP, NOISE]  # channels that the tails of the noise matter to
 ORDINARY = np.array([10, 10, 7.5, np.inf, 2.5])  # a wider range than this has heavy tails
 LASTING_FROM_S, LASTING_TO_S = 1800, 10_800  # noise that lasts so long needs less: it is ...
-REACHED, LASTED = 7.0, 5.5  # ... always enough at the one and the other, no reading counts beyond 8
+REACHED, LASTED = 6.8, 5.2  # ... always enough at the one and the other, no reading counts beyond 8
 LASTED_SHARE = 0.25  # of what it would need else is the least, and of a young series ...
 YOUNG_SHARE = 0.5  # ... what it needs in the end
 ABSURD_SHARE = 0.5  # the same of a spike to what the metric is hardly ever anywhere
@@ -144,6 +146,9 @@ def trust(
     """
     n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
     caution = 1 + 0.3 * (age < YOUNG_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
+    grown_up = (rows["caution"][:, RECORD] > 1) & (caution == 1)
+    noisiest = np.where(grown_up, GROWN_NOISE, np.inf)
+    rows["high"][:, NOISE] = np.minimum(rows["high"][:, NOISE], noisiest)
     rows["caution"] = caution[:, None]
     rows["caution"][:, [JUMP, STEP]] += FIRST_DAY * (age < DAY_MS)[:, None]
     rows["caution"][:, NOISE] *= np.where((age < YOUNG_MS) & ~spiky, FIRST_NOISE, 1)
@@ -154,12 +159,13 @@ def trust(
     young, ready = age < SEASON_MS, rows["ready"] > 0
     seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
     both = DAY_MS * np.where(week, 2, 1)  # a range of days of rest alone knows no working day
+    rows["caution"][:, NOISE] *= np.where(seasonal, 1, STRANGE_NOISE)
     settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= both))
     judges = np.empty((len(n), N), np.bool_)
     judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
     judges[:, STEP] = (n >= SURE_N) & (since >= 12) & (fresh >= 2 * HOUR_MS) & settled
     judges[:, RECORD] = (n >= SURE_N) & grown
-    judges[:, NOISE] = (n >= 100) & (since >= 20) & seasonal
+    judges[:, NOISE] = (n >= 100) & (since >= 20)
     rows["bar"] = np.where(judges, 0, np.inf)
 
 

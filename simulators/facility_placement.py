@@ -91,7 +91,7 @@ def _event(entry: Entry, name: str, device: Device, seed: int, start_ms: int) ->
         scope=("device", device.device),
         devices=(device.device,),
         sites=(device.site,),
-        metric=sort.metric,
+        metric=sort.shown(parts),
         start_ms=begins_ms,
         end_ms=ends_ms + round(sort.settles_s * 1000),
         effects={device.device: effects_of(parts, begins_ms, ends_ms)},

@@ -151,7 +151,7 @@ def _event(wanted: _Wanted, parts: Sequence[Part], start_ms: int, length_ms: int
         scope=scope,
         devices=tuple(device.device for device in devices),
         sites=tuple(sorted({device.site for device in devices})),
-        metric=sort.metric,
+        metric=sort.shown(parts),
         start_ms=start_ms,
         end_ms=start_ms + length_ms + round(sort.settles_s * 1000),
         effects={device.device: effects for device in devices},

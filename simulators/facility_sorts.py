@@ -57,6 +57,11 @@ class Sort:
     when: When = "any"
     settles_s: float = 0.0
 
+    def shown(self, parts: Sequence[Part]) -> str | None:
+        """The metric that its truth names: None where parts move others than its own."""
+        others = {part.metric for part in parts} - {None, self.metric}
+        return None if others else self.metric
+
     def length_ms(self, device: Device, random: Random) -> int:
         """How long it lasts at a device; one round at least."""
         interval_ms = round(device.interval_s * 1000)

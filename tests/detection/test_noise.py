@@ -86,3 +86,21 @@ def test_noise_that_stays_is_told_once() -> None:
     assert all(k >= days for own in told for k in own)
     assert all(told)
     assert sum(map(len, told)) < 2 * ROOMS
+
+
+def test_noise_is_told_on_the_first_day_of_rest() -> None:
+    """No day of rest was lived in yet; what is seen on it is not taken for its habit."""
+    start, end = PER_DAY * 11 // 2, PER_DAY * 23 // 4
+    size = np.repeat([0.1, 0.8], [start, end - start])
+    told = told_of_rooms(size * np.random.default_rng(7).standard_normal((ROOMS, end)))
+    assert all(k >= start for own in told for k in own)
+    assert sum(map(bool, told)) >= 21
+
+
+def test_a_wild_hour_on_its_first_day_does_not_blind_it() -> None:
+    """Thirty times the noise while it was put in place; of a range so wide not all is kept."""
+    start, end = PER_DAY * 8, PER_DAY * 33 // 4
+    size = np.full(end, 0.1)
+    size[80:100], size[start:] = 3.0, 0.7
+    told = told_of_rooms(size * np.random.default_rng(8).standard_normal((ROOMS, end)))
+    assert sum(any(k >= start for k in own) for own in told) >= 18

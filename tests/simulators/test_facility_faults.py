@@ -238,8 +238,20 @@ def test_a_truth_line_says_what_the_contract_asks() -> None:
         assert line["nature"] in ("data_quality", "condition")
         assert line["cause"] in ("sensor", "facility", "power")
         for device in line["devices"]:
-            assert line["metric"] in KINDS[COUNTRY.devices[device].kind].metrics
+            metrics = KINDS[COUNTRY.devices[device].kind].metrics
+            assert line["metric"] in metrics or line["type"] == "low-battery"
     assert json.loads(MANY[0].truth_line(MANY[0].start_ms + 1))["end"] == MANY[0].start_ms + 1
+
+
+def test_a_fault_of_several_metrics_names_none() -> None:
+    """A failing battery makes another metric tremble, which is as true as the battery itself."""
+    failing = [event for event in MANY if event.type == "low-battery"]
+    assert failing
+    for event in failing:
+        touched = {effect.metric for effects in event.effects.values() for effect in effects}
+        assert touched & {"temperature_c", "level_m"}
+        assert json.loads(event.truth_line(END_MS))["metric"] is None
+    assert all(event.metric for event in MANY if event.type == "noise")
 
 
 def test_what_needs_people_begins_in_office_hours() -> None:
