@@ -27,7 +27,7 @@ LASTING_FROM_S, LASTING_TO_S = 1800, 10_800  # noise that lasts so long needs le
 REACHED, LASTED = 6.8, 5.2  # ... always enough at the one and the other, no reading counts beyond 8
 LASTED_SHARE = 0.25  # of what it would need else is the least, and of a young series ...
 YOUNG_SHARE = 0.5  # ... what it needs in the end
-ABSURD_SHARE = 0.5  # the same of a spike to what the metric is hardly ever anywhere
+ABSURD_SHARE = 0.25  # the same of a spike to what the metric is hardly ever anywhere
 MOST_TAILS = np.array([9, 9, 9, 9, 1.5])  # what heavy tails make of a limit, at most
 
 
@@ -49,14 +49,16 @@ class ChannelLimits:
         """
         rules, row = self._rules, wave.row
         tau, least = self._tau.take(row, axis=1).T, self._least.take(row, axis=1).T
-        tau[:, SPIKE] *= np.where(self._was_absurd(wave), ABSURD_SHARE, 1)
+        absurd = self._was_absurd(wave)
+        tau[:, SPIKE] *= np.where(absurd, ABSURD_SHARE, 1)
+        least[:, SPIKE] /= np.where(absurd, rows["least"], 1)
         return _limit(rows, tau, least, unit, rules.side[row] > 0, rules.spike_side[row])
 
     def _was_absurd(self, wave: Wave) -> NDArray[np.bool_]:
         """bool[n]: the reading before was, which a spike is about, and this one is not."""
         low, high = self._plausible[:, wave.row]
         is_usual = (wave.value >= low) & (wave.value <= high)
-        absurd: NDArray[np.bool_] = is_usual & ((wave.before < low) | (wave.before > high))
+        absurd: NDArray[np.bool_] = is_usual & ((wave.before <= low) | (wave.before >= high))
         return absurd
 
     def sure(
