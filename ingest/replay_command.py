@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 
 from devices.registry import RegistryError
@@ -19,6 +16,7 @@ from ingest.judge import TICK_MS
 from ingest.replay import Replay
 from ingest.replay_files import write_alerts, write_bins, write_incidents
 from runtime.arguments import whole_number
+from runtime.outputs import files_of, output_problems
 from runtime.settings import Settings
 
 TELL_EVERY_S = 5.0
@@ -69,7 +67,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     folder; 1 where a file cannot be read or written. Nothing is written before all is read.
     """
     try:
-        if wrong := [*_shared(args), *_nowhere(args)]:
+        if wrong := [*output_problems(files_of(args, INPUTS), files_of(args, OUTPUTS))]:
             print("\n".join(f"govsense replay: {one}" for one in wrong), file=sys.stderr)
             return 2
         registry = read_registry([args.sites, args.devices])
@@ -88,32 +86,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 1
     print(json.dumps(replay.summary()))
     return 0
-
-
-def _shared(args: argparse.Namespace) -> Iterator[str]:
-    """What is wrong with each output that is a file of the capture, the registry or another one."""
-    named = [(name, getattr(args, name)) for name in (*INPUTS, *OUTPUTS) if getattr(args, name)]
-    for (first, file), (second, other) in combinations(named, 2):
-        if second in OUTPUTS and _is_same(file, other):
-            yield (
-                f"{OUTPUTS[second]} {other}: the same file as"
-                f" {(INPUTS | OUTPUTS)[first]} {file}; allowed: a file of its own"
-            )
-
-
-def _nowhere(args: argparse.Namespace) -> Iterator[str]:
-    """What is wrong with each output whose folder is not there."""
-    for name, option in OUTPUTS.items():
-        file = getattr(args, name)
-        if file is not None and not file.parent.is_dir():
-            yield f"{option} {file}: no folder {file.parent}; make it first"
-
-
-def _is_same(file: Path, other: Path) -> bool:
-    """Whether two names lead to one file, be it there or not; nothing is lost in a device."""
-    if file.exists() and other.exists():
-        return file.is_file() and file.samefile(other)
-    return os.path.realpath(file) == os.path.realpath(other)
 
 
 def _play(replay: Replay, capture: Path, until_ms: int | None) -> None:

@@ -18,9 +18,11 @@ from devices.kinds import KINDS
 from devices.probe.client import Broker
 from devices.registry import RegistryError
 from runtime.clock import Clock, clock_from
+from runtime.outputs import files_of, output_problems
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from simulators.capture import CaptureWriter, write_steps
+from simulators.everything import FILES
 from simulators.feed import Step
 from simulators.fleet import KEEP, Access, Fleet, Timebase
 from simulators.identity import Identity
@@ -36,6 +38,9 @@ from simulators.recording import (
 from simulators.run import prepare
 from simulators.scenario import Scenario, ScenarioError, built_in, parse_duration_ms, read_scenario
 from simulators.world_files import write_world
+
+INPUTS = {"scenario": "--scenario", "replay": "--replay"}
+OUTPUTS = {"truth": "--truth", "capture": "--capture"}
 
 EPILOG = f"""examples:
   govsense simulate                                   the national sample, now, until Ctrl-C
@@ -127,6 +132,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     stopping = stop_requested()
     try:
         _check(args)
+        _check_outputs(args)
         if args.world:
             return write_world(world_of(args), args.out)
         clock = _clock(args, settings)
@@ -157,6 +163,19 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise CallError(f"--{name.replace('_', '-')} is {value:g}; it must be above 0")
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """CallError where what is written would overwrite what is read, or has no folder."""
+    outputs = files_of(args, OUTPUTS)
+    if args.out and args.out.is_dir():
+        outputs += [("--out", args.out / name) for name in FILES]
+    inputs = files_of(args, INPUTS)
+    for path in args.sites or ():
+        tables = [path / name for name in FILES[:2]] if path.is_dir() else [path]
+        inputs += [("--sites", table) for table in tables]
+    if problems := "; ".join(output_problems(inputs, outputs)):
+        raise CallError(problems)
 
 
 def _clock(args: argparse.Namespace, settings: Settings) -> Clock:

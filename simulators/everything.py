@@ -25,6 +25,7 @@ from simulators.scenario import Scenario, ScenarioError
 from simulators.schedule import Scheduler
 from simulators.troubles import Trouble, mishaps_by_device, write_truth
 
+FILES = ("sites.csv", "devices.csv", "truth.jsonl", "decoys.jsonl", "capture.jsonl")
 BLOCK_MS = 6 * 3_600_000
 DAY_MS = 86_400_000
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC) - timedelta(hours=7)  # midnight in the country
@@ -89,7 +90,7 @@ class World:
         )
 
     def write(self, directory: Path, told: Callable[[int, int], None]) -> int:
-        """Write sites.csv, devices.csv, truth.jsonl, decoys.jsonl and capture.jsonl.
+        """Write FILES.
 
         told: called with the time reached and the messages so far. Returns the messages.
         """

@@ -109,6 +109,28 @@ def test_wrong_calls_are_explained(tmp_path: Path, arguments: list[str], words: 
     assert "Traceback" not in err
 
 
+def test_what_is_read_is_not_overwritten(tmp_path: Path) -> None:
+    """A registry, a scenario and the other file of the call stay as they are."""
+    write_registry(country(1.0), tmp_path)
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text("faults: []\n")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    written = ["--no-broker", "--duration", "60s", "--start", "2026-03-02T00:00:00Z"]
+    world = ["--no-broker", "--world", "scenario", "--scenario", str(scenario)]
+    for arguments, words in (
+        ([*written, "--capture", str(tmp_path / "sites.csv")], "same file as --sites"),
+        ([*written, "--scenario", str(scenario), "--capture", str(scenario)], "as --scenario"),
+        ([*written, "--truth", str(tmp_path / "T"), "--capture", str(tmp_path / "T")], "--truth"),
+        ([*written, "--capture", str(tmp_path / "no" / "C")], "no folder"),
+        ([*world, "--out", str(tmp_path)], "same file as --sites"),
+    ):
+        with simulate(tmp_path, 0, *arguments) as process:
+            _, err = process.communicate(timeout=30)
+        assert process.returncode == 2, err
+        assert words in err
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize(("speed", "is_the_clocks"), [("1", False), ("60", True)])
 def test_a_run_starts_now_or_with_a_fast_clock(
     tmp_path: Path, speed: str, is_the_clocks: bool
