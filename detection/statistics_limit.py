@@ -16,7 +16,7 @@ from devices.kinds import METRICS, Metric
 FIRST_DAY = 3.0  # more caution with changes before a whole day has been lived
 FIRST_NOISE = 2.0  # times the caution with noise in youth, when its size counts in full ...
 STRANGE_NOISE = 2.0  # ... and in hours whose season is not known yet
-GROWN_NOISE = 4.0  # no more of what noise was in youth is kept: then no reading is cut at 8
+GROWN_NOISE = 4.0  # what of a range of noise that youth made is kept: its readings were not cut
 LIGHT, HEAVY = 1.3, 2.6  # tails below count as normal; those beyond are not told apart
 ENOUGH, ENOUGH_SHARE = 1.5, 0.5  # of the least change, and of the slowest so far: see `_enough`
 SUDDEN = slice(SPIKE, JUMP + 1)  # channels that look at one reading ...
@@ -142,6 +142,8 @@ def trust(
     spiky: NDArray[np.bool_],
 ) -> None:
     """How far each channel is trusted by now, in place: tau counts more in youth.
+
+    A range of noise that youth made too wide is cut when it is over.
 
     age: int64[n], ms since the first reading. week: bool[n], whether days of rest differ.
     spiky: bool[n], whether single bad readings are normal.
