@@ -88,6 +88,17 @@ def test_noise_that_stays_is_told_once() -> None:
     assert sum(map(len, told)) < 2 * ROOMS
 
 
+def test_noise_is_normal_after_three_days_of_it() -> None:
+    """Until then its alert is open, not closed after some hours and told again."""
+    feed, rng = Feed("environment", "temperature_c", interval_s=300), np.random.default_rng(9)
+    feed.say(26 + 0.1 * rng.standard_normal(6 * PER_DAY))
+    began_ms = feed.at_ms
+    found = [f for f in feed.say(26 + 2 * rng.standard_normal(4 * PER_DAY)) if f.rule == "noise"]
+    assert steps(found, "noise") == ["firing", "clear"]
+    assert found[-1].facts["accepted"] == 1
+    assert 72 <= (found[-1].at_ms - began_ms) / 3_600_000 <= 78
+
+
 def test_noise_is_told_on_the_first_day_of_rest() -> None:
     """No day of rest was lived in yet; what is seen on it is not taken for its habit."""
     start, end = PER_DAY * 11 // 2, PER_DAY * 23 // 4
