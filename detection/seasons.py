@@ -32,6 +32,12 @@ class Seasons(NamedTuple):
     share: NDArray[np.float64]
     cells: NDArray[np.int64]
 
+    def between(
+        self, before: NDArray[np.float64], after: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """float64[..., n]: what lies between values of the hour before and of the next."""
+        return before + self.share * (after - before)
+
     def take(self, which: NDArray[np.intp]) -> Seasons:
         """Some of the times."""
         return Seasons(self.hour[which], self.share[which], self.cells[:, which])

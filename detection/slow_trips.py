@@ -131,19 +131,20 @@ class SlowTrips:
         Of an hour of days of rest that is hardly known it is no more than on a working day: what
         is slow on the first Saturday would be its season at once.
         """
-        hours, share = look.seasons.cells, look.seasons.share
-        new = (hours[0] >= HOURS) & (look.cell[TIME] < HARDLY_S) & (self._rules.tier[wave.row] >= 0)
-        if not np.count_nonzero(new):
+        of_rest = look.seasons.cells[0] >= HOURS
+        hardly_known = of_rest & (look.cell[TIME] < HARDLY_S) & (self._rules.tier[wave.row] >= 0)
+        which = hardly_known.nonzero()[0]
+        if not len(which):
             return look.blend
-        series, hour = wave.series[new], hours[:, new]
+        series, hours = wave.series[which], look.seasons.take(which)
         rest, working = (
-            self._cells.pick(self._cells.at(series, one)).swapaxes(0, 1)
-            for one in (hour, hour % HOURS)
+            self._cells.pick(self._cells.at(series, cells)).swapaxes(0, 1)
+            for cells in (hours.cells, hours.cells % HOURS)
         )
         unknown = working[TIME] == 0
-        before, after = np.minimum(rest[MEAN], np.where(unknown, np.inf, working[MEAN]))
+        most = np.where(unknown, np.inf, working[MEAN])
         season = look.blend.copy()
-        season[new] = before + share[new] * (after - before)
+        season[which] = hours.between(*np.minimum(rest[MEAN], most))
         return season
 
     def _slower(

@@ -69,7 +69,7 @@ class Statistics:
         cells = self.cells.pick(at)
         turned = self._passing.let_pass(rows, wave, seasons, cells, y)
         before, after = cells[0], cells[1]  # `before, after = cells` takes five times as long
-        blend = before + seasons.share * (after - before)
+        blend = seasons.between(before, after)
         past = columns(rows, "ready", "high").copy()
         means, usual = past[MEANS], past[USUAL]
         season = past[READY] * blend[MEAN]

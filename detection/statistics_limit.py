@@ -143,16 +143,12 @@ def trust(
 ) -> None:
     """How far each channel is trusted by now, in place: tau counts more in youth.
 
-    A range of noise that youth made too wide is cut when it is over.
-
     age: int64[n], ms since the first reading. week: bool[n], whether days of rest differ.
     spiky: bool[n], whether single bad readings are normal.
     """
     n, since, fresh = rows["n"], rows["since"], wave.at_ms - rows["fresh"]
     caution = 1 + 0.3 * (age < YOUNG_MS) + 0.5 * (age < DAY_MS) + 1.5 * (n < SURE_N)
-    grown_up = (rows["caution"][:, RECORD] > 1) & (caution == 1)
-    noisiest = np.where(grown_up, GROWN_NOISE, np.inf)
-    rows["high"][:, NOISE] = np.minimum(rows["high"][:, NOISE], noisiest)
+    _cut_noise(rows, grown_up=(rows["caution"][:, RECORD] > 1) & (caution == 1))
     rows["caution"] = caution[:, None]
     rows["caution"][:, [JUMP, STEP]] += FIRST_DAY * (age < DAY_MS)[:, None]
     rows["caution"][:, NOISE] *= np.where((age < YOUNG_MS) & ~spiky, FIRST_NOISE, 1)
@@ -162,8 +158,8 @@ def trust(
     seasoned = wave.at_ms - rows["seasoned"]
     young, ready = age < SEASON_MS, rows["ready"] > 0
     seasonal = young | (ready & (seasoned >= BLOCK_H * HOUR_MS))
-    both = DAY_MS * np.where(week, 2, 1)  # a range of days of rest alone knows no working day
     rows["caution"][:, NOISE] *= np.where(seasonal, 1, STRANGE_NOISE)
+    both = DAY_MS * np.where(week, 2, 1)  # a range of days of rest alone knows no working day
     settled = (young & (age >= DAY_MS)) | (ready & (seasoned >= both))
     judges = np.empty((len(n), N), np.bool_)
     judges[:, JUMP] = judges[:, SPIKE] = (n >= 20) & (since >= 5)
@@ -171,6 +167,12 @@ def trust(
     judges[:, RECORD] = (n >= SURE_N) & grown
     judges[:, NOISE] = (n >= 100) & (since >= 20)
     rows["bar"] = np.where(judges, 0, np.inf)
+
+
+def _cut_noise(rows: Rows, grown_up: NDArray[np.bool_]) -> None:
+    """Cut the range of noise of rows that have just grown up, in place: youth made it too wide."""
+    high = rows["high"]
+    high[:, NOISE] = np.where(grown_up, np.minimum(high[:, NOISE], GROWN_NOISE), high[:, NOISE])
 
 
 def _enough(

@@ -72,7 +72,7 @@ class Passing:
         ready = known & (age >= SEASON_MS)
         unseen = ~known & (age >= SEASON_MS)
         wanted = np.where(turned | unseen, ready, rows["ready"])
-        blend = before[MEAN] + seasons.share * (after[MEAN] - before[MEAN])
+        blend = seasons.between(before[MEAN], after[MEAN])
         change = (wanted - rows["ready"]) * blend
         for name in ("means", "past"):
             of = rows[name]

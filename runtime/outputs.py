@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 Named = tuple[str, Path]  # an option, and the file that it names
@@ -22,10 +22,8 @@ def output_problems(inputs: Sequence[Named], outputs: Sequence[Named]) -> Iterat
 
     An output that is an input or another output would be lost, one without a folder fails late.
     """
-    named = [*inputs, *outputs]
-    for first, second in combinations(range(len(named)), 2):
-        (option, file), (output, other) = named[first], named[second]
-        if second >= len(inputs) and _is_same(file, other):
+    for (option, file), (output, other) in [*product(inputs, outputs), *combinations(outputs, 2)]:
+        if _is_same(file, other):
             yield f"{output} {other}: the same file as {option} {file}; allowed: a file of its own"
     for output, file in outputs:
         if not file.parent.is_dir():

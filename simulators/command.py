@@ -22,7 +22,7 @@ from runtime.outputs import files_of, output_problems
 from runtime.settings import Settings
 from runtime.stopping import stop_requested
 from simulators.capture import CaptureWriter, write_steps
-from simulators.everything import FILES
+from simulators.everything import FILES, TABLES
 from simulators.feed import Step
 from simulators.fleet import KEEP, Access, Fleet, Timebase
 from simulators.identity import Identity
@@ -172,7 +172,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
         outputs += [("--out", args.out / name) for name in FILES]
     inputs = files_of(args, INPUTS)
     for path in args.sites or ():
-        tables = [path / name for name in FILES[:2]] if path.is_dir() else [path]
+        tables = [path / name for name in TABLES] if path.is_dir() else [path]
         inputs += [("--sites", table) for table in tables]
     if problems := "; ".join(output_problems(inputs, outputs)):
         raise CallError(problems)

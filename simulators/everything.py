@@ -25,7 +25,9 @@ from simulators.scenario import Scenario, ScenarioError
 from simulators.schedule import Scheduler
 from simulators.troubles import Trouble, mishaps_by_device, write_truth
 
-FILES = ("sites.csv", "devices.csv", "truth.jsonl", "decoys.jsonl", "capture.jsonl")
+TABLES = ("sites.csv", "devices.csv")  # of a registry
+TRUTH, DECOYS, CAPTURE = "truth.jsonl", "decoys.jsonl", "capture.jsonl"
+FILES = (*TABLES, TRUTH, DECOYS, CAPTURE)
 BLOCK_MS = 6 * 3_600_000
 DAY_MS = 86_400_000
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC) - timedelta(hours=7)  # midnight in the country
@@ -95,12 +97,10 @@ class World:
         told: called with the time reached and the messages so far. Returns the messages.
         """
         write_registry(self.registry, directory)
-        write_truth(
-            directory / "truth.jsonl", [*self.troubles, *self.events, *self.faults], self.end_ms
-        )
-        write_truth(directory / "decoys.jsonl", [*self.decoys, *self.harmless], self.end_ms)
+        write_truth(directory / TRUTH, [*self.troubles, *self.events, *self.faults], self.end_ms)
+        write_truth(directory / DECOYS, [*self.decoys, *self.harmless], self.end_ms)
         count = 0
-        with (directory / "capture.jsonl").open("wb") as file:
+        with (directory / CAPTURE).open("wb") as file:
             for until_ms, block in self.blocks():
                 file.writelines(map(capture_line, block))
                 count += len(block)

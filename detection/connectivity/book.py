@@ -170,26 +170,25 @@ class CaseBook:
 
     def _place(self, number: int, now_ms: int) -> None:
         """Put a device that fell silent into the case that explains it."""
+        member = self._witnesses.of(number)
         case_number = self.roster.live_case(number)
         if case_number is not None:
             case = self.roster.cases[case_number]
             if case.by_attribute:
-                verdict = self._judge_silence(number, now_ms)
+                verdict = self._judge_silence(member, now_ms)
                 if verdict.scope == "site":
                     case.judge(verdict)  # the backup is away too
             self.roster.join(case_number, number)
             return
-        member = self._witnesses.of(number)
-        verdict = self._judge_silence(number, now_ms)
+        verdict = self._judge_silence(member, now_ms)
         if verdict.scope != "device" and self._promote(member, verdict):
             return
         self.roster.begin(member, verdict, now_ms)
 
-    def _judge_silence(self, number: int, now_ms: int) -> Verdict:
+    def _judge_silence(self, member: Member, now_ms: int) -> Verdict:
         """What the silence of a device is, by the others of its site."""
-        site = int(self._fleet.rows["site"][number])
-        members = self._witnesses.of_site(site)
-        return judge_silence(self._witnesses.of(number), members, now_ms)
+        site = int(self._fleet.rows["site"][member.device])
+        return judge_silence(member, self._witnesses.of_site(site), now_ms)
 
     def _promote(self, member: Member, verdict: Verdict) -> bool:
         """A device thought to have failed alone fell together with this one: widen its case."""

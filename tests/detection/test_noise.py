@@ -79,7 +79,7 @@ def test_more_noise_is_found_in_a_restless_series() -> None:
 
 
 def test_noise_that_stays_is_told_once() -> None:
-    """What has lasted for six hours is how much it trembles now, not half of it."""
+    """Its alert stays open while it trembles; it is not accepted and told anew every few hours."""
     days, stays = 6 * PER_DAY, 3 * PER_DAY
     size = np.repeat([0.1, 0.8], [days, stays])
     told = told_of_rooms(size * np.random.default_rng(6).standard_normal((ROOMS, len(size))))
